@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Price of a trace on a machine: alpha-beta for collectives, roofline for
+ * the rest, played on a timeline of all ranks.
+ */
+#ifndef MODELS_PRICE_H
+#define MODELS_PRICE_H
+
+#include "base/status.h"
+#include "models/machine.h"
+#include "moe/trace.h"
+
+#include <stddef.h>
+
+/** A predicted time with its 90 % interval. */
+typedef struct {
+    double us;
+    double low_us;
+    double high_us;
+} moe_time_t;
+
+/** What a time is made of, microseconds. */
+typedef struct {
+    double launch;
+    double latency;   /* steps of collectives */
+    double bandwidth; /* bytes on links */
+    double memory;    /* local operations bound by memory */
+    double compute;   /* local operations bound by arithmetic */
+} moe_parts_t;
+
+/** One operation on the timeline. */
+typedef struct {
+    int rank;
+    int64_t record; /* id of the trace record */
+    moe_stage_t stage;
+    moe_op_t op;
+    moe_role_t role;
+    int stream;    /* 0 compute, 1 communication */
+    int64_t bytes; /* wire bytes sent, or memory bytes */
+    double start_us;
+    double end_us;
+    double low_us; /* of its duration */
+    double high_us;
+    moe_parts_t parts;
+} moe_event_t;
+
+typedef struct {
+    moe_time_t total;                  /* until the last rank is done */
+    moe_time_t stage[MOE_STAGE_COUNT]; /* of the slowest rank */
+    moe_parts_t parts;                 /* of the slowest rank */
+    int n_ranks;
+    moe_time_t *rank; /* [n_ranks] end of each rank */
+    size_t n_events;
+    moe_event_t *event; /* by rank, then start */
+} moe_price_result_t;
+
+typedef struct moe_price moe_price_t;
+
+/** A pricer of one layer's trace; ended with moe_price_free(). machine is
+ * kept. */
+moe_status_t moe_price_create(const moe_machine_t *machine, int n_ranks,
+                              moe_price_t **price_p);
+void moe_price_free(moe_price_t *price);
+
+/** Take one record; records of a rank come in its order. As a sink's
+ * record function: self is the moe_price_t. */
+moe_status_t moe_price_record(void *self, const moe_trace_record_t *record);
+
+/**
+ * Play all ranks: a collective starts when its last rank arrives.
+ * @param[out] result_p  Ended with moe_price_result_fini().
+ */
+moe_status_t moe_price_finish(moe_price_t *price, moe_price_result_t *result_p);
+void moe_price_result_fini(moe_price_result_t *result);
+
+#endif

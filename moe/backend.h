@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * What a backend is: a table of operations on tensor handles.
+ *
+ * Operations are asynchronous for the caller: a result may be used by later
+ * operations of the same rank, never by the host.
+ */
+#ifndef MOE_BACKEND_H
+#define MOE_BACKEND_H
+
+#include "base/status.h"
+#include "moe/fill.h"
+#include "moe/layer.h"
+#include "moe/routing.h"
+#include "moe/tensor.h"
+#include "moe/trace.h"
+#include "moe/vocabulary.h"
+
+#include <stdint.h>
+
+/**
+ * One operation, as the front-ends of moe/op.h describe it.
+ *
+ * in and out by operation:
+ *   load_hidden     out[0] = [T_i][H]
+ *   logits          in[0] rows [n][H]; out[0] [n][E] fp32
+ *   topk            in[0] logits; out[0] ids [n][k], out[1] weights [n][k]
+ *   quantize        in[0] any rows; out[0] block format (its scale linear)
+ *   dequantize      in[0] block format; out[0] float type
+ *   convert         in[0] float type or carried_exact; out[0] float type
+ *   swizzle         in[0] linear scales; out[0] tiled scales, padding zero
+ *   fill            out[0] rows [dst_row, dst_row + n_rows) set to zero
+ *   copy_rows       in[0] rows [src_row, + n_rows) to out[0] at dst_row
+ *   group_rows      in[0] ids [n][k]; out[0] index for experts
+ *                   [first_expert, + n_experts)
+ *   gather_rows     in[0] rows, in[1] index; out[0] grouped rows (a block
+ *                   format's scale is read in its layout, written linear)
+ *   grouped_matmul  in[0] grouped rows, in[1] index; weight; out[0]
+ *   activation      in[0] [n][2 I] gate | up, in[1] index; out[0] [n][I]
+ *   weighted_sum    in[0] grouped rows, in[1] index, in[2] weights [n][k];
+ *                   out[0] [n][H], rows without a local expert are zero; in
+ *                   `faithful` the fp32 sum in slot order rounded once to
+ *                   out's format; carried_exact: unrounded
+ *   collectives     in[0]; out[0]; send_rows, recv_rows over the group:
+ *     allgather     send_rows[d] = own rows to each; recv_rows[s]
+ *     allgatherv    the same, unequal
+ *     reducescatter(v)  send_rows[d] = rows of member d; recv_rows[s] = own
+ *     allreduce     send_rows[d] = recv_rows[s] = all rows
+ *     alltoall(v)   send_rows[d] to member d; recv_rows[s] from member s
+ *     broadcast     root's rows to each; recv_rows[root]
+ */
+typedef struct {
+    moe_op_t op;
+    moe_stage_t stage;
+    moe_group_t group;
+    int64_t call; /* number of a collective, from 1 */
+    int n_in;
+    const moe_tensor_t *in[3];
+    int n_out;
+    moe_tensor_t *out[2];
+    const int *ranks; /* [n_ranks] world ranks of the group */
+    int n_ranks;
+    int me;                   /* own place in it */
+    const int64_t *send_rows; /* [n_ranks] */
+    const int64_t *recv_rows; /* [n_ranks] */
+    int root;                 /* place of a broadcast's root, else -1 */
+    int64_t src_row;
+    int64_t dst_row;
+    int64_t n_rows;
+    moe_weight_t weight;
+    int bracket;
+} moe_call_t;
+
+/** What a plan learns from the other ranks of a group. */
+typedef void moe_contribute_func_t(const moe_layer_t *layer,
+                                   const int64_t *options, int rank,
+                                   const moe_routing_t *routing, int64_t *out);
+
+typedef struct {
+    moe_group_t group;
+    const int *ranks; /* [n_ranks] world ranks of the group */
+    int n_ranks;
+    int me;
+    moe_agree_kind_t kind;
+    int64_t number; /* of the agreement in this method, from 1 */
+    int n;          /* numbers that each rank contributes */
+    const moe_layer_t *layer;
+    const int64_t *options;
+    moe_contribute_func_t *contribute;
+} moe_agree_t;
+
+typedef struct moe_backend moe_backend_t;
+
+struct moe_backend {
+    const char *name;
+
+    /** Give a tensor data; views, scales of a tensor and unrounded sums get
+     * their own call. MOE_ERR_NOMEM if there is none. */
+    moe_status_t (*alloc)(moe_backend_t *self, moe_tensor_t *tensor);
+    void (*free)(moe_backend_t *self, moe_tensor_t *tensor);
+
+    /** Bytes that alloc takes for a tensor. */
+    int64_t (*storage_bytes)(const moe_tensor_t *tensor);
+
+    /** Bytes that an operation takes while it runs. */
+    int64_t (*workspace_bytes)(const moe_layer_t *layer,
+                               const moe_call_t *call);
+
+    /** out[n_ranks][n]: every member's contribution. */
+    moe_status_t (*agree)(moe_backend_t *self, const moe_agree_t *agree,
+                          int64_t *out);
+
+    /** Do one operation. Times, if measured, go into record. */
+    moe_status_t (*run)(moe_backend_t *self, const moe_call_t *call,
+                        moe_trace_record_t *record);
+
+    moe_status_t (*group_begin)(moe_backend_t *self, bool fused,
+                                const char *name);
+    moe_status_t (*group_end)(moe_backend_t *self);
+
+    /** A stage begins (progress, injections). */
+    moe_status_t (*stage_begin)(moe_backend_t *self, moe_stage_t stage);
+};
+
+#endif

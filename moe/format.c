@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "moe/format.h"
+
+#include "base/checked.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const moe_format_info_t formats[MOE_FORMAT_COUNT] = {
+#define MOE_FORMAT(id, code, block, scale, global, text)                       \
+    [MOE_FORMAT_##                                                             \
+        id] = {#id, MOE_DTYPE_##code, block, MOE_DTYPE_##scale, global, text},
+#include "moe/format.def"
+#undef MOE_FORMAT
+};
+
+const moe_format_info_t *moe_format_info(moe_format_t format)
+{
+    return (unsigned)format < MOE_FORMAT_COUNT ? &formats[format] : NULL;
+}
+
+const char *moe_format_name(moe_format_t format)
+{
+    return (unsigned)format < MOE_FORMAT_COUNT ? formats[format].name : "?";
+}
+
+bool moe_format_find(const char *name, moe_format_t *format_p)
+{
+    moe_dtype_t dtype;
+
+    for (int i = 0; i < MOE_FORMAT_COUNT; i++) {
+        if (strcmp(name, formats[i].name) == 0) {
+            *format_p = (moe_format_t)i;
+            return true;
+        }
+    }
+    if (strcmp(name, "fp8") == 0) {
+        *format_p = MOE_FORMAT_fp8_1x128;
+        return true;
+    }
+    if (!moe_dtype_find(name, &dtype)) {
+        return false;
+    }
+    for (int i = 0; i < MOE_FORMAT_COUNT; i++) {
+        if (formats[i].block == 0 && formats[i].code == dtype) {
+            *format_p = (moe_format_t)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+int64_t moe_format_code_bytes(moe_format_t format, int64_t cols)
+{
+    return moe_dtype_bytes(formats[format].code, cols);
+}
+
+int64_t moe_format_scale_cols(moe_format_t format, int64_t cols)
+{
+    int block = formats[format].block;
+
+    return block == 0 ? 0 : moe_div_up(cols, block);
+}
+
+int64_t moe_format_row_bytes(moe_format_t format, int64_t cols)
+{
+    return moe_format_code_bytes(format, cols) +
+           moe_dtype_bytes(formats[format].scale,
+                           moe_format_scale_cols(format, cols));
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * One MoE layer as all ranks know it: model, layout, tokens, formats.
+ */
+#ifndef MOE_LAYER_H
+#define MOE_LAYER_H
+
+#include "moe/chain.h"
+#include "moe/layout.h"
+#include "moe/model.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum {
+    MOE_PHASE_prefill,
+    MOE_PHASE_decode
+} moe_phase_t;
+
+const char *moe_phase_name(moe_phase_t phase);
+
+typedef struct {
+    const moe_model_t *model; /* kept */
+    moe_layout_t layout;
+    const int64_t *tokens; /* [dp] tokens of each dp rank; kept */
+    moe_phase_t phase;
+    moe_chain_t chain; /* of the scenario; dispatch = hidden */
+    uint64_t seed;
+} moe_layer_t;
+
+/** Tokens of all dp ranks together. */
+int64_t moe_layer_total_tokens(const moe_layer_t *layer);
+
+/** Global range of a dp rank's tokens. */
+moe_range_t moe_layer_tokens(const moe_layer_t *layer, int dp_rank);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * How ranks, tokens and experts lie: pure integer arithmetic.
+ *
+ * World size W = dp x tp; rank = dp_rank * tp + tp_rank, so the tp ranks of
+ * a dp rank are neighbours. ep divides W; ep groups are contiguous blocks.
+ * Experts lie in contiguous blocks over the ranks of an ep group, the first
+ * E mod R ranks hold one more.
+ */
+#ifndef MOE_LAYOUT_H
+#define MOE_LAYOUT_H
+
+#include "moe/vocabulary.h"
+
+#include <stdint.h>
+
+typedef struct {
+    int dp;
+    int tp;
+    int ep;
+    int node; /* ranks of one node (scale-up domain), at least 1 */
+} moe_layout_t;
+
+/** A half-open range of tokens or experts. */
+typedef struct {
+    int64_t begin;
+    int64_t end;
+} moe_range_t;
+
+/** W. */
+int moe_layout_world(const moe_layout_t *layout);
+
+/** Dp rank of a rank. */
+int moe_layout_dp_rank(const moe_layout_t *layout, int rank);
+
+/** Ranks in a rank's group of this kind. */
+int moe_layout_group_size(const moe_layout_t *layout, moe_group_t group,
+                          int rank);
+
+/** Rank's place in its group of this kind, from 0. */
+int moe_layout_group_index(const moe_layout_t *layout, moe_group_t group,
+                           int rank);
+
+/** World rank of the member at a place of rank's group. */
+int moe_layout_group_member(const moe_layout_t *layout, moe_group_t group,
+                            int rank, int index);
+
+/** Experts of a place in an ep group; E routed experts in all. */
+moe_range_t moe_layout_experts(const moe_layout_t *layout, int64_t experts,
+                               int ep_index);
+
+/** Part i of n of a total cut into contiguous parts, longer ones first. */
+moe_range_t moe_layout_part(int64_t total, int n, int i);
+
+#endif

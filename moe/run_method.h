@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Runs a method on a backend: the other side of moe/method.h, for sim/.
+ */
+#ifndef MOE_RUN_METHOD_H
+#define MOE_RUN_METHOD_H
+
+#include "moe/method.h"
+#include "moe/trace.h"
+
+/** A method with the values of its options, as a scenario names it. */
+typedef struct {
+    const moe_method_t *method;
+    char label[MOE_NAME_MAX]; /* unique in a scenario */
+    int64_t options[MOE_OPTIONS_MAX];
+    moe_chain_t chain; /* with the method's dispatch, combine */
+} moe_method_use_t;
+
+typedef struct {
+    const moe_layer_t *layer;    /* kept */
+    const moe_method_use_t *use; /* kept */
+    int rank;
+    const moe_routing_t *routing; /* own tokens, or all of them; kept */
+    moe_backend_t *backend;       /* kept */
+    const moe_trace_sink_t *sink; /* kept; may be NULL */
+    moe_stage_set_t stages;       /* to run; a stage left out still makes
+                                   * its tensors, without operations */
+    /** Called with the output before it is freed; may be NULL. */
+    moe_status_t (*on_output)(void *self, const moe_tensor_t *output);
+    void *on_output_self;
+} moe_run_t;
+
+/**
+ * Plan and stages of a method on one rank.
+ * @return MOE_OK; MOE_ERR_UNSUPPORTED if the method refuses; the backend's
+ *         status. The message is recorded with moe_fail().
+ */
+moe_status_t moe_run_method(const moe_run_t *run);
+
+/**
+ * Set an option from its text.
+ * @return NULL, or what was expected (static, or valid until the next call).
+ */
+const char *moe_option_set(const moe_method_t *method, const char *key,
+                           const char *value, int64_t *options);
+
+/** Defaults of all options; hidden is the format of "dispatch" by default.*/
+void moe_option_defaults(const moe_method_t *method, moe_format_t hidden,
+                         int64_t *options);
+
+/** Text of an option's value, as a scenario writes it. */
+const char *moe_option_text(const moe_option_t *option, int64_t value);
+
+#endif

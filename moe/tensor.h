@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Tensor handles: shapes that methods pass around and backends give data to.
+ */
+#ifndef MOE_TENSOR_H
+#define MOE_TENSOR_H
+
+#include "moe/chain.h"
+#include "moe/format.h"
+#include "moe/vocabulary.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum {
+    MOE_PLACE_none,
+    MOE_PLACE_host,
+    MOE_PLACE_device
+} moe_place_t;
+
+typedef enum {
+    MOE_SCALES_linear, /* [rows][blocks] */
+    MOE_SCALES_128x4,  /* tiles of 128 rows x 4 blocks, rows padded */
+    MOE_SCALES_8x4,    /* tiles of 8 rows x 4 blocks */
+    MOE_SCALES_COUNT
+} moe_scale_layout_t;
+
+const char *moe_scale_layout_name(moe_scale_layout_t layout);
+
+typedef struct moe_tensor moe_tensor_t;
+
+/**
+ * A tensor. Rows x cols here; dim[0] = rows, dim[1] = cols.
+ *
+ * Fields are fixed when the tensor is made. Only backends touch data.
+ * A view shares its parent's data from row_offset on.
+ */
+struct moe_tensor {
+    int id; /* from 1, unique in a method's run on a rank */
+    moe_role_t role;
+    moe_storage_t storage; /* format, quantiser profile, global scale */
+    bool carried_exact;    /* modelled in storage.format, held unrounded */
+    bool is_scale;         /* the scales of a block-format tensor */
+    moe_dtype_t dtype;     /* of one element: a code, or a scale */
+    int ndim;
+    int64_t dim[4];
+    int64_t row_stride; /* elements from a row to the next */
+    int64_t valid_rows; /* rows that hold data, at most dim[0] */
+    moe_place_t place;
+    moe_tensor_t *scale;             /* block formats: its scales; else NULL */
+    moe_scale_layout_t scale_layout; /* of a scale tensor */
+    moe_tensor_t *parent;            /* of a view */
+    int64_t row_offset;              /* of a view */
+    /* an index: rows per local expert, [n_experts], owned by the tensor */
+    int64_t *rows_per_expert;
+    int64_t first_expert;
+    int64_t n_experts;
+    /* what an unrounded sum is made from, kept alive by it */
+    moe_tensor_t *source[3];
+    int refs;
+    void *data;         /* the backend's */
+    moe_tensor_t *next; /* list of a context */
+};
+
+/** Rows and columns. */
+static inline int64_t moe_tensor_rows(const moe_tensor_t *t)
+{
+    return t->dim[0];
+}
+
+static inline int64_t moe_tensor_cols(const moe_tensor_t *t)
+{
+    return t->dim[1];
+}
+
+/** Bytes of n rows of this tensor alone, without its scales, as modelled. */
+int64_t moe_tensor_row_bytes(const moe_tensor_t *t, int64_t n);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Weighted sums over a token's experts, unrounded or as a system rounds.
+ */
+#ifndef REF_COMBINE_H
+#define REF_COMBINE_H
+
+#include "base/status.h"
+#include "ref/permute.h"
+#include "ref/rows.h"
+#include "ref/stats.h"
+
+/** An unrounded sum on its way: the real value lies within err of hi + lo;
+ * err 0 says that hi + lo is the value. 24 bytes an element. */
+typedef struct {
+    double hi;
+    double lo;
+    double err;
+} moe_sum_t;
+
+/** What a weighted sum is made from: grouped rows, index, weights [n][k]. */
+typedef struct {
+    moe_rows_t rows;
+    const moe_ref_index_t *index;
+    const float *weights;
+} moe_ref_terms_t;
+
+/** sum += a exact product or value that float64 holds. */
+void moe_sum_add_value(moe_sum_t *sum, double value);
+
+/** sum += other. */
+void moe_sum_add(moe_sum_t *sum, const moe_sum_t *other);
+
+/**
+ * Round to a float format, nearest even.
+ * @param[out] bits_p  The code, if decided.
+ * @return false if the interval holds a rounding boundary.
+ */
+bool moe_sum_round(const moe_sum_t *sum, moe_format_t format, uint32_t *bits_p);
+
+/** Unrounded sums of rows [row, row + n), all columns: out [n][H]. */
+void moe_ref_sum_rows(const moe_ref_terms_t *terms, int64_t row, int64_t n,
+                      moe_sum_t *out);
+
+/**
+ * Exact terms of one element, each a float64: out[k].
+ * @return how many there are.
+ */
+int moe_ref_sum_terms(const moe_ref_terms_t *terms, int64_t row, int64_t col,
+                      double *out);
+
+/** Correctly rounded sum of n float64 terms, by mpfr_sum. */
+uint32_t moe_ref_round_terms(const double *terms, int64_t n,
+                             moe_format_t format);
+
+/** `faithful`: the fp32 sum in slot order (multiply, add, each RN32),
+ * rounded once to out's format; rows without a term are zero. */
+moe_status_t moe_ref_weighted_sum(const moe_ref_terms_t *terms,
+                                  const moe_rows_t *out);
+
+/** `faithful`: acc = RN(acc + part) element by element, in their format;
+ * the step of a fold in rank order. */
+void moe_ref_fold(const moe_rows_t *part, const moe_rows_t *acc);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * The oracle: one token of a layer from its definition.
+ *
+ * No ranks, permutation, batching, padding or backend. Shares with the rest
+ * only inputs (moe/fill.h) and the published format conversions.
+ */
+#ifndef REF_ORACLE_H
+#define REF_ORACLE_H
+
+#include "base/status.h"
+#include "moe/layer.h"
+
+#include <stdint.h>
+
+/** Inputs of the layer that every token shares. */
+typedef struct {
+    const moe_layer_t *layer;
+    const moe_chain_t *chain; /* of the method: its rounding points */
+    const uint16_t *router;   /* [E][H] bf16 */
+    const float *bias;        /* [E]; NULL without */
+} moe_oracle_t;
+
+/** What the oracle found for a token. */
+typedef struct {
+    int32_t ids[MOE_TOPK_MAX];
+    float weights[MOE_TOPK_MAX];
+    uint32_t *output; /* [H] codes in the chain's output format; caller's */
+} moe_oracle_token_t;
+
+/**
+ * Compute one token in numerics `exact`.
+ *
+ * @param[in] hidden  [H] codes of the token in the chain's hidden format
+ *                    (bf16).
+ * @param[in] routing_ids  NULL to route by the data, else [k] given experts
+ *                    and [k] weights (a sampled or traced router).
+ */
+moe_status_t moe_oracle_token(const moe_oracle_t *oracle,
+                              const uint16_t *hidden,
+                              const int32_t *routing_ids,
+                              const float *routing_weights,
+                              moe_oracle_token_t *token);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Rows in memory, in one of the formats of moe/format.def.
+ */
+#ifndef REF_ROWS_H
+#define REF_ROWS_H
+
+#include "moe/tensor.h"
+
+#include <stdint.h>
+
+/** [rows][cols]; borrowed memory. Rows are contiguous (row stride = cols). */
+typedef struct {
+    moe_storage_t storage;
+    int64_t rows;
+    int64_t cols;
+    void *codes;               /* elements, or packed codes */
+    void *scales;              /* [rows][blocks] in the layout; or NULL */
+    moe_scale_layout_t layout; /* of scales */
+} moe_rows_t;
+
+/** Decode global scale of a storage: RN32(1 / global_scale), 1 if none. */
+float moe_rows_global(const moe_storage_t *storage);
+
+/** Exact value of one element: code x scale x decode global scale has at most
+ * 30 significant bits, so float64 holds it. */
+double moe_rows_value(const moe_rows_t *rows, int64_t row, int64_t col);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * A scenario: what one YAML file, changed by options, means.
+ */
+#ifndef SIM_SCENARIO_H
+#define SIM_SCENARIO_H
+
+#include "base/diag.h"
+#include "base/status.h"
+#include "models/machine.h"
+#include "moe/run_method.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+typedef enum {
+    MOE_ROUTER_data,   /* by the logits of the data */
+    MOE_ROUTER_sample, /* a named distribution */
+    MOE_ROUTER_trace   /* ids (and weights) of a safetensors file */
+} moe_router_kind_t;
+
+typedef struct {
+    char *what;
+    double value;
+    char *unit;
+    char *source;
+} moe_published_t;
+
+/** Points of a sweep over one key. */
+typedef struct {
+    char *path; /* key.path */
+    size_t n;
+    char **value; /* [n] YAML text */
+} moe_sweep_t;
+
+typedef struct {
+    char *file; /* as messages show it */
+    char *name;
+    char *source;
+    moe_model_t model;
+    moe_machine_t machine;
+    bool has_machine;
+    moe_layer_t layer; /* points into this object */
+    int64_t *tokens;   /* [dp] */
+    moe_router_kind_t router;
+    moe_sampler_t sampler;
+    char *router_trace; /* path, absolute */
+    char *hidden_file;  /* path, absolute; NULL: generated */
+    char *gate_file;    /* path of gate weights; NULL: generated */
+    size_t n_methods;
+    moe_method_use_t *method; /* [n_methods] */
+    uint64_t seed;
+    size_t n_sweeps;
+    moe_sweep_t *sweep;
+    size_t n_published;
+    moe_published_t *published;
+    char digest[65]; /* SHA-256 of the resolved text */
+} moe_scenario_t;
+
+/** A change from the command line: key.path and YAML text. */
+typedef struct {
+    const char *path;
+    const char *value;
+} moe_change_t;
+
+/**
+ * Load a scenario.
+ *
+ * @param[in]  path     File; NULL: a scenario made of changes alone.
+ * @param[in]  changes  [n] in order; applied before anything is checked.
+ * @param[in]  ranks    World size to re-lay it to; 0: as it is.
+ * @param[out] scenario_p  Owned by the caller, ended with
+ *                      moe_scenario_free(). Untouched on error.
+ * @return MOE_OK; MOE_ERR_INPUT, diag has all problems; MOE_ERR_IO;
+ *         MOE_ERR_NOMEM.
+ */
+moe_status_t moe_scenario_load(const char *path, const moe_change_t *changes,
+                               size_t n, int ranks, moe_diag_t *diag,
+                               moe_scenario_t **scenario_p);
+void moe_scenario_free(moe_scenario_t *scenario);
+
+/** Write the resolved scenario as YAML, model and machine inline, defaults
+ * with a comment that says so. Loading it gives the same digest. */
+moe_status_t moe_scenario_print(const moe_scenario_t *scenario, FILE *stream);
+
+/**
+ * Folders in which names are looked up, in order: beside the scenario,
+ * $MOESIM_PATH, the source tree when run uninstalled, the installed data.
+ * @param[out] path_p  The file, owned by the caller.
+ */
+moe_status_t moe_data_find(const char *beside, const char *folder,
+                           const char *name, char **path_p);
+
+#endif
