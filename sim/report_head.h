@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * The report document of run and price: what it says before its methods, and
+ * where it goes. Fields: reports/schema.def.
+ */
+#ifndef SIM_REPORT_HEAD_H
+#define SIM_REPORT_HEAD_H
+
+#include "sim/command.h"
+
+#include <jansson.h>
+
+/**
+ * A document with all but what was found: schema, version, command,
+ * scenario, layout, model, machine, tokens, an empty warnings[] and an empty
+ * methods[]; status is "ok".
+ * @param[out] document_p  New reference. Untouched on error.
+ */
+moe_status_t moe_report_head(const moe_command_t *command,
+                             const moe_scenario_t *scenario,
+                             json_t **document_p);
+
+/** Append a line to warnings[]. */
+moe_status_t moe_report_warn(json_t *document, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/**
+ * Write a document where the command says: the table on stdout (unless
+ * --quiet or --json -), --json, and report.json and report.md in a folder.
+ *
+ * A folder that holds a report.json already is refused without --force.
+ *
+ * @param[in] folder  NULL for none.
+ * @return MOE_OK; MOE_ERR_INPUT if refused; MOE_ERR_IO, MOE_ERR_NOMEM.
+ */
+moe_status_t moe_report_write(const moe_command_t *command,
+                              const json_t *document, const char *folder);
+
+/** True if a folder may take this command's report; else a problem was
+ * recorded. To be asked before the work is done. */
+bool moe_report_may_write(const moe_command_t *command, const char *folder);
+
+#endif
