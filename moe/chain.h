@@ -9,6 +9,8 @@
 #include "moe/format.h"
 #include "moe/vocabulary.h"
 
+#include <stdbool.h>
+
 typedef enum {
 #define MOE_PROFILE(id, name, format, text) MOE_PROFILE_##id,
 #include "moe/profile.def"
@@ -54,5 +56,8 @@ typedef struct {
  * @param[in] bound  Documented bound of |x| of the tensor's generator, > 0.
  */
 void moe_storage_default(moe_storage_t *storage, float bound);
+
+/** Same format, profile and global scale: the same codes for the same rows. */
+bool moe_storage_equal(const moe_storage_t *a, const moe_storage_t *b);
 
 #endif

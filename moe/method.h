@@ -106,6 +106,12 @@ void moe_ctx_refuse(moe_ctx_t *c, const char *why);
 /** Zeroed array of n numbers that lives as long as the context. */
 int64_t *moe_ctx_array(moe_ctx_t *c, int64_t n);
 
+/** The same for n spans of rows. */
+moe_span_t *moe_ctx_spans(moe_ctx_t *c, int64_t n);
+
+/** Global range of a rank's tokens. */
+moe_range_t moe_ctx_tokens(const moe_ctx_t *c, int rank);
+
 /**
  * What each member of a group contributes, [R][n], in group order. Owned by
  * the context. NULL after an error.
@@ -157,6 +163,14 @@ void moe_topk(moe_ctx_t *c, moe_tensor_t *logits, moe_tensor_t **ids_p,
               moe_tensor_t **weights_p);
 
 /**
+ * Says which tokens the rows of ids and weights are, so that a backend with
+ * data can hold them against the routing source; rows in no span are rows
+ * of zeros.
+ */
+void moe_routed(moe_ctx_t *c, moe_tensor_t *ids, moe_tensor_t *weights,
+                const moe_span_t *spans, int n_spans);
+
+/**
  * Rows in the storage of a place of the chain: quantised, rounded, or the
  * same handle again if they are in it already. From a block format: exact
  * decode, then the quantiser.
@@ -182,6 +196,14 @@ moe_tensor_t *moe_group_rows(moe_ctx_t *c, moe_tensor_t *ids,
 
 moe_tensor_t *moe_gather_rows(moe_ctx_t *c, moe_tensor_t *rows,
                               moe_tensor_t *index);
+
+/**
+ * The local experts' rows of gathered ones: to expert_in, scales in the
+ * layout that the kernel reads, sorted by expert.
+ */
+moe_tensor_t *moe_local_rows(moe_ctx_t *c, moe_tensor_t *rows,
+                             moe_tensor_t *ids, const int64_t *rows_per_expert,
+                             moe_scale_layout_t layout, moe_tensor_t **index_p);
 
 /** gemm1 -> gemm1_out -> SwiGLU -> act_out -> gemm2_in -> gemm2 ->
  * gemm2_out of grouped rows: the experts stage of every method. */

@@ -49,6 +49,9 @@ const char *moe_option_set(const moe_method_t *method, const char *key,
 void moe_option_defaults(const moe_method_t *method, moe_format_t hidden,
                          int64_t *options);
 
+/** Place of an option of a name; false if the method has none. */
+bool moe_option_find(const moe_method_t *method, const char *key, int *place_p);
+
 /** Text of an option's value, as a scenario writes it. */
 const char *moe_option_text(const moe_option_t *option, int64_t value);
 

@@ -20,6 +20,9 @@
 #define MOE_TRACE_VERSION 1
 #define MOE_TRACE_TENSORS 6
 
+/** Bytes of one element of an unrounded sum as a backend carries it. */
+#define MOE_CARRIED_BYTES 24
+
 /** What an operation moves, over the members of its group, in group order.
  * Bytes are payload: the arguments of the operation. */
 typedef struct {
@@ -42,17 +45,19 @@ typedef struct {
     int bracket;        /* number of the enclosing group bracket, 0 none */
     bool bracket_fused; /* one kernel of a library; else a batch */
     const char *bracket_name;
-    moe_group_t group; /* of collectives and agree */
-    int64_t call;      /* number of the collective, the same on all ranks
-                        * of a group; 0 for local operations */
+    moe_group_t group;           /* of collectives and agree */
+    moe_agree_kind_t agree_kind; /* of agree */
+    int64_t call; /* number of the collective, the same on all ranks
+                   * of a group; 0 for local operations */
     int n_read;
     int read[MOE_TRACE_TENSORS]; /* tensor ids */
     int n_written;
     int written[MOE_TRACE_TENSORS];
-    moe_role_t role;     /* of the first tensor written */
-    moe_format_t format; /* of the first tensor written */
-    moe_dtype_t dtype;   /* element type that moves or is computed */
-    int64_t rows;        /* valid rows of the main tensor */
+    moe_role_t role;      /* of the first tensor written */
+    moe_format_t format;  /* of the first tensor written */
+    moe_format_t operand; /* of the first tensor read */
+    moe_dtype_t dtype;    /* element type that moves or is computed */
+    int64_t rows;         /* valid rows of the main tensor */
     int64_t cols;
     int64_t payload;    /* bytes of a collective's send argument, DESIGN 9:
                          * all-gather(v) n_s; reduce-scatter(v), all-reduce

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "moe/ctx.h"
+
+#include <stdlib.h>
+
+struct moe_array {
+    moe_array_t *next;
+    int64_t value[];
+};
+
+void moe_ctx_fail(moe_ctx_t *c, moe_status_t status)
+{
+    if (c->status == MOE_OK) {
+        c->status = status;
+    }
+}
+
+void moe_ctx_refuse(moe_ctx_t *c, const char *why)
+{
+    moe_ctx_fail(c, moe_fail(MOE_ERR_UNSUPPORTED, "method %s: %s",
+                             c->run->use->label, why));
+}
+
+const moe_layer_t *moe_ctx_layer(const moe_ctx_t *c)
+{
+    return c->run->layer;
+}
+
+const moe_model_t *moe_ctx_model(const moe_ctx_t *c)
+{
+    return c->run->layer->model;
+}
+
+int moe_ctx_rank(const moe_ctx_t *c)
+{
+    return c->run->rank;
+}
+
+void *moe_ctx_plan(moe_ctx_t *c)
+{
+    return c->plan;
+}
+
+int64_t moe_ctx_option(const moe_ctx_t *c, int i)
+{
+    return c->run->use->options[i];
+}
+
+const moe_storage_t *moe_ctx_storage(const moe_ctx_t *c, moe_role_t role)
+{
+    return &c->run->use->chain.at[role];
+}
+
+int moe_ctx_group_size(const moe_ctx_t *c, moe_group_t group)
+{
+    return moe_layout_group_size(&c->run->layer->layout, group, c->run->rank);
+}
+
+int moe_ctx_group_index(const moe_ctx_t *c, moe_group_t group)
+{
+    return moe_layout_group_index(&c->run->layer->layout, group, c->run->rank);
+}
+
+moe_range_t moe_ctx_experts(const moe_ctx_t *c)
+{
+    return moe_layout_experts(&c->run->layer->layout,
+                              c->run->layer->model->experts,
+                              moe_ctx_group_index(c, MOE_GROUP_ep));
+}
+
+int64_t *moe_ctx_array(moe_ctx_t *c, int64_t n)
+{
+    moe_array_t *array;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    array =
+        calloc(1, sizeof(*array) + ((size_t)n + 1) * sizeof(array->value[0]));
+    if (array == NULL) {
+        moe_ctx_fail(c, moe_fail(MOE_ERR_NOMEM, "no memory for a plan"));
+        return NULL;
+    }
+    array->next = c->arrays;
+    c->arrays = array;
+    return array->value;
+}
+
+moe_span_t *moe_ctx_spans(moe_ctx_t *c, int64_t n)
+{
+    int64_t words = (int64_t)(sizeof(moe_span_t) / sizeof(int64_t));
+
+    return (moe_span_t *)(void *)moe_ctx_array(c, n * words);
+}
+
+moe_range_t moe_ctx_tokens(const moe_ctx_t *c, int rank)
+{
+    const moe_layer_t *layer = c->run->layer;
+
+    return moe_layer_tokens(layer, moe_layout_dp_rank(&layer->layout, rank));
+}
+
+const int *moe_ctx_ranks(moe_ctx_t *c, moe_group_t group)
+{
+    const moe_layout_t *layout = &c->run->layer->layout;
+    int n = moe_ctx_group_size(c, group);
+    int *ranks;
+
+    if (c->ranks[group] != NULL) {
+        return c->ranks[group];
+    }
+    ranks = calloc((size_t)n, sizeof(*ranks));
+    if (ranks == NULL) {
+        moe_ctx_fail(c, moe_fail(MOE_ERR_NOMEM, "no memory for a group"));
+        return NULL;
+    }
+    for (int i = 0; i < n; i++) {
+        ranks[i] = moe_layout_group_member(layout, group, c->run->rank, i);
+    }
+    c->ranks[group] = ranks;
+    c->n_ranks[group] = n;
+    return ranks;
+}
+
+void moe_ctx_fini(moe_ctx_t *c)
+{
+    moe_tensors_drop(c);
+    while (c->arrays != NULL) {
+        moe_array_t *next = c->arrays->next;
+
+        free(c->arrays);
+        c->arrays = next;
+    }
+    for (int g = 0; g < MOE_GROUP_COUNT; g++) {
+        free(c->ranks[g]);
+    }
+    free(c->plan);
+}
+
+void moe_group_begin(moe_ctx_t *c, bool fused, const char *name)
+{
+    moe_backend_t *be = c->run->backend;
+
+    if (c->status != MOE_OK || c->skip) {
+        return;
+    }
+    c->bracket = ++c->n_brackets;
+    c->bracket_fused = fused;
+    c->bracket_name = name;
+    moe_ctx_fail(c, be->group_begin(be, fused, name));
+}
+
+void moe_group_end(moe_ctx_t *c)
+{
+    moe_backend_t *be = c->run->backend;
+
+    if (c->status != MOE_OK || c->skip) {
+        return;
+    }
+    moe_ctx_fail(c, be->group_end(be));
+    c->bracket = 0;
+    c->bracket_name = NULL;
+}

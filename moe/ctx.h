@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Inside of a context: shared by the front-ends of moe/method.h only.
+ */
+#ifndef MOE_CTX_H
+#define MOE_CTX_H
+
+#include "moe/run_method.h"
+
+typedef struct moe_array moe_array_t;
+
+struct moe_ctx {
+    const moe_run_t *run;
+    moe_status_t status; /* of the first error; then nothing is done */
+    moe_stage_t stage;
+    bool skip; /* the stage makes tensors, does nothing */
+    void *plan;
+    moe_array_t *arrays;   /* freed with the context */
+    moe_tensor_t *tensors; /* all that live */
+    int n_tensors;         /* made so far */
+    int64_t n_records;
+    int64_t n_calls;
+    int64_t n_agreements;
+    int n_brackets;
+    int bracket; /* number of the open one, else 0 */
+    bool bracket_fused;
+    const char *bracket_name;
+    int64_t bytes; /* of the tensors that live */
+    bool has_output;
+    int *ranks[MOE_GROUP_COUNT]; /* members, made when first asked for */
+    int n_ranks[MOE_GROUP_COUNT];
+};
+
+/** Keep the first status. */
+void moe_ctx_fail(moe_ctx_t *c, moe_status_t status);
+
+/** World ranks of the rank's group; NULL after an error. */
+const int *moe_ctx_ranks(moe_ctx_t *c, moe_group_t group);
+
+/** Release every tensor and array. */
+void moe_ctx_fini(moe_ctx_t *c);
+
+/** Storage of a place of the chain. */
+const moe_storage_t *moe_ctx_storage(const moe_ctx_t *c, moe_role_t role);
+
+/** What a tensor is to be; see moe_tensor_t. */
+typedef struct {
+    moe_role_t role;
+    moe_storage_t storage;
+    moe_dtype_t dtype; /* MOE_DTYPE_none: the format's code type */
+    int64_t rows;
+    int64_t cols;
+    int64_t valid_rows; /* -1: rows */
+    bool carried_exact;
+    bool is_scale;
+    moe_scale_layout_t scale_layout;
+    moe_tensor_t *parent;
+    int64_t row_offset;
+    moe_tensor_t *source[3];
+    int64_t first_expert;
+    int64_t n_experts;
+    const int64_t *rows_per_expert;
+} moe_tensor_spec_t;
+
+/**
+ * Make a tensor and give it data; a block format's scales too (linear),
+ * unless it is a view or a scale itself. NULL after an error.
+ */
+moe_tensor_t *moe_tensor_make(moe_ctx_t *c, const moe_tensor_spec_t *spec);
+
+/** End every tensor, whoever owns it. */
+void moe_tensors_drop(moe_ctx_t *c);
+
+/** One more owner. NULL is fine. */
+moe_tensor_t *moe_tensor_keep(moe_tensor_t *t);
+
+/** Do an operation: workspace, trace, backend. main is the tensor whose
+ * shape the record shows. */
+void moe_ctx_do(moe_ctx_t *c, moe_call_t *call, const moe_tensor_t *main);
+
+#endif

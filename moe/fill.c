@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "moe/fill.h"
+
+#include "base/philox.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Last word of the counter: which tensor. */
+enum {
+    TENSOR_HIDDEN = 1,
+    TENSOR_ROUTER,
+    TENSOR_BIAS,
+    TENSOR_CODES, /* + weight */
+    TENSOR_SCALES = TENSOR_CODES + 2
+};
+
+enum {
+    QUANTILES = 2048,
+    CODES_PER_CALL = 32,
+    SCALES_PER_CALL = 16,
+    NORMALS_PER_CALL = 8,
+    SCALE_BASE = 0x60, /* E4M3 32 */
+    BF16_EXPONENT_6 = 6 << 7
+};
+
+static const uint16_t quantile[QUANTILES] = {
+#include "moe/normal_quantiles.inc"
+};
+
+int64_t moe_weight_rows(const moe_model_t *model, moe_weight_t weight)
+{
+    return weight == MOE_W13 ? 2 * model->intermediate : model->hidden;
+}
+
+int64_t moe_weight_cols(const moe_model_t *model, moe_weight_t weight)
+{
+    return weight == MOE_W13 ? model->hidden : model->intermediate;
+}
+
+static void draw(uint64_t seed, int64_t row, int64_t col, int64_t expert,
+                 int tensor, uint32_t out[4])
+{
+    const uint32_t counter[4] = {(uint32_t)row, (uint32_t)col, (uint32_t)expert,
+                                 (uint32_t)tensor};
+
+    moe_philox((uint32_t)seed, (uint32_t)(seed >> 32), counter, out);
+}
+
+/* One row of bf16 normals: 11 bits choose the quantile, one the sign. */
+static void normal_row(uint64_t seed, int tensor, int64_t row, int64_t n,
+                       uint16_t *out)
+{
+    uint32_t word[4];
+
+    for (int64_t i = 0; i < n; i += NORMALS_PER_CALL) {
+        draw(seed, row, i / NORMALS_PER_CALL, 0, tensor, word);
+        for (int j = 0; j < NORMALS_PER_CALL && i + j < n; j++) {
+            uint32_t u = word[j / 2] >> (16 * (j % 2)) & 0xffff;
+
+            out[i + j] = (uint16_t)(quantile[u % QUANTILES] | (u & 0x8000));
+        }
+    }
+}
+
+void moe_fill_hidden(uint64_t seed, int64_t hidden, int64_t first, int64_t n,
+                     uint16_t *out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        normal_row(seed, TENSOR_HIDDEN, first + i, hidden, out + i * hidden);
+    }
+}
+
+void moe_fill_router(uint64_t seed, int64_t experts, int64_t hidden,
+                     uint16_t *out)
+{
+    for (int64_t e = 0; e < experts; e++) {
+        normal_row(seed, TENSOR_ROUTER, e, hidden, out + e * hidden);
+    }
+    /* divide by 64: quantiles are normal and far from underflow */
+    for (int64_t i = 0; i < experts * hidden; i++) {
+        out[i] = (uint16_t)(out[i] - BF16_EXPONENT_6);
+    }
+}
+
+void moe_fill_bias(uint64_t seed, int64_t experts, float *out)
+{
+    uint16_t row[NORMALS_PER_CALL];
+
+    for (int64_t e = 0; e < experts; e++) {
+        uint32_t bits;
+
+        normal_row(seed, TENSOR_BIAS, e, NORMALS_PER_CALL, row);
+        bits = (uint32_t)(uint16_t)(row[0] - BF16_EXPONENT_6) << 16;
+        memcpy(&out[e], &bits, sizeof(bits));
+    }
+}
+
+/* Clear the sign of every nibble whose magnitude is 0. */
+static uint32_t no_negative_zero(uint32_t x)
+{
+    uint32_t magnitude = x & 0x77777777u;
+    uint32_t nonzero = (magnitude + 0x77777777u) & 0x88888888u;
+
+    return magnitude | (x & nonzero);
+}
+
+void moe_fill_weight_codes(uint64_t seed, moe_weight_t weight, int64_t expert,
+                           int64_t row, int64_t rows, int64_t col, int64_t cols,
+                           uint8_t *out)
+{
+    int tensor = TENSOR_CODES + (int)weight;
+    uint32_t word[4];
+
+    for (int64_t r = row; r < row + rows; r++) {
+        for (int64_t c = 0; c < cols; c += CODES_PER_CALL) {
+            int64_t n = cols - c < CODES_PER_CALL ? cols - c : CODES_PER_CALL;
+
+            draw(seed, r, (col + c) / CODES_PER_CALL, expert, tensor, word);
+            for (int w = 0; w < 4; w++) {
+                word[w] = no_negative_zero(word[w]);
+            }
+            memcpy(out, word, (size_t)n / 2);
+            out += n / 2;
+        }
+    }
+}
+
+void moe_fill_weight_scales(uint64_t seed, moe_weight_t weight, int64_t expert,
+                            int64_t row, int64_t rows, int64_t block,
+                            int64_t blocks, uint8_t *out)
+{
+    int tensor = TENSOR_SCALES + (int)weight;
+    uint32_t word[4] = {0};
+
+    for (int64_t r = row; r < row + rows; r++) {
+        int64_t drawn = -1;
+
+        for (int64_t b = block; b < block + blocks; b++) {
+            int at = (int)(b % SCALES_PER_CALL);
+
+            if (b / SCALES_PER_CALL != drawn) {
+                drawn = b / SCALES_PER_CALL;
+                draw(seed, r, drawn, expert, tensor, word);
+            }
+            *out++ =
+                (uint8_t)(SCALE_BASE | (word[at / 4] >> (8 * (at % 4)) & 15));
+        }
+    }
+}
+
+float moe_fill_weight_global(int64_t cols)
+{
+    return (float)(1.0 / (192.0 * sqrt((double)cols)));
+}

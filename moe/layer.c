@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "moe/layer.h"
+
+const char *moe_phase_name(moe_phase_t phase)
+{
+    return phase == MOE_PHASE_prefill ? "prefill" : "decode";
+}
+
+int64_t moe_layer_total_tokens(const moe_layer_t *layer)
+{
+    return moe_layer_tokens(layer, layer->layout.dp).begin;
+}
+
+moe_range_t moe_layer_tokens(const moe_layer_t *layer, int dp_rank)
+{
+    moe_range_t range = {0, 0};
+
+    for (int i = 0; i < dp_rank; i++) {
+        range.begin += layer->tokens[i];
+    }
+    range.end = range.begin;
+    if (dp_rank < layer->layout.dp) {
+        range.end += layer->tokens[dp_rank];
+    }
+    return range;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "moe/layout.h"
+
+/* A group is size members from first on, stride ranks apart. */
+typedef struct {
+    int first;
+    int stride;
+    int size;
+} span_t;
+
+int moe_layout_world(const moe_layout_t *layout)
+{
+    return layout->dp * layout->tp;
+}
+
+int moe_layout_dp_rank(const moe_layout_t *layout, int rank)
+{
+    return rank / layout->tp;
+}
+
+static int min_int(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static span_t block_of(int rank, int size, int world)
+{
+    int first = rank / size * size;
+    span_t span = {first, 1, min_int(size, world - first)};
+
+    return span;
+}
+
+static span_t span_of(const moe_layout_t *layout, moe_group_t group, int rank)
+{
+    int world = moe_layout_world(layout);
+    span_t span = {0, 1, world};
+
+    switch (group) {
+    case MOE_GROUP_dp:
+        span = (span_t){rank % layout->tp, layout->tp, layout->dp};
+        break;
+    case MOE_GROUP_tp:
+        span = block_of(rank, layout->tp, world);
+        break;
+    case MOE_GROUP_ep:
+        span = block_of(rank, layout->ep, world);
+        break;
+    case MOE_GROUP_node:
+        span = block_of(rank, layout->node, world);
+        break;
+    case MOE_GROUP_rail:
+        span.first = rank % layout->node;
+        span.stride = layout->node;
+        span.size = (world - span.first + layout->node - 1) / layout->node;
+        break;
+    case MOE_GROUP_world:
+    case MOE_GROUP_COUNT:
+    default:
+        break;
+    }
+    return span;
+}
+
+int moe_layout_group_size(const moe_layout_t *layout, moe_group_t group,
+                          int rank)
+{
+    return span_of(layout, group, rank).size;
+}
+
+int moe_layout_group_index(const moe_layout_t *layout, moe_group_t group,
+                           int rank)
+{
+    span_t span = span_of(layout, group, rank);
+
+    return (rank - span.first) / span.stride;
+}
+
+int moe_layout_group_member(const moe_layout_t *layout, moe_group_t group,
+                            int rank, int index)
+{
+    span_t span = span_of(layout, group, rank);
+
+    return span.first + index * span.stride;
+}
+
+moe_range_t moe_layout_part(int64_t total, int n, int i)
+{
+    int64_t each = total / n;
+    int64_t longer = total % n;
+    int64_t begin = each * i + (i < longer ? i : longer);
+    moe_range_t range = {begin, begin + each + (i < longer)};
+
+    return range;
+}
+
+moe_range_t moe_layout_experts(const moe_layout_t *layout, int64_t experts,
+                               int ep_index)
+{
+    return moe_layout_part(experts, layout->ep, ep_index);
+}

@@ -1,0 +1,44 @@
+noinst_LTLIBRARIES += moe/libmoe.la
+
+moe_libmoe_la_SOURCES = \
+  moe/agree.c \
+  moe/agree.def \
+  moe/backend.h \
+  moe/chain.c \
+  moe/chain.h \
+  moe/ctx.c \
+  moe/ctx.h \
+  moe/fill.c \
+  moe/fill.h \
+  moe/format.c \
+  moe/format.def \
+  moe/format.h \
+  moe/group.def \
+  moe/layer.c \
+  moe/layer.h \
+  moe/layout.c \
+  moe/layout.h \
+  moe/method.h \
+  moe/model.h \
+  moe/normal_quantiles.inc \
+  moe/op.c \
+  moe/op_expert.c \
+  moe/op_local.c \
+  moe/ops.def \
+  moe/profile.def \
+  moe/role.def \
+  moe/routing.c \
+  moe/routing.h \
+  moe/run_method.h \
+  moe/sampler.c \
+  moe/sampler.def \
+  moe/score.def \
+  moe/stage.def \
+  moe/tensor.c \
+  moe/tensor.h \
+  moe/trace.c \
+  moe/trace.h \
+  moe/vocabulary.c \
+  moe/vocabulary.h
+
+EXTRA_DIST += moe/README.md

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "moe/ctx.h"
+
+#include <string.h>
+
+static void add_tensor(const moe_tensor_t *t, int *list, int *n)
+{
+    if (t != NULL && *n < MOE_TRACE_TENSORS) {
+        list[(*n)++] = t->id;
+    }
+    if (t != NULL && t->scale != NULL && *n < MOE_TRACE_TENSORS) {
+        list[(*n)++] = t->scale->id;
+    }
+}
+
+static int64_t tensor_bytes(const moe_tensor_t *t)
+{
+    int64_t bytes = moe_tensor_row_bytes(t, t->valid_rows);
+
+    return t->scale == NULL ? bytes : bytes + tensor_bytes(t->scale);
+}
+
+/* Bytes of the weights that a matmul reads: of the experts it hits. */
+static int64_t weight_bytes(const moe_ctx_t *c, const moe_call_t *call)
+{
+    const moe_model_t *model = c->run->layer->model;
+    const moe_tensor_t *index = call->in[1];
+    int64_t hit = 0;
+
+    if (call->op == MOE_OP_logits) {
+        return model->experts *
+               moe_format_row_bytes(MOE_FORMAT_bf16, model->hidden);
+    }
+    if (call->op != MOE_OP_grouped_matmul) {
+        return 0;
+    }
+    for (int64_t e = 0; e < index->n_experts; e++) {
+        hit += index->rows_per_expert[e] > 0;
+    }
+    return hit * moe_weight_rows(model, call->weight) *
+           moe_format_row_bytes(c->run->use->chain.weights,
+                                moe_weight_cols(model, call->weight));
+}
+
+static double flops_of(const moe_call_t *call)
+{
+    const moe_tensor_t *in = call->in[0];
+    const moe_tensor_t *out = call->out[0];
+    double elements = (double)out->valid_rows * (double)out->dim[1];
+
+    switch (call->op) {
+    case MOE_OP_logits:
+    case MOE_OP_grouped_matmul:
+        return 2.0 * elements * (double)in->dim[1];
+    case MOE_OP_weighted_sum:
+        return 2.0 * (double)in->valid_rows * (double)in->dim[1];
+    case MOE_OP_activation:
+    case MOE_OP_quantize:
+    case MOE_OP_dequantize:
+    case MOE_OP_convert:
+    case MOE_OP_topk:
+        return elements;
+    default:
+        return 0.0;
+    }
+}
+
+/* What an operation reads and writes; a partial write counts its rows. */
+static void local_bytes(const moe_ctx_t *c, const moe_call_t *call,
+                        moe_trace_record_t *r)
+{
+    bool part = call->op == MOE_OP_fill || call->op == MOE_OP_copy_rows;
+
+    for (int i = 0; i < call->n_in; i++) {
+        r->read_bytes += part ? moe_tensor_row_bytes(call->in[i], call->n_rows)
+                              : tensor_bytes(call->in[i]);
+    }
+    for (int i = 0; i < call->n_out; i++) {
+        r->write_bytes += part
+                              ? moe_tensor_row_bytes(call->out[i], call->n_rows)
+                              : tensor_bytes(call->out[i]);
+    }
+    r->read_bytes += weight_bytes(c, call);
+    r->flops = flops_of(call);
+}
+
+static int64_t sum_rows(const int64_t *rows, int n)
+{
+    int64_t sum = 0;
+
+    for (int i = 0; i < n; i++) {
+        sum += rows[i];
+    }
+    return sum;
+}
+
+static int64_t payload_rows(const moe_call_t *call)
+{
+    switch (call->op) {
+    case MOE_OP_allgather:
+    case MOE_OP_allgatherv:
+        return call->send_rows[call->me];
+    case MOE_OP_broadcast:
+        return call->me == call->root ? call->send_rows[call->me] : 0;
+    case MOE_OP_allreduce:
+        return call->send_rows[call->me];
+    default:
+        return sum_rows(call->send_rows, call->n_ranks);
+    }
+}
+
+static void collective_bytes(const moe_call_t *call, moe_trace_record_t *r)
+{
+    const moe_tensor_t *in = call->in[0];
+    int64_t rows = payload_rows(call);
+
+    r->call = call->call;
+    r->transfer.n = call->n_ranks;
+    r->transfer.me = call->me;
+    r->transfer.ranks = call->ranks;
+    r->transfer.send_rows = call->send_rows;
+    r->transfer.recv_rows = call->recv_rows;
+    r->transfer.row_bytes = moe_tensor_row_bytes(in, 1);
+    r->transfer.root = call->root;
+    r->payload = rows * r->transfer.row_bytes;
+    r->carried =
+        in->carried_exact ? rows * in->dim[1] * MOE_CARRIED_BYTES : r->payload;
+}
+
+static void fill_record(moe_ctx_t *c, const moe_call_t *call,
+                        const moe_tensor_t *main, moe_trace_record_t *r)
+{
+    r->id = ++c->n_records;
+    r->rank = c->run->rank;
+    r->stage = call->stage;
+    r->op = call->op;
+    r->bracket = c->bracket;
+    r->bracket_fused = c->bracket_fused;
+    r->bracket_name = c->bracket_name;
+    r->group = call->group;
+    for (int i = 0; i < call->n_in; i++) {
+        add_tensor(call->in[i], r->read, &r->n_read);
+    }
+    for (int i = 0; i < call->n_out; i++) {
+        add_tensor(call->out[i], r->written, &r->n_written);
+    }
+    r->role = main->role;
+    r->format = main->storage.format;
+    r->dtype = main->dtype;
+    r->rows = main->valid_rows;
+    r->cols = main->dim[1];
+    if (moe_op_plane(call->op) == MOE_PLANE_COLLECTIVE) {
+        collective_bytes(call, r);
+    } else {
+        local_bytes(c, call, r);
+    }
+    if (call->n_in > 1 && call->in[1]->rows_per_expert != NULL) {
+        r->n_experts = call->in[1]->n_experts;
+        r->rows_per_expert = call->in[1]->rows_per_expert;
+    }
+    r->operand = call->n_in > 0 ? call->in[0]->storage.format : r->format;
+}
+
+static void note_workspace(moe_ctx_t *c, const moe_call_t *call)
+{
+    const moe_trace_sink_t *sink = c->run->sink;
+    moe_backend_t *be = c->run->backend;
+
+    if (sink != NULL && sink->memory != NULL) {
+        sink->memory(sink->self, c->run->rank,
+                     c->bytes + be->workspace_bytes(c->run->layer, call));
+    }
+}
+
+void moe_ctx_do(moe_ctx_t *c, moe_call_t *call, const moe_tensor_t *main)
+{
+    const moe_trace_sink_t *sink = c->run->sink;
+    moe_backend_t *be = c->run->backend;
+    moe_trace_record_t record;
+
+    if (c->status != MOE_OK || c->skip) {
+        return;
+    }
+    memset(&record, 0, sizeof(record));
+    call->stage = c->stage;
+    call->bracket = c->bracket;
+    if (moe_op_plane(call->op) == MOE_PLANE_COLLECTIVE) {
+        call->call = ++c->n_calls;
+    }
+    fill_record(c, call, main, &record);
+    note_workspace(c, call);
+    moe_ctx_fail(c, be->run(be, call, &record));
+    if (c->status == MOE_OK && sink != NULL && sink->record != NULL) {
+        moe_ctx_fail(c, sink->record(sink->self, &record));
+    }
+}

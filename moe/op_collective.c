@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "moe/ctx.h"
+
+#include <stddef.h>
+
+/* A collective over a group: the same for every one of them. */
+typedef struct {
+    moe_op_t op;
+    moe_group_t group;
+    const int64_t *send; /* [R] rows, see moe_call_t */
+    const int64_t *recv; /* [R] */
+    int root;
+    int64_t out_rows;
+} collective_t;
+
+static int64_t *same_rows(moe_ctx_t *c, int n, int64_t rows)
+{
+    int64_t *array = moe_ctx_array(c, n);
+
+    for (int i = 0; array != NULL && i < n; i++) {
+        array[i] = rows;
+    }
+    return array;
+}
+
+static int64_t total(const int64_t *rows, int n)
+{
+    int64_t sum = 0;
+
+    for (int i = 0; i < n; i++) {
+        sum += rows[i];
+    }
+    return sum;
+}
+
+/* Move one tensor, and not its scales. */
+static void move(moe_ctx_t *c, const collective_t *how, moe_tensor_t *in,
+                 moe_tensor_t *out)
+{
+    moe_tensor_t bare_in = *in;
+    moe_tensor_t bare_out = *out;
+    moe_call_t call = {.op = how->op, .group = how->group};
+
+    /* handles without scales, so that the record names what moves */
+    bare_in.scale = bare_out.scale = NULL;
+    call.in[0] = &bare_in;
+    call.n_in = 1;
+    call.out[0] = &bare_out;
+    call.n_out = 1;
+    call.ranks = moe_ctx_ranks(c, how->group);
+    call.n_ranks = moe_ctx_group_size(c, how->group);
+    call.me = moe_ctx_group_index(c, how->group);
+    call.send_rows = how->send;
+    call.recv_rows = how->recv;
+    call.root = how->root;
+    moe_ctx_do(c, &call, &bare_in);
+}
+
+static moe_tensor_t *collective(moe_ctx_t *c, const collective_t *how,
+                                moe_tensor_t *t)
+{
+    moe_tensor_spec_t spec = {.role = t->role,
+                              .storage = t->storage,
+                              .dtype = t->dtype,
+                              .rows = how->out_rows,
+                              .cols = t->dim[1],
+                              .valid_rows = -1};
+    moe_tensor_t *out;
+
+    if (t->carried_exact) {
+        spec.storage = *moe_ctx_storage(c, MOE_ROLE_output);
+        spec.dtype = MOE_DTYPE_none;
+    }
+    out = moe_tensor_make(c, &spec);
+    if (out == NULL) {
+        return NULL;
+    }
+    move(c, how, t, out);
+    if (t->scale != NULL && out->scale != NULL) {
+        move(c, how, t->scale, out->scale);
+    }
+    return out;
+}
+
+/* In a group of one nothing is called. */
+static moe_tensor_t *alone(moe_ctx_t *c, moe_tensor_t *t)
+{
+    return t->carried_exact ? moe_to(c, t, MOE_ROLE_output)
+                            : moe_tensor_keep(t);
+}
+
+static bool is_alone(const moe_ctx_t *c, moe_group_t group)
+{
+    return moe_ctx_group_size(c, group) == 1;
+}
+
+static moe_tensor_t *gather(moe_ctx_t *c, moe_op_t op, moe_group_t group,
+                            moe_tensor_t *t, const int64_t *rows)
+{
+    int n = moe_ctx_group_size(c, group);
+    collective_t how = {.op = op, .group = group, .recv = rows, .root = -1};
+
+    how.send = same_rows(c, n, t->dim[0]);
+    if (how.send == NULL) {
+        return NULL;
+    }
+    how.out_rows = total(rows, n);
+    return collective(c, &how, t);
+}
+
+moe_tensor_t *moe_allgatherv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
+                             const int64_t *rows)
+{
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    return is_alone(c, group) ? alone(c, t)
+                              : gather(c, MOE_OP_allgatherv, group, t, rows);
+}
+
+moe_tensor_t *moe_allgather(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t)
+{
+    int64_t *rows;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    if (is_alone(c, group)) {
+        return alone(c, t);
+    }
+    rows = same_rows(c, moe_ctx_group_size(c, group), t->dim[0]);
+    return rows == NULL ? NULL : gather(c, MOE_OP_allgather, group, t, rows);
+}
+
+moe_tensor_t *moe_allreduce(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t)
+{
+    collective_t how = {.op = MOE_OP_allreduce, .group = group, .root = -1};
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    if (is_alone(c, group)) {
+        return alone(c, t);
+    }
+    how.send = same_rows(c, moe_ctx_group_size(c, group), t->dim[0]);
+    how.recv = how.send;
+    how.out_rows = t->dim[0];
+    return how.send == NULL ? NULL : collective(c, &how, t);
+}
+
+moe_tensor_t *moe_reducescatterv(moe_ctx_t *c, moe_group_t group,
+                                 moe_tensor_t *t, const int64_t *rows)
+{
+    collective_t how = {
+        .op = MOE_OP_reducescatterv, .group = group, .send = rows, .root = -1};
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    if (is_alone(c, group)) {
+        return alone(c, t);
+    }
+    how.out_rows = rows[moe_ctx_group_index(c, group)];
+    how.recv = same_rows(c, moe_ctx_group_size(c, group), how.out_rows);
+    return how.recv == NULL ? NULL : collective(c, &how, t);
+}
+
+moe_tensor_t *moe_alltoallv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
+                            const int64_t *send, const int64_t *recv)
+{
+    collective_t how = {.op = MOE_OP_alltoallv,
+                        .group = group,
+                        .send = send,
+                        .recv = recv,
+                        .root = -1};
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    if (is_alone(c, group)) {
+        return alone(c, t);
+    }
+    how.out_rows = total(recv, moe_ctx_group_size(c, group));
+    return collective(c, &how, t);
+}
+
+moe_tensor_t *moe_broadcast(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
+                            int root, int64_t rows)
+{
+    int n = moe_ctx_group_size(c, group);
+    collective_t how = {.op = MOE_OP_broadcast, .group = group, .root = root};
+    int64_t *recv;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    if (is_alone(c, group)) {
+        return alone(c, t);
+    }
+    how.send = same_rows(c, n, rows);
+    recv = moe_ctx_array(c, n);
+    if (how.send == NULL || recv == NULL) {
+        return NULL;
+    }
+    recv[root] = rows;
+    how.recv = recv;
+    how.out_rows = rows;
+    return collective(c, &how, t);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "moe/ctx.h"
+
+#include <stddef.h>
+
+static moe_call_t call_with_index(moe_op_t op, const moe_tensor_t *in,
+                                  const moe_tensor_t *index, moe_tensor_t *out)
+{
+    moe_call_t call = {.op = op, .root = -1};
+
+    call.in[0] = in;
+    call.in[1] = index;
+    call.n_in = 2;
+    call.out[0] = out;
+    call.n_out = 1;
+    return call;
+}
+
+moe_tensor_t *moe_group_rows(moe_ctx_t *c, moe_tensor_t *ids,
+                             const int64_t *rows_per_expert)
+{
+    moe_range_t experts = moe_ctx_experts(c);
+    int64_t n = experts.end - experts.begin;
+    moe_tensor_spec_t spec = {.role = MOE_ROLE_index,
+                              .storage = {.format = MOE_FORMAT_i32},
+                              .cols = 1,
+                              .first_expert = experts.begin,
+                              .n_experts = n,
+                              .rows_per_expert = rows_per_expert};
+    moe_call_t call = {.op = MOE_OP_group_rows, .root = -1};
+    moe_tensor_t *t;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    spec.rows = ids->dim[0] * (ids->dim[1] < n ? ids->dim[1] : n);
+    for (int64_t e = 0; e < n; e++) {
+        spec.valid_rows += rows_per_expert[e];
+    }
+    spec.source[0] = ids;
+    t = moe_tensor_make(c, &spec);
+    call.in[0] = ids;
+    call.n_in = 1;
+    call.out[0] = t;
+    call.n_out = 1;
+    moe_ctx_do(c, &call, t);
+    return t;
+}
+
+/* Rows that lie as an index says, in a storage of the chain. */
+static moe_tensor_t *grouped(moe_ctx_t *c, moe_role_t role,
+                             const moe_storage_t *storage,
+                             const moe_tensor_t *index, int64_t cols)
+{
+    moe_tensor_spec_t spec = {.role = role,
+                              .storage = *storage,
+                              .rows = index->dim[0],
+                              .cols = cols,
+                              .valid_rows = index->valid_rows};
+
+    return moe_tensor_make(c, &spec);
+}
+
+moe_tensor_t *moe_gather_rows(moe_ctx_t *c, moe_tensor_t *rows,
+                              moe_tensor_t *index)
+{
+    moe_tensor_t *t;
+    moe_call_t call;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    t = grouped(c, rows->role, &rows->storage, index, rows->dim[1]);
+    call = call_with_index(MOE_OP_gather_rows, rows, index, t);
+    moe_ctx_do(c, &call, t);
+    return t;
+}
+
+moe_tensor_t *moe_local_rows(moe_ctx_t *c, moe_tensor_t *rows,
+                             moe_tensor_t *ids, const int64_t *rows_per_expert,
+                             moe_scale_layout_t layout, moe_tensor_t **index_p)
+{
+    moe_tensor_t *in = moe_to(c, rows, MOE_ROLE_expert_in);
+    moe_tensor_t *tiled = moe_swizzle(c, in, layout);
+    moe_tensor_t *local;
+
+    *index_p = moe_group_rows(c, ids, rows_per_expert);
+    local = moe_gather_rows(c, tiled, *index_p);
+    moe_release(c, in);
+    moe_release(c, tiled);
+    return local;
+}
+
+static moe_tensor_t *grouped_matmul(moe_ctx_t *c, moe_tensor_t *rows,
+                                    moe_tensor_t *index, moe_weight_t weight,
+                                    moe_role_t role)
+{
+    moe_tensor_t *t;
+    moe_call_t call;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    t = grouped(c, role, moe_ctx_storage(c, role), index,
+                moe_weight_rows(moe_ctx_model(c), weight));
+    call = call_with_index(MOE_OP_grouped_matmul, rows, index, t);
+    call.weight = weight;
+    moe_ctx_do(c, &call, t);
+    return t;
+}
+
+static moe_tensor_t *activation(moe_ctx_t *c, moe_tensor_t *rows,
+                                moe_tensor_t *index)
+{
+    moe_tensor_t *t;
+    moe_call_t call;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    t = grouped(c, MOE_ROLE_act_out, moe_ctx_storage(c, MOE_ROLE_act_out),
+                index, moe_ctx_model(c)->intermediate);
+    call = call_with_index(MOE_OP_activation, rows, index, t);
+    moe_ctx_do(c, &call, t);
+    return t;
+}
+
+moe_tensor_t *moe_experts(moe_ctx_t *c, moe_tensor_t *rows, moe_tensor_t *index)
+{
+    moe_tensor_t *up =
+        grouped_matmul(c, rows, index, MOE_W13, MOE_ROLE_gemm1_out);
+    moe_tensor_t *act = activation(c, up, index);
+    moe_tensor_t *in = moe_to(c, act, MOE_ROLE_gemm2_in);
+    moe_tensor_t *down =
+        grouped_matmul(c, in, index, MOE_W2, MOE_ROLE_gemm2_out);
+
+    moe_release(c, up);
+    moe_release(c, act);
+    moe_release(c, in);
+    return down;
+}
+
+moe_tensor_t *moe_weighted_sum(moe_ctx_t *c, moe_tensor_t *rows,
+                               moe_tensor_t *index, moe_tensor_t *weights)
+{
+    const moe_storage_t *combine = moe_ctx_storage(c, MOE_ROLE_combine);
+    moe_tensor_spec_t spec = {.role = MOE_ROLE_combine, .storage = *combine};
+    moe_tensor_t *t;
+    moe_call_t call;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    spec.rows = weights->dim[0];
+    spec.cols = rows->dim[1];
+    spec.valid_rows = weights->valid_rows;
+    if (c->run->use->chain.numerics == MOE_NUMERICS_exact &&
+        moe_format_info(combine->format)->block == 0) {
+        spec.carried_exact = true;
+        spec.source[0] = rows;
+        spec.source[1] = index;
+        spec.source[2] = weights;
+    }
+    t = moe_tensor_make(c, &spec);
+    call = call_with_index(MOE_OP_weighted_sum, rows, index, t);
+    call.in[2] = weights;
+    call.n_in = 3;
+    moe_ctx_do(c, &call, t);
+    return t;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "moe/run_method.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Place of a word in a list of words separated by blanks; -1 if none. */
+static int word_place(const char *words, const char *word)
+{
+    size_t n = strlen(word);
+    int place = 0;
+
+    while (words != NULL && *words != '\0') {
+        size_t len = strcspn(words, " ");
+
+        if (len == n && strncmp(words, word, n) == 0) {
+            return place;
+        }
+        place++;
+        words += len;
+        words += strspn(words, " ");
+    }
+    return -1;
+}
+
+static bool set_int(const char *text, int64_t *value_p)
+{
+    char *end;
+    long long v;
+
+    errno = 0;
+    v = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || errno != 0) {
+        return false;
+    }
+    *value_p = v;
+    return true;
+}
+
+static bool set_value(const moe_option_t *option, const char *text,
+                      int64_t *value_p)
+{
+    moe_format_t format;
+    int place;
+
+    switch (option->kind) {
+    case MOE_OPTION_choice:
+        place = word_place(option->choices, text);
+        *value_p = place >= 0 ? place : *value_p;
+        return place >= 0;
+    case MOE_OPTION_format:
+        if (!moe_format_find(text, &format) ||
+            word_place(option->choices, moe_format_name(format)) < 0) {
+            return false;
+        }
+        *value_p = (int64_t)format;
+        return true;
+    case MOE_OPTION_bool:
+        place = word_place("false true", text);
+        *value_p = place >= 0 ? place : *value_p;
+        return place >= 0;
+    case MOE_OPTION_int:
+    default:
+        return set_int(text, value_p);
+    }
+}
+
+static const char *expected(const moe_option_t *option)
+{
+    static char text[256];
+
+    switch (option->kind) {
+    case MOE_OPTION_choice:
+    case MOE_OPTION_format:
+        (void)snprintf(text, sizeof(text), "one of: %s", option->choices);
+        break;
+    case MOE_OPTION_bool:
+        (void)snprintf(text, sizeof(text), "true or false");
+        break;
+    case MOE_OPTION_int:
+    default:
+        (void)snprintf(text, sizeof(text), "an integer");
+        break;
+    }
+    return text;
+}
+
+const char *moe_option_set(const moe_method_t *method, const char *key,
+                           const char *value, int64_t *options)
+{
+    for (int i = 0; method->options[i].key != NULL; i++) {
+        const moe_option_t *option = &method->options[i];
+
+        if (strcmp(option->key, key) == 0) {
+            return set_value(option, value, &options[i]) ? NULL
+                                                         : expected(option);
+        }
+    }
+    return "an option of the method";
+}
+
+void moe_option_defaults(const moe_method_t *method, moe_format_t hidden,
+                         int64_t *options)
+{
+    memset(options, 0, MOE_OPTIONS_MAX * sizeof(*options));
+    for (int i = 0; method->options[i].key != NULL; i++) {
+        const moe_option_t *option = &method->options[i];
+
+        if (option->standard == NULL) {
+            options[i] = (int64_t)hidden;
+        } else {
+            (void)set_value(option, option->standard, &options[i]);
+        }
+    }
+}
+
+const char *moe_option_text(const moe_option_t *option, int64_t value)
+{
+    static char text[64];
+    const char *word = option->choices;
+    int64_t left = value;
+
+    switch (option->kind) {
+    case MOE_OPTION_format:
+        return moe_format_name((moe_format_t)value);
+    case MOE_OPTION_bool:
+        return value != 0 ? "true" : "false";
+    case MOE_OPTION_int:
+        (void)snprintf(text, sizeof(text), "%lld", (long long)value);
+        return text;
+    case MOE_OPTION_choice:
+    default:
+        break;
+    }
+    while (left-- > 0) {
+        word += strcspn(word, " ");
+        word += strspn(word, " ");
+    }
+    (void)snprintf(text, sizeof(text), "%.*s", (int)strcspn(word, " "), word);
+    return text;
+}
+
+bool moe_option_find(const moe_method_t *method, const char *key, int *place_p)
+{
+    for (int i = 0; method->options[i].key != NULL; i++) {
+        if (strcmp(method->options[i].key, key) == 0) {
+            *place_p = i;
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "moe/routing.h"
+
+#include "base/checked.h"
+
+#include <stdlib.h>
+
+moe_status_t moe_routing_init(moe_routing_t *routing, int64_t first, int64_t n,
+                              int topk)
+{
+    moe_routing_t r = {.first = first, .n = n, .topk = topk};
+    size_t pairs;
+    size_t bytes;
+
+    if (topk < 1 || topk > MOE_TOPK_MAX || !moe_mul_size(n, topk, &pairs) ||
+        !moe_mul_size((int64_t)pairs, sizeof(float), &bytes)) {
+        return moe_fail(MOE_ERR_RANGE, "routing of %lld tokens is too large",
+                        (long long)n);
+    }
+    r.ids = calloc(pairs + 1, sizeof(*r.ids));
+    r.weights = calloc(pairs + 1, sizeof(*r.weights));
+    if (r.ids == NULL || r.weights == NULL) {
+        moe_routing_fini(&r);
+        return moe_fail(MOE_ERR_NOMEM,
+                        "no memory for the routing of %lld "
+                        "tokens",
+                        (long long)n);
+    }
+    *routing = r;
+    return MOE_OK;
+}
+
+void moe_routing_fini(moe_routing_t *routing)
+{
+    free(routing->ids);
+    free(routing->weights);
+    routing->ids = NULL;
+    routing->weights = NULL;
+}
+
+void moe_routing_count(const moe_routing_t *routing, int64_t begin, int64_t end,
+                       int64_t *counts)
+{
+    const int32_t *id = routing->ids + (begin - routing->first) * routing->topk;
+
+    for (int64_t i = 0; i < (end - begin) * routing->topk; i++) {
+        counts[id[i]]++;
+    }
+}
+
+void moe_routing_count_pad(const moe_routing_t *routing, int64_t n_pad,
+                           int64_t *counts)
+{
+    for (int i = 0; i < routing->topk && n_pad > 0; i++) {
+        counts[routing->pad_ids[i]] += n_pad;
+    }
+}

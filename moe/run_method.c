@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "moe/run_method.h"
+
+#include "moe/ctx.h"
+
+#include <stdlib.h>
+
+void moe_output(moe_ctx_t *c, moe_tensor_t *t)
+{
+    moe_tensor_t *out = moe_to(c, t, MOE_ROLE_output);
+
+    if (out == NULL) {
+        return;
+    }
+    c->has_output = true;
+    if (c->run->on_output != NULL) {
+        moe_ctx_fail(c, c->run->on_output(c->run->on_output_self, out));
+    }
+    moe_release(c, out);
+}
+
+static void run_stage(moe_ctx_t *c, moe_stage_t stage)
+{
+    moe_backend_t *be = c->run->backend;
+
+    if (c->status != MOE_OK) {
+        return;
+    }
+    c->stage = stage;
+    c->skip = (c->run->stages >> stage & 1) == 0;
+    moe_ctx_fail(c, be->stage_begin(be, stage));
+    if (c->status == MOE_OK) {
+        c->run->use->method->stage[stage](c);
+    }
+}
+
+static moe_status_t run_all(moe_ctx_t *c)
+{
+    const moe_method_t *method = c->run->use->method;
+    const char *why = method->check(c->run->layer, c->run->use->options);
+
+    if (why != NULL) {
+        moe_ctx_refuse(c, why);
+        return c->status;
+    }
+    c->plan = calloc(1, method->plan_size + 1);
+    if (c->plan == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a plan");
+    }
+    method->plan(c);
+    for (int s = 0; s < MOE_STAGE_COUNT; s++) {
+        run_stage(c, (moe_stage_t)s);
+    }
+    if (c->status == MOE_OK && !c->has_output) {
+        return moe_fail(MOE_ERR_INTERNAL, "method %s gave no output",
+                        method->name);
+    }
+    return c->status;
+}
+
+moe_status_t moe_run_method(const moe_run_t *run)
+{
+    moe_ctx_t c = {.run = run};
+    moe_status_t status = run_all(&c);
+
+    moe_ctx_fini(&c);
+    if (run->sink != NULL && run->sink->memory != NULL) {
+        run->sink->memory(run->sink->self, run->rank, c.bytes);
+    }
+    return status;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * allgatherv: SGLang's FP4 all-gather-v and reduce-scatter-v.
+ *
+ * How it works: each rank routes and quantises its own tokens, with linear
+ * scales; one group of unequal broadcasts gathers weights, ids, codes and
+ * scales; after the gather the scales are swizzled, each rank's experts
+ * take their rows, and a reduce-scatter-v brings the sums home.
+ *
+ * Payload of a rank: dispatch T_r * (8 k + row(H)), combine T * H * b, with
+ * row(H) the bytes of a row in the dispatch format and b those of an element
+ * of the combine format; nothing if R = 1.
+ */
+#include "moe/method.h"
+
+enum {
+    OPTION_DISPATCH,
+    OPTION_COMBINE
+};
+
+static const moe_option_t options[] = {
+    {"dispatch", MOE_OPTION_format, "bf16 fp8_1x128 nvfp4", NULL,
+     "format of rows on the way to the experts"},
+    {"combine", MOE_OPTION_format, "bf16 fp16 fp32", "bf16",
+     "format of partial sums on the way home"},
+    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+};
+
+typedef struct {
+    const int64_t *tokens; /* [R] T_i */
+    moe_span_t own;        /* own tokens */
+    const int64_t *rows;   /* [E_local] rows of each local expert */
+    moe_tensor_t *ids;     /* gathered: [T][k] */
+    moe_tensor_t *weights; /* [T][k] */
+    moe_tensor_t *x;       /* [T][H], then grouped rows */
+    moe_tensor_t *index;
+    moe_tensor_t *y; /* rows that the experts return, then sums */
+} plan_t;
+
+static const char *check(const moe_layer_t *layer, const int64_t *option)
+{
+    (void)option;
+    if (layer->layout.tp != 1 || layer->layout.ep != layer->layout.dp) {
+        return "needs ep = dp and tp = 1: sizes are indexed by rank";
+    }
+    return NULL;
+}
+
+static void plan(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+
+    moe_range_t own = moe_ctx_tokens(c, moe_ctx_rank(c));
+
+    p->own = (moe_span_t){0, own.begin, own.end - own.begin};
+    p->tokens = moe_agree_tokens(c, MOE_GROUP_ep);
+    p->rows = moe_agree_expert_rows(c, MOE_GROUP_ep, 0);
+}
+
+static void prepare(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+    moe_tensor_t *hidden = moe_hidden(c);
+    moe_tensor_t *logits = moe_logits(c, hidden);
+    moe_tensor_t *x = moe_to(c, hidden, MOE_ROLE_dispatch);
+    moe_tensor_t *ids;
+    moe_tensor_t *weights;
+
+    moe_topk(c, logits, &ids, &weights);
+    moe_routed(c, ids, weights, &p->own, 1);
+    moe_group_begin(c, false, "all_gatherv");
+    p->weights = moe_allgatherv(c, MOE_GROUP_ep, weights, p->tokens);
+    p->ids = moe_allgatherv(c, MOE_GROUP_ep, ids, p->tokens);
+    p->x = moe_allgatherv(c, MOE_GROUP_ep, x, p->tokens);
+    moe_group_end(c);
+    moe_release(c, hidden);
+    moe_release(c, logits);
+    moe_release(c, x);
+    moe_release(c, ids);
+    moe_release(c, weights);
+}
+
+static void permute(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+    moe_tensor_t *all = p->x;
+
+    p->x = moe_local_rows(c, all, p->ids, p->rows, MOE_SCALES_128x4, &p->index);
+    moe_release(c, all);
+    moe_release(c, p->ids);
+}
+
+static void experts(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+
+    p->y = moe_experts(c, p->x, p->index);
+    moe_release(c, p->x);
+}
+
+static void unpermute(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+    moe_tensor_t *sums = moe_weighted_sum(c, p->y, p->index, p->weights);
+
+    moe_release(c, p->y);
+    moe_release(c, p->index);
+    moe_release(c, p->weights);
+    p->y = sums;
+}
+
+static void finalize(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+    moe_tensor_t *own = moe_reducescatterv(c, MOE_GROUP_ep, p->y, p->tokens);
+
+    moe_release(c, p->y);
+    moe_output(c, own);
+    moe_release(c, own);
+}
+
+static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
+{
+    const moe_model_t *m = f->layer->model;
+    moe_format_t dispatch = (moe_format_t)f->options[OPTION_DISPATCH];
+    moe_format_t combine = (moe_format_t)f->options[OPTION_COMBINE];
+
+    if (f->layer->layout.dp == 1) {
+        return;
+    }
+    out[MOE_STAGE_prepare] =
+        f->layer->tokens[f->rank] *
+        (8 * m->topk + moe_format_row_bytes(dispatch, m->hidden));
+    out[MOE_STAGE_finalize] = moe_layer_total_tokens(f->layer) *
+                              moe_format_row_bytes(combine, m->hidden);
+}
+
+const moe_method_t moe_method_allgatherv = {
+    .name = "allgatherv",
+    .system = "SGLang after #7667, FlashInfer CUTLASS MoE, DP attention",
+    .source = "sgl-project/sglang#7667; python/sglang/srt/layers/"
+              "quantization/modelopt_quant.py; .../pynccl.py",
+    .how = "route and quantise own tokens, linear scales; one group of "
+           "unequal broadcasts gathers weights, ids, codes, scales;\n"
+           "swizzle after the gather, local experts;\n"
+           "reduce-scatter-v of partial sums",
+    .family = MOE_FAMILY_F1,
+    .collectives = "allgatherv x3 or x4 in one batch, reducescatterv",
+    .rounding = "dispatch, expert_in, gemm1_out, act_out, gemm2_in, "
+                "gemm2_out, output; faithful: bf16 partials in rank order",
+    .formula = "prepare T_r (8 k + row(H)); finalize T H b(combine)",
+    .test = "tests/check_methods_meta.c",
+    .capturable = true,
+    .options = options,
+    .plan_size = sizeof(plan_t),
+    .check = check,
+    .plan = plan,
+    .stage = {prepare, permute, experts, unpermute, finalize},
+    .payload = payload,
+};

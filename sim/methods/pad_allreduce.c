@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pad_allreduce: SGLang's DP attention before #7667.
+ *
+ * How it works: every rank puts its tokens in a zero-filled global buffer
+ * of T rows that an all-reduce completes (SUM_LEN), or pads them to the
+ * longest rank's M rows for an all-gather of R M rows (MAX_LEN); the gate
+ * runs on the gathered rows of every rank; rows are quantised after the
+ * gather; an all-reduce and a slice bring the sums home.
+ *
+ * Payload of a rank: SUM_LEN T row(H), MAX_LEN M row(H); combine P H b with
+ * P = T or R M; nothing if R = 1.
+ */
+#include "moe/method.h"
+
+enum {
+    OPTION_DISPATCH,
+    OPTION_COMBINE,
+    OPTION_PADDING
+};
+
+enum {
+    PADDING_AUTO,
+    PADDING_SUM_LEN,
+    PADDING_MAX_LEN
+};
+
+static const moe_option_t options[] = {
+    {"dispatch", MOE_OPTION_format, "bf16", NULL,
+     "format of rows on the way to the experts"},
+    {"combine", MOE_OPTION_format, "bf16 fp16 fp32", "bf16",
+     "format of partial sums on the way home"},
+    {"padding", MOE_OPTION_choice, "auto sum_len max_len", "auto",
+     "auto: prefill sum_len, decode max_len if 2 T >= R M, else sum_len"},
+    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+};
+
+/* How the tokens T_i of R ranks lie in the global buffer. */
+typedef struct {
+    bool max_len;
+    int64_t rows;  /* of the buffer: T or R M */
+    int64_t each;  /* rows of a rank in MAX_LEN: M */
+    int64_t own;   /* first own row */
+    int64_t n_own; /* T_r */
+    int64_t pad;   /* rows of zeros */
+} buffer_t;
+
+typedef struct {
+    buffer_t b;
+    moe_span_t *spans;     /* [R] where each rank's tokens lie */
+    const int64_t *rows;   /* [E_local] rows of each local expert */
+    moe_tensor_t *ids;     /* [P][k] */
+    moe_tensor_t *weights; /* [P][k] */
+    moe_tensor_t *x;       /* [P][H], then grouped rows */
+    moe_tensor_t *index;
+    moe_tensor_t *y; /* rows that the experts return, then sums */
+} plan_t;
+
+/* SGLang's rule (dp_attention.py): an extend batch sums; otherwise the
+ * cheaper of an all-reduce of T and an all-gather of R M, ties to the
+ * latter. */
+static bool is_max_len(int64_t padding, moe_phase_t phase, int64_t total,
+                       int64_t padded)
+{
+    if (padding != PADDING_AUTO) {
+        return padding == PADDING_MAX_LEN;
+    }
+    return phase == MOE_PHASE_decode && 2 * total >= padded;
+}
+
+static buffer_t buffer_of(const moe_layer_t *layer, int64_t padding,
+                          const int64_t *tokens, int n, int me)
+{
+    buffer_t b = {.n_own = tokens[me]};
+    int64_t before = 0;
+    int64_t total = 0;
+
+    for (int i = 0; i < n; i++) {
+        b.each = tokens[i] > b.each ? tokens[i] : b.each;
+        before += i < me ? tokens[i] : 0;
+        total += tokens[i];
+    }
+    b.max_len = is_max_len(padding, layer->phase, total, n * b.each);
+    b.rows = b.max_len ? n * b.each : total;
+    b.own = b.max_len ? me * b.each : before;
+    b.pad = b.rows - total;
+    return b;
+}
+
+static const char *check(const moe_layer_t *layer, const int64_t *option)
+{
+    (void)option;
+    if (layer->layout.tp != 1 || layer->layout.ep != layer->layout.dp) {
+        return "needs ep = dp and tp = 1: attention with TP 1 on each rank";
+    }
+    return NULL;
+}
+
+static moe_span_t *spans_of(moe_ctx_t *c, const buffer_t *b,
+                            const int64_t *tokens)
+{
+    int n = moe_ctx_group_size(c, MOE_GROUP_ep);
+    moe_span_t *spans = moe_ctx_spans(c, n);
+    int64_t token = 0;
+
+    for (int i = 0; spans != NULL && i < n; i++) {
+        spans[i].row = b->max_len ? i * b->each : token;
+        spans[i].token = token;
+        spans[i].n = tokens[i];
+        token += tokens[i];
+    }
+    return spans;
+}
+
+static void plan(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+    const int64_t *tokens = moe_agree_tokens(c, MOE_GROUP_ep);
+
+    if (tokens == NULL) {
+        return;
+    }
+    p->b = buffer_of(moe_ctx_layer(c), moe_ctx_option(c, OPTION_PADDING),
+                     tokens, moe_ctx_group_size(c, MOE_GROUP_ep),
+                     moe_ctx_group_index(c, MOE_GROUP_ep));
+    p->spans = spans_of(c, &p->b, tokens);
+    p->rows = moe_agree_expert_rows(c, MOE_GROUP_ep, p->b.pad);
+}
+
+/* All tokens of the group, [P][H]. */
+static moe_tensor_t *gather(moe_ctx_t *c, const buffer_t *b,
+                            moe_tensor_t *hidden)
+{
+    const moe_storage_t *as = &hidden->storage;
+    int64_t rows = b->max_len ? b->each : b->rows;
+    int64_t own = b->max_len ? 0 : b->own;
+    moe_tensor_t *buffer = moe_new(c, MOE_ROLE_dispatch, as->format, rows,
+                                   moe_ctx_model(c)->hidden);
+    moe_tensor_t *all;
+
+    moe_fill_zero(c, buffer, 0, rows);
+    moe_copy_rows(c, buffer, own, hidden, 0, b->n_own);
+    all = b->max_len ? moe_allgather(c, MOE_GROUP_ep, buffer)
+                     : moe_allreduce(c, MOE_GROUP_ep, buffer);
+    moe_release(c, buffer);
+    return all;
+}
+
+static void prepare(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+    moe_tensor_t *hidden = moe_hidden(c);
+    moe_tensor_t *x = moe_to(c, hidden, MOE_ROLE_dispatch);
+    moe_tensor_t *logits;
+
+    p->x = x == NULL ? NULL : gather(c, &p->b, x);
+    logits = moe_logits(c, p->x);
+    moe_topk(c, logits, &p->ids, &p->weights);
+    moe_routed(c, p->ids, p->weights, p->spans,
+               moe_ctx_group_size(c, MOE_GROUP_ep));
+    moe_release(c, hidden);
+    moe_release(c, x);
+    moe_release(c, logits);
+}
+
+static void permute(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+    moe_tensor_t *all = p->x;
+
+    p->x = moe_local_rows(c, all, p->ids, p->rows, MOE_SCALES_128x4, &p->index);
+    moe_release(c, all);
+    moe_release(c, p->ids);
+}
+
+static void experts(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+
+    p->y = moe_experts(c, p->x, p->index);
+    moe_release(c, p->x);
+}
+
+static void unpermute(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+    moe_tensor_t *sums = moe_weighted_sum(c, p->y, p->index, p->weights);
+
+    moe_release(c, p->y);
+    moe_release(c, p->index);
+    moe_release(c, p->weights);
+    p->y = sums;
+}
+
+static void finalize(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+    moe_tensor_t *all = moe_allreduce(c, MOE_GROUP_ep, p->y);
+    moe_tensor_t *own = moe_slice(c, all, p->b.own, p->b.n_own);
+
+    moe_release(c, p->y);
+    moe_output(c, own);
+    moe_release(c, own);
+    moe_release(c, all);
+}
+
+static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
+{
+    const moe_model_t *m = f->layer->model;
+    int n = f->layer->layout.dp;
+    buffer_t b = buffer_of(f->layer, f->options[OPTION_PADDING],
+                           f->layer->tokens, n, f->rank);
+    moe_format_t dispatch = (moe_format_t)f->options[OPTION_DISPATCH];
+    moe_format_t combine = (moe_format_t)f->options[OPTION_COMBINE];
+
+    if (n == 1) {
+        return;
+    }
+    out[MOE_STAGE_prepare] = (b.max_len ? b.each : b.rows) *
+                             moe_format_row_bytes(dispatch, m->hidden);
+    out[MOE_STAGE_finalize] = b.rows * moe_format_row_bytes(combine, m->hidden);
+}
+
+const moe_method_t moe_method_pad_allreduce = {
+    .name = "pad_allreduce",
+    .system = "SGLang before #7667, DP attention",
+    .source = "sgl-project/sglang:python/sglang/srt/layers/dp_attention.py",
+    .how = "zero-padded global buffer, all-reduce (SUM_LEN) or all-gather "
+           "(MAX_LEN);\n"
+           "gate and quantiser run on the gathered rows of every rank;\n"
+           "all-reduce of partial sums, then a slice",
+    .family = MOE_FAMILY_F1,
+    .collectives = "allreduce or allgather, allreduce",
+    .rounding = "expert_in, gemm1_out, act_out, gemm2_in, gemm2_out, "
+                "output; faithful: bf16 partials in rank order",
+    .formula = "prepare T row(H) or M row(H); finalize P H b(combine), "
+               "P = T or R M",
+    .test = "tests/check_methods_meta.c",
+    .capturable = true,
+    .options = options,
+    .plan_size = sizeof(plan_t),
+    .check = check,
+    .plan = plan,
+    .stage = {prepare, permute, experts, unpermute, finalize},
+    .payload = payload,
+};
