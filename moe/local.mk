@@ -22,13 +22,16 @@ moe_libmoe_la_SOURCES = \
   moe/model.h \
   moe/normal_quantiles.inc \
   moe/op.c \
+  moe/op_collective.c \
   moe/op_expert.c \
   moe/op_local.c \
   moe/ops.def \
+  moe/options.c \
   moe/profile.def \
   moe/role.def \
   moe/routing.c \
   moe/routing.h \
+  moe/run_method.c \
   moe/run_method.h \
   moe/sampler.c \
   moe/sampler.def \
