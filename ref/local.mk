@@ -1,0 +1,32 @@
+# The convenience archive of all of ref/ but ref/mpi/, and the shared library
+# that is made of it: libmoeref exports what ref/moeref.h declares.
+noinst_LTLIBRARIES += ref/libref.la
+lib_LTLIBRARIES += libmoeref.la
+
+ref_libref_la_SOURCES = \
+  ref/activation.h \
+  ref/combine.h \
+  ref/logits.h \
+  ref/matmul.h \
+  ref/oracle.h \
+  ref/permute.h \
+  ref/quantize.h \
+  ref/route.h \
+  ref/rows.h \
+  ref/stats.h \
+  ref/swizzle.h
+
+libmoeref_la_SOURCES =
+libmoeref_la_LIBADD = ref/libref.la moe/libmoe.la base/libcore.la \
+  $(BLAS_LIBS) $(MPFR_LIBS) $(GMP_LIBS) -lm
+libmoeref_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0
+if VERSION_SCRIPT
+libmoeref_la_LDFLAGS += -Wl,--version-script=$(srcdir)/ref/moeref.map
+endif
+libmoeref_la_DEPENDENCIES = ref/libref.la moe/libmoe.la base/libcore.la \
+  ref/moeref.map
+
+# Installed as <moeref.h>.
+include_HEADERS += ref/moeref.h
+
+EXTRA_DIST += ref/README.md ref/moeref.map

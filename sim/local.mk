@@ -1,0 +1,30 @@
+# The program. All but main.c is in libsim, so that tests can link it.
+noinst_LTLIBRARIES += sim/libsim.la
+
+sim_libsim_la_SOURCES = \
+  sim/methods/registry.h \
+  sim/scenario.h
+sim_libsim_la_LIBADD = $(METHOD_OBJECTS)
+sim_libsim_la_DEPENDENCIES = $(METHOD_OBJECTS) sim/methods/methods.def
+
+bin_PROGRAMS += moesim
+moesim_SOURCES = sim/main.c
+moesim_LDADD = sim/libsim.la reports/libreports.la models/libmodels.la \
+  gpu/libgpu.la ref/mpi/librefmpi.la ref/libref.la moe/libmoe.la \
+  base/libbase.la $(MPI_LIBS) $(BLAS_LIBS) $(MPFR_LIBS) $(GMP_LIBS) \
+  $(YAML_LIBS) $(JANSSON_LIBS) $(LIBMD_LIBS) -lm
+
+# Methods: sim/methods/methods.def is the one list. GNU make reads it, so a
+# method is added or deleted by its file and its line there.
+METHODS := $(shell $(SED) -n 's/^MOE_METHOD(\([a-z0-9_]*\)).*/\1/p' \
+  $(srcdir)/sim/methods/methods.def)
+METHOD_DEPFILES = $(METHODS:%=sim/methods/%.d)
+
+$(METHOD_OBJECTS): sim/methods/%.lo: sim/methods/%.c
+	$(AM_V_CC)$(MKDIR_P) $(@D) && $(LTCOMPILE) -MD -MP \
+	  -MF sim/methods/$*.d -MT $@ -c -o $@ $<
+-include $(METHOD_DEPFILES)
+
+EXTRA_DIST += sim/README.md sim/methods/README.md sim/methods/methods.def \
+  $(METHODS:%=sim/methods/%.c)
+CLEANFILES += $(METHOD_DEPFILES)

@@ -1,0 +1,49 @@
+# Tests of a folder are listed in that folder's local.mk; here is what they
+# share, and the tests of the house itself.
+
+TEST_EXTENSIONS = .mpi2 .mpi3 .mpi4 .mpi8 .sh .py
+MPI2_LOG_COMPILER = $(MPIRUN)
+MPI3_LOG_COMPILER = $(MPIRUN)
+MPI4_LOG_COMPILER = $(MPIRUN)
+MPI8_LOG_COMPILER = $(MPIRUN)
+AM_MPI2_LOG_FLAGS = -q -n 2
+AM_MPI3_LOG_FLAGS = -q -n 3
+AM_MPI4_LOG_FLAGS = -q -n 4
+AM_MPI8_LOG_FLAGS = -q -n 8
+SH_LOG_COMPILER = bash
+PY_LOG_COMPILER = $(PYTHON)
+
+# What Open MPI wants to run as root, on fewer cores than ranks.
+AM_TESTS_ENVIRONMENT = \
+  OMPI_ALLOW_RUN_AS_ROOT=1; export OMPI_ALLOW_RUN_AS_ROOT; \
+  OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM; \
+  OMPI_MCA_rmaps_base_oversubscribe=1; \
+  export OMPI_MCA_rmaps_base_oversubscribe; \
+  OMPI_MCA_hwloc_base_binding_policy=none; \
+  export OMPI_MCA_hwloc_base_binding_policy; \
+  OMPI_MCA_mpi_yield_when_idle=1; export OMPI_MCA_mpi_yield_when_idle; \
+  OMPI_MCA_btl_vader_single_copy_mechanism=none; \
+  export OMPI_MCA_btl_vader_single_copy_mechanism; \
+  OPENBLAS_NUM_THREADS=1; export OPENBLAS_NUM_THREADS; \
+  top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
+  top_builddir='$(abs_top_builddir)'; export top_builddir; \
+  MOESIM='$(abs_top_builddir)/moesim$(EXEEXT)'; export MOESIM; \
+  MPIRUN='$(MPIRUN)'; export MPIRUN; \
+  PYTHON='$(PYTHON)'; export PYTHON; \
+  CLANG_FORMAT='$(CLANG_FORMAT)'; export CLANG_FORMAT; \
+  NM='$(NM)'; export NM;
+if SANITIZED
+AM_TESTS_ENVIRONMENT += \
+  ASAN_OPTIONS=fast_unwind_on_malloc=0:$$ASAN_OPTIONS; export ASAN_OPTIONS; \
+  LSAN_OPTIONS=suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0; \
+  export LSAN_OPTIONS; \
+  UBSAN_OPTIONS=print_stacktrace=1; export UBSAN_OPTIONS;
+endif
+
+# A test links $(CHECK_LIBS): Check itself and tests/support.h.
+check_LTLIBRARIES += tests/libsupport.la
+tests_libsupport_la_SOURCES = tests/support.c tests/support.h
+CHECK_LIBS = tests/libsupport.la @CHECK_LIBS@
+AM_CPPFLAGS += $(CHECK_CFLAGS)
+
+EXTRA_DIST += tests/README.md tests/installcheck.sh tests/lsan.supp
