@@ -11,6 +11,7 @@
 #include "models/machine.h"
 #include "moe/trace.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /** A predicted time with its 90 % interval. */
@@ -22,7 +23,7 @@ typedef struct {
 
 /** What a time is made of, microseconds. */
 typedef struct {
-    double launch;
+    double launch;    /* starts of kernels and collectives */
     double latency;   /* steps of collectives */
     double bandwidth; /* bytes on links */
     double memory;    /* local operations bound by memory */
@@ -45,14 +46,29 @@ typedef struct {
     moe_parts_t parts;
 } moe_event_t;
 
+/** A constant of the machine that the price rests on. */
+typedef struct {
+    char name[128];   /* key in the machine file */
+    const char *unit; /* static */
+    moe_constant_t constant;
+    double us; /* part of the total that is proportional to it */
+} moe_price_constant_t;
+
+/** The total is the longest path through the timeline: without a gap, over
+ * the ranks that held up the others. Its stages sum to it, and so do its
+ * parts. */
 typedef struct {
     moe_time_t total;                  /* until the last rank is done */
-    moe_time_t stage[MOE_STAGE_COUNT]; /* of the slowest rank */
-    moe_parts_t parts;                 /* of the slowest rank */
+    moe_time_t stage[MOE_STAGE_COUNT]; /* of the longest path */
+    moe_parts_t parts;                 /* of the longest path */
     int n_ranks;
     moe_time_t *rank; /* [n_ranks] end of each rank */
     size_t n_events;
     moe_event_t *event; /* by rank, then start */
+    size_t n_constants;
+    moe_price_constant_t *constant; /* in order of the machine file */
+    size_t n_warnings;
+    char (*warning)[256]; /* what a reader must know */
 } moe_price_result_t;
 
 typedef struct moe_price moe_price_t;
