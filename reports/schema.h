@@ -15,28 +15,28 @@
 #define MOE_REPORT_SCHEMA "moesim-report-1"
 
 typedef enum {
-    MOE_FIELD_always,
-    MOE_FIELD_run,
-    MOE_FIELD_done,
-    MOE_FIELD_judged,
-    MOE_FIELD_maybe,
-    MOE_FIELD_COUNT
-} moe_field_when_t;
+    MOE_WHEN_always,
+    MOE_WHEN_run,
+    MOE_WHEN_done,
+    MOE_WHEN_judged,
+    MOE_WHEN_maybe,
+    MOE_WHEN_COUNT
+} moe_report_when_t;
 
 typedef struct {
     const char *path;
     const char *type;
-    moe_field_when_t when;
+    moe_report_when_t when;
     const char *unit;
     const char *text;
-} moe_field_t;
+} moe_report_field_t;
 
 /** Number of fields, and each, in the order of the list. */
-size_t moe_field_count(void);
-const moe_field_t *moe_field_get(size_t i);
+size_t moe_report_field_count(void);
+const moe_report_field_t *moe_report_field(size_t i);
 
 /** Word of schema.def. */
-const char *moe_field_when_name(moe_field_when_t when);
+const char *moe_report_when_name(moe_report_when_t when);
 
 /**
  * Hold a document to the list: no field missing, unknown or of another type.

@@ -84,7 +84,7 @@ moe_status_t moe_command_parse(int argc, char **argv, moe_diag_t *diag,
                                moe_command_t *command_p);
 void moe_command_fini(moe_command_t *command);
 
-/** Name of a verb ("rank-check"), its operand, its text. */
+/** Name of a verb, its operand, its text. */
 const char *moe_verb_name(moe_verb_t verb);
 const char *moe_verb_operand(moe_verb_t verb);
 const char *moe_verb_text(moe_verb_t verb);

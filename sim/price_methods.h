@@ -13,8 +13,8 @@
  * Run a method shape-only on every rank and price its trace.
  *
  * The object has what doc/report.md lists for methods[] under "always" and
- * "priced": name, label, options, payload_bytes, wire_sent_bytes, ...,
- * by_stage, predicted_us, parts, timeline, constants. Times are null when
+ * "done": name, label, options, payload_bytes, wire_sent_bytes, ...,
+ * by_stage, predicted_us, parts, timeline. Times are null when
  * the scenario has no machine. A method that refuses the layout gives name,
  * label, options and refused, and MOE_OK.
  *

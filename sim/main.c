@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "sim/command.h"
+#include "sim/options.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static int run(int argc, char **argv, moe_diag_t *diag)
+{
+    moe_command_t command;
+    moe_status_t status;
+    int exit_status = 0;
+
+    status = moe_command_parse(argc, argv, diag, &command);
+    if (status != MOE_OK) {
+        exit_status = moe_command_failed(diag, status);
+    } else if (command.help) {
+        moe_options_help(stdout, command.verb);
+    } else if (command.version) {
+        printf("moesim %s\n", PACKAGE_VERSION);
+    } else {
+        exit_status = moe_command_run(&command);
+    }
+    moe_command_fini(&command);
+    return exit_status;
+}
+
+/* A reader that went away (moesim ... | head) is no error; a full disk is. */
+static int close_stdout(int exit_status)
+{
+    bool failed = ferror(stdout) != 0;
+
+    errno = 0;
+    if (fflush(stdout) != 0) {
+        failed = true;
+    }
+    if (failed && errno != EPIPE && exit_status == 0) {
+        fprintf(stderr, "moesim: cannot write to stdout: %s\n",
+                strerror(errno != 0 ? errno : EIO));
+        return 3;
+    }
+    return exit_status;
+}
+
+int main(int argc, char **argv)
+{
+    moe_diag_t *diag;
+    int exit_status;
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    diag = moe_diag_create();
+    if (diag == NULL) {
+        fputs("moesim: out of memory\n", stderr);
+        return 3;
+    }
+    exit_status = run(argc, argv, diag);
+    moe_diag_free(diag);
+    return close_stdout(exit_status);
+}
