@@ -9,16 +9,18 @@
 #include "moe/format.h"
 #include "moe/model.h"
 
-/* MOE_PROVENANCE(id, text) */
 typedef enum {
-    MOE_PROVENANCE_datasheet,
-    MOE_PROVENANCE_fitted,
-    MOE_PROVENANCE_measured,
-    MOE_PROVENANCE_assumed,
+#define MOE_PROVENANCE(id, text) MOE_PROVENANCE_##id,
+#include "models/provenance.def"
+#undef MOE_PROVENANCE
     MOE_PROVENANCE_COUNT
 } moe_provenance_t;
 
+/** Name of a kind as machine files spell it; "?" if out of range. */
 const char *moe_provenance_name(moe_provenance_t kind);
+
+/** One line about a kind; "?" if out of range. */
+const char *moe_provenance_text(moe_provenance_t kind);
 
 /** One number of a machine file. */
 typedef struct {
