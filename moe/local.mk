@@ -45,3 +45,11 @@ moe_libmoe_la_SOURCES = \
   moe/vocabulary.h
 
 EXTRA_DIST += moe/README.md
+
+check_PROGRAMS += tests/check_fill tests/check_routing
+TESTS += tests/check_fill tests/check_routing
+tests_check_fill_SOURCES = tests/check_fill.c
+tests_check_fill_LDADD = moe/libmoe.la base/libcore.la $(CHECK_LIBS) \
+  $(MPFR_LIBS) $(GMP_LIBS) -lm
+tests_check_routing_SOURCES = tests/check_routing.c
+tests_check_routing_LDADD = moe/libmoe.la base/libcore.la $(CHECK_LIBS) -lm
