@@ -2,6 +2,7 @@
 noinst_LTLIBRARIES += sim/libsim.la
 
 sim_libsim_la_SOURCES = \
+  sim/methods/registry.c \
   sim/methods/registry.h \
   sim/scenario.h
 sim_libsim_la_LIBADD = $(METHOD_OBJECTS)

@@ -31,7 +31,8 @@ AM_TESTS_ENVIRONMENT = \
   MPIRUN='$(MPIRUN)'; export MPIRUN; \
   PYTHON='$(PYTHON)'; export PYTHON; \
   CLANG_FORMAT='$(CLANG_FORMAT)'; export CLANG_FORMAT; \
-  NM='$(NM)'; export NM;
+  CC='$(CC)'; export CC; NM='$(NM)'; export NM; \
+  PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE;
 if SANITIZED
 AM_TESTS_ENVIRONMENT += \
   ASAN_OPTIONS=fast_unwind_on_malloc=0:$$ASAN_OPTIONS; export ASAN_OPTIONS; \
@@ -46,4 +47,16 @@ tests_libsupport_la_SOURCES = tests/support.c tests/support.h
 CHECK_LIBS = tests/libsupport.la @CHECK_LIBS@
 AM_CPPFLAGS += $(CHECK_CFLAGS)
 
-EXTRA_DIST += tests/README.md tests/installcheck.sh tests/lsan.supp
+# Rules of the source tree and of what is built from it.
+HOUSE_TESTS = \
+  tests/tools/check_house.py \
+  tests/tools/check_includes.py \
+  tests/tools/check_limits.py \
+  tests/tools/check_readmes.py \
+  tests/tools/check_format.sh \
+  tests/tools/check_exports.sh \
+  tests/tools/check_methods.sh
+TESTS += $(HOUSE_TESTS)
+
+EXTRA_DIST += $(HOUSE_TESTS) tests/tools/source_tree.py \
+  tests/README.md tests/installcheck.sh tests/lsan.supp

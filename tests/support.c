@@ -64,10 +64,9 @@ static void skip(const char *path)
 const char *moe_test_data(const char *name)
 {
     const char *folder = getenv("MOESIM_DATA");
-    const char *path =
-        folder != NULL
-            ? path_of(folder, name)
-            : path_of(MOESIM_SOURCE_DIR "/../shared/data", name);
+    const char *path = folder != NULL
+                           ? path_of(folder, name)
+                           : path_of(MOESIM_SOURCE_DIR "/../shared/data", name);
 
     if (access(path, R_OK) == 0) {
         return path;

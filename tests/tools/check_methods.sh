@@ -1,0 +1,63 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# sim/methods/ and its methods.def are the one list of methods: with any one
+# file and its line taken away the program builds and lists one method fewer;
+# with a new file and line it lists one more. No makefile is touched.
+set -eu
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+src=$tmp/src
+build=$tmp/build
+list=sim/methods/methods.def
+
+# A tree of links to the sources, and a copy of the build.
+mkdir "$src" "$build"
+tar -C "$top_srcdir" --exclude=./.git --exclude='./build*/*' \
+    --exclude=./moesim-out -cf - . | tar -C "$src" -xf -
+chmod -R u+w "$src"
+tar -C "$top_builddir" --exclude='./tests' --exclude='./moesim-out' \
+    --exclude="./moesim-[0-9]*" -cf - . | tar -C "$build" -xf -
+chmod -R u+w "$build"
+
+# Build the program in the copy and name its methods, sorted.
+rebuild() {
+    rm -f "$build"/sim/methods/registry.lo "$build"/sim/libsim.la
+    make -C "$build" -s srcdir="$src" top_srcdir="$src" \
+        abs_top_srcdir="$src" VPATH="$src" AUTOCONF=: AUTOMAKE=: \
+        ACLOCAL=: AUTOHEADER=: moesim >"$tmp/log" 2>&1 ||
+        { cat "$tmp/log"; return 1; }
+    "$build/moesim" list methods | sort
+}
+
+names() {
+    sed -n 's/^MOE_METHOD(\([a-z0-9_]*\)).*/\1/p' "$src/$list"
+}
+
+# expect WHAT NAMES...: the program lists these names, one a line.
+expect() {
+    what=$1
+    want=$(names | sort)
+    got=$(rebuild | sed 's/[ \t].*//')
+    if [ "$want" != "$got" ]; then
+        printf '%s: wanted\n%s\ngot\n%s\n' "$what" "$want" "$got"
+        exit 1
+    fi
+    echo "$what: $(echo "$got" | wc -l) methods"
+}
+
+expect "as it is"
+cp "$src/$list" "$tmp/list"
+for name in $(names); do
+    mv "$src/sim/methods/$name.c" "$tmp/method.c"
+    sed "/^MOE_METHOD($name)/d" "$tmp/list" >"$src/$list"
+    rm -f "$build/sim/methods/$name".*
+    expect "without $name"
+    mv "$tmp/method.c" "$src/sim/methods/$name.c"
+    cp "$tmp/list" "$src/$list"
+done
+
+name=$(names | head -n 1)
+sed "s/moe_method_$name/moe_method_another/; s/\"$name\"/\"another\"/" \
+    "$src/sim/methods/$name.c" >"$src/sim/methods/another.c"
+echo "MOE_METHOD(another)" >>"$src/$list"
+expect "with another"
