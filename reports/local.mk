@@ -1,5 +1,27 @@
 noinst_LTLIBRARIES += reports/libreports.la
 
-reports_libreports_la_SOURCES =
+reports_libreports_la_SOURCES = \
+  reports/json.c \
+  reports/markdown.c \
+  reports/report.h \
+  reports/results.c \
+  reports/results.h \
+  reports/results_notes.c \
+  reports/schema.c \
+  reports/schema.def \
+  reports/schema.h \
+  reports/table.c \
+  reports/table.h \
+  reports/terminal.c \
+  reports/units.c \
+  reports/units.h
 
 EXTRA_DIST += reports/README.md
+dist_doc_DATA += doc/report.md
+
+TESTS += tests/check_report
+check_PROGRAMS += tests/check_report
+tests_check_report_SOURCES = tests/check_report.c tests/report_sample.c \
+  tests/report_sample.h
+tests_check_report_LDADD = reports/libreports.la base/libbase.la \
+  $(JANSSON_LIBS) $(CHECK_LIBS)

@@ -43,6 +43,6 @@ const char *moe_report_when_name(moe_report_when_t when);
  * @param[out] diag  Gets each problem, with the path as key.
  * @return True if there was none.
  */
-bool moe_report_check(const json_t *document, moe_diag_t *diag);
+bool moe_report_check(json_t *document, moe_diag_t *diag);
 
 #endif

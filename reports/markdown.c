@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "reports/report.h"
+
+#include "base/text.h"
+#include "reports/results.h"
+#include "reports/units.h"
+
+#include <string.h>
+
+/* Text from the document as plain Markdown text on one line. */
+static void put_text(const char *text, FILE *stream)
+{
+    char safe[1100];
+    const char *c;
+
+    moe_text_escape(text != NULL ? text : "-", safe, sizeof(safe));
+    for (c = safe; *c != '\0'; ++c) {
+        if (strchr("\\`*_<>[]|#", *c) != NULL) {
+            fputc('\\', stream);
+        }
+        fputc(*c, stream);
+    }
+}
+
+static void put_item(void *self, moe_style_t style, const char *text)
+{
+    FILE *stream = self;
+
+    (void)style;
+    fputs("- ", stream);
+    put_text(text, stream);
+    fputc('\n', stream);
+}
+
+static void put_fact(const char *name, const json_t *object, const char *key,
+                     FILE *stream)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    if (text != NULL && *text != '\0') {
+        fprintf(stream, "- %s: ", name);
+        put_text(text, stream);
+        fputc('\n', stream);
+    }
+}
+
+/* Payload and predicted time of each stage of each method. */
+static moe_status_t put_stages(json_t *document, FILE *stream)
+{
+    static const char *const headings[] = {"method",    "stage",
+                                           "predicted", "payload/rank",
+                                           "wire sent", "wire received"};
+    static const char *const lists[] = {"payload_bytes", "wire_sent_bytes",
+                                        "wire_received_bytes"};
+    const json_t *methods = json_object_get(document, "methods");
+    moe_table_t *table = moe_table_create();
+    char text[MOE_UNIT_SIZE];
+    moe_status_t status;
+    size_t m;
+    size_t i;
+
+    for (i = 0; i < 6 && table != NULL; ++i) {
+        moe_table_column(table, headings[i], i > 1);
+    }
+    for (m = 0; m < json_array_size(methods) && table != NULL; ++m) {
+        const json_t *method = json_array_get(methods, m);
+        const char *name;
+        json_t *stage;
+
+        json_object_foreach(json_object_get(method, "by_stage"), name, stage)
+        {
+            const json_t *us = json_object_get(stage, "predicted_us");
+
+            moe_table_cell(table, MOE_STYLE_plain, "%s",
+                           json_string_value(json_object_get(method, "label")));
+            moe_table_cell(table, MOE_STYLE_plain, "%s", name);
+            moe_table_cell(table, MOE_STYLE_plain, "%s",
+                           json_is_number(us)
+                               ? moe_unit_us(json_number_value(us), text)
+                               : "-");
+            for (i = 0; i < 3; ++i) {
+                moe_table_cell(table, MOE_STYLE_plain, "%s",
+                               moe_unit_bytes(moe_results_max(json_object_get(
+                                                  stage, lists[i])),
+                                              text));
+            }
+        }
+    }
+    status = moe_table_markdown(table, stream);
+    moe_table_free(table);
+    return status;
+}
+
+static moe_status_t put_constants(json_t *document, FILE *stream)
+{
+    static const char *const headings[] = {
+        "machine", "constant", "value", "unit", "+-", "kind", "source"};
+    const json_t *constants = json_object_get(document, "constants");
+    moe_table_t *table = moe_table_create();
+    moe_status_t status;
+    size_t i;
+
+    for (i = 0; i < 7 && table != NULL; ++i) {
+        moe_table_column(table, headings[i], i == 2 || i == 4);
+    }
+    for (i = 0; i < json_array_size(constants) && table != NULL; ++i) {
+        const json_t *c = json_array_get(constants, i);
+
+        moe_table_cell(table, MOE_STYLE_plain, "%s",
+                       json_string_value(json_object_get(c, "machine")));
+        moe_table_cell(table, MOE_STYLE_plain, "%s",
+                       json_string_value(json_object_get(c, "name")));
+        moe_table_cell(table, MOE_STYLE_plain, "%.6g",
+                       json_number_value(json_object_get(c, "value")));
+        moe_table_cell(table, MOE_STYLE_plain, "%s",
+                       json_string_value(json_object_get(c, "unit")));
+        moe_table_cell(table, MOE_STYLE_plain, "%.3g %%",
+                       100.0 * json_number_value(json_object_get(c, "error")));
+        moe_table_cell(table, MOE_STYLE_plain, "%s",
+                       json_string_value(json_object_get(c, "kind")));
+        moe_table_cell(table, MOE_STYLE_plain, "%s",
+                       json_string_value(json_object_get(c, "source")));
+    }
+    status = moe_table_markdown(table, stream);
+    moe_table_free(table);
+    return status;
+}
+
+static void put_published(json_t *document, FILE *stream)
+{
+    const json_t *published = json_object_get(document, "published");
+    size_t i;
+
+    if (json_array_size(published) == 0) {
+        return;
+    }
+    fputs("\n## Published by others\n\n", stream);
+    for (i = 0; i < json_array_size(published); ++i) {
+        const json_t *p = json_array_get(published, i);
+
+        fputs("- ", stream);
+        put_text(json_string_value(json_object_get(p, "what")), stream);
+        fprintf(stream, ": %.10g ",
+                json_number_value(json_object_get(p, "value")));
+        put_text(json_string_value(json_object_get(p, "unit")), stream);
+        fputs(" (", stream);
+        put_text(json_string_value(json_object_get(p, "source")), stream);
+        fputs(")\n", stream);
+    }
+}
+
+static void put_head(json_t *document, FILE *stream)
+{
+    const json_t *scenario = json_object_get(document, "scenario");
+    char title[1024];
+
+    fputs("# ", stream);
+    put_text(json_string_value(json_object_get(scenario, "name")), stream);
+    fputs("\n\n", stream);
+    moe_results_title(document, title, sizeof(title));
+    put_text(title, stream);
+    fputs("\n\n", stream);
+    put_fact("source", scenario, "source", stream);
+    put_fact("scenario digest", scenario, "digest", stream);
+    put_fact("moesim", document, "moesim", stream);
+    put_fact("command", document, "command", stream);
+    put_fact("backend", document, "backend", stream);
+    put_fact("routing", json_object_get(document, "routing"), "how", stream);
+    put_fact("started", document, "started", stream);
+}
+
+moe_status_t moe_report_markdown(json_t *document, FILE *stream)
+{
+    moe_table_t *table = moe_results_table(document);
+    moe_status_t status;
+
+    put_head(document, stream);
+    fputs("\n## Methods\n\n", stream);
+    status = moe_table_markdown(table, stream);
+    moe_table_free(table);
+    fputs("\nBytes a rank are those of the rank with most; `*` is the lowest "
+          "prediction.\n\n",
+          stream);
+    moe_results_notes(document, put_item, stream);
+    if (status == MOE_OK) {
+        fputs("\n## By stage\n\n", stream);
+        status = put_stages(document, stream);
+    }
+    put_published(document, stream);
+    if (status == MOE_OK &&
+        json_array_size(json_object_get(document, "constants")) > 0) {
+        fputs("\n## Constants of the cost model\n\n", stream);
+        status = put_constants(document, stream);
+    }
+    if (status == MOE_OK && ferror(stream)) {
+        return moe_fail(MOE_ERR_IO, "cannot write the Markdown report");
+    }
+    return status;
+}

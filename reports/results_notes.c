@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "reports/results.h"
+
+#include "reports/units.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+typedef struct {
+    moe_line_func_t *line;
+    void *self;
+} notes_t;
+
+static void say(const notes_t *notes, moe_style_t style, const char *format,
+                ...) __attribute__((format(printf, 3, 4)));
+
+static void say(const notes_t *notes, moe_style_t style, const char *format,
+                ...)
+{
+    char text[1024];
+    va_list ap;
+
+    va_start(ap, format);
+    (void)vsnprintf(text, sizeof(text), format, ap);
+    va_end(ap);
+    notes->line(notes->self, style, text);
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text != NULL ? text : "?";
+}
+
+static long long int_of(const json_t *object, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(object, key));
+}
+
+void moe_results_title(json_t *document, char *out, size_t size)
+{
+    const json_t *layout = json_object_get(document, "layout");
+    const json_t *machine = json_object_get(document, "machine");
+
+    (void)snprintf(
+        out, size,
+        "%s: %s%s%s, %lld ranks (dp %lld, tp %lld, ep %lld), %lld tokens, "
+        "%s, %s",
+        text_of(json_object_get(document, "scenario"), "name"),
+        text_of(json_object_get(document, "model"), "name"),
+        json_is_object(machine) ? " on " : "",
+        json_is_object(machine) ? text_of(machine, "name") : "",
+        int_of(document, "ranks"), int_of(layout, "dp"), int_of(layout, "tp"),
+        int_of(layout, "ep"), int_of(document, "tokens_total"),
+        text_of(document, "phase"), text_of(document, "numerics"));
+}
+
+/* Each refusal once, however many points repeat it. */
+static void refusals(const json_t *methods, json_t *seen, const notes_t *notes)
+{
+    size_t i;
+
+    for (i = 0; i < json_array_size(methods); ++i) {
+        const json_t *method = json_array_get(methods, i);
+        const char *label = text_of(method, "label");
+        const char *why = json_string_value(json_object_get(method, "refused"));
+
+        if (why != NULL && json_object_get(seen, label) == NULL) {
+            say(notes, MOE_STYLE_weak, "refused: %s: %s", label, why);
+            (void)json_object_set_new(seen, label, json_true());
+        }
+    }
+}
+
+static void all_refusals(json_t *document, const notes_t *notes)
+{
+    const json_t *sweep = json_object_get(document, "sweep");
+    json_t *seen = json_object();
+    size_t i;
+
+    refusals(json_object_get(document, "methods"), seen, notes);
+    for (i = 0; i < json_array_size(sweep); ++i) {
+        refusals(json_object_get(json_array_get(sweep, i), "methods"), seen,
+                 notes);
+    }
+    json_decref(seen);
+}
+
+static void fastest(json_t *document, const notes_t *notes)
+{
+    const json_t *methods = json_object_get(document, "methods");
+    int best = moe_results_fastest(methods);
+    const json_t *method = json_array_get(methods, best < 0 ? 0 : (size_t)best);
+    const json_t *first = json_array_get(methods, 0);
+    double us = json_number_value(json_object_get(method, "predicted_us"));
+    double first_us = json_number_value(json_object_get(first, "predicted_us"));
+    char text[MOE_UNIT_SIZE];
+
+    if (best < 0 || json_array_size(methods) < 2) {
+        return;
+    }
+    if (best == 0 || first_us <= 0.0 || us <= 0.0) {
+        say(notes, MOE_STYLE_plain, "fastest, predicted: %s, %s",
+            text_of(method, "label"), moe_unit_us(us, text));
+        return;
+    }
+    say(notes, MOE_STYLE_plain,
+        "fastest, predicted: %s, %s: %.2f times as fast as %s",
+        text_of(method, "label"), moe_unit_us(us, text), first_us / us,
+        text_of(first, "label"));
+}
+
+static void oracle(json_t *document, const notes_t *notes)
+{
+    const json_t *methods = json_object_get(document, "methods");
+    size_t i;
+
+    for (i = 0; i < json_array_size(methods); ++i) {
+        const json_t *method = json_array_get(methods, i);
+        const char *twin =
+            json_string_value(json_object_get(method, "identical_to"));
+        const json_t *redone = json_object_get(method, "redone");
+
+        if (json_object_get(method, "tokens_checked") == NULL) {
+            continue;
+        }
+        say(notes, MOE_STYLE_plain,
+            "%s: %lld of %lld tokens given to the oracle; %lld of %lld "
+            "roundings redone (%lld exactly)%s%s",
+            text_of(method, "label"), int_of(method, "tokens_checked"),
+            int_of(document, "tokens_total"),
+            int_of(redone, "sum2") + int_of(redone, "exact"),
+            int_of(redone, "elements"), int_of(redone, "exact"),
+            twin != NULL ? "; every element is that of " : "",
+            twin != NULL ? twin : "");
+    }
+}
+
+static void memory(json_t *document, const notes_t *notes)
+{
+    const json_t *memory = json_object_get(document, "memory");
+    char peak[MOE_UNIT_SIZE];
+    char most[MOE_UNIT_SIZE];
+    char predicted[MOE_UNIT_SIZE];
+
+    if (memory == NULL) {
+        return;
+    }
+    say(notes, MOE_STYLE_plain,
+        "memory: %s in all; the largest rank %s, predicted %s",
+        moe_unit_bytes(int_of(document, "peak_rss_bytes"), peak),
+        moe_unit_bytes(moe_results_max(json_object_get(memory, "peak_bytes")),
+                       most),
+        moe_unit_bytes(
+            moe_results_max(json_object_get(memory, "predicted_bytes")),
+            predicted));
+}
+
+void moe_results_notes(json_t *document, moe_line_func_t *line, void *self)
+{
+    const notes_t notes = {line, self};
+    const json_t *warnings = json_object_get(document, "warnings");
+    const char *status = text_of(document, "status");
+    size_t i;
+
+    all_refusals(document, &notes);
+    if (!moe_results_has_sweep(document)) {
+        fastest(document, &notes);
+    }
+    oracle(document, &notes);
+    memory(document, &notes);
+    for (i = 0; i < json_array_size(warnings); ++i) {
+        say(&notes, MOE_STYLE_weak, "warning: %s",
+            json_string_value(json_array_get(warnings, i)));
+    }
+    if (strcmp(status, "ok") != 0) {
+        say(&notes, MOE_STYLE_bad, "status: %s", status);
+    }
+}
