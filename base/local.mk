@@ -7,15 +7,32 @@ base_libcore_la_SOURCES = \
   base/dtype.c \
   base/dtype.def \
   base/dtype.h \
+  base/philox.h \
   base/status.c \
   base/status.def \
-  base/status.h
+  base/status.h \
+  base/text.c \
+  base/text.h
 
 base_libbase_la_SOURCES = \
+  base/diag.c \
   base/diag.h \
+  base/digest.c \
+  base/digest.h \
+  base/infile.c \
+  base/infile.h \
+  base/nearest.c \
   base/outfile.h \
   base/safetensors.h \
-  base/yaml.h
+  base/yaml.c \
+  base/yaml.h \
+  base/yaml_parse.c \
+  base/yaml_set.c \
+  base/yaml_text.c \
+  base/yaml_tree.c \
+  base/yaml_tree.h \
+  base/yaml_value.c \
+  base/yaml_value.h
 base_libbase_la_LIBADD = base/libcore.la $(YAML_LIBS) $(JANSSON_LIBS) \
   $(LIBMD_LIBS)
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/status.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -28,12 +30,14 @@ int moe_status_exit(moe_status_t status)
 
 moe_status_t moe_fail(moe_status_t status, const char *format, ...)
 {
+    char text[sizeof(first_error)];
     va_list ap;
 
     if (first_error[0] == '\0') {
         va_start(ap, format);
-        (void)vsnprintf(first_error, sizeof(first_error), format, ap);
+        (void)vsnprintf(text, sizeof(text), format, ap);
         va_end(ap);
+        moe_text_escape(text, first_error, sizeof(first_error));
     }
     return status;
 }

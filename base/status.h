@@ -23,7 +23,8 @@ int moe_status_exit(moe_status_t status);
  * Record the process's first error message and return its status.
  *
  * The first to see an error says it, once, with the offending value; callers
- * only pass the status on. A later call keeps the first message.
+ * only pass the status on. A later call keeps the first message. What cannot
+ * be printed, in names from strangers, is escaped as \xNN.
  *
  * @param[in] status  Not MOE_OK.
  * @param[in] format  printf format of one line, without a newline.

@@ -3,8 +3,11 @@
  * @file
  * YAML documents as trees with places, read through libyaml.
  *
- * Hostile input is bounded: 16 MiB a file, a bound on nesting and on the
- * number of nodes that aliases may stand for. Duplicate keys are reported.
+ * Files come from strangers. Their size, nesting, number of nodes (what
+ * aliases stand for included) and anchors are bounded. Duplicate keys, keys
+ * that are not plain text, merge keys, tags, further documents and unknown
+ * aliases are problems too: they are collected, and what they concern is left
+ * out of the tree or marked, so that the rest can still be checked.
  */
 #ifndef BASE_YAML_H
 #define BASE_YAML_H
@@ -16,6 +19,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define MOE_YAML_MAX_BYTES   (16 << 20) /* of a file */
+#define MOE_YAML_MAX_DEPTH   64
+#define MOE_YAML_MAX_NODES   1000000
+#define MOE_YAML_MAX_TEXT    (32 << 20) /* bytes of all texts, aliased too */
+#define MOE_YAML_MAX_ANCHORS 256
+#define MOE_YAML_MAX_ALIASES 10000
+
 typedef enum {
     MOE_YAML_SCALAR,
     MOE_YAML_LIST,
@@ -24,13 +34,18 @@ typedef enum {
 
 typedef struct moe_yaml_node moe_yaml_node_t;
 
-/** A node; owned by its document. */
+/**
+ * A node; owned by its document. No node is in a tree twice: an alias is a
+ * copy, with the places of what it stands for.
+ */
 struct moe_yaml_node {
     moe_yaml_kind_t kind;
-    int line;               /* from 1; of the node's first character */
-    int column;             /* from 1 */
+    int line;               /* from 1, of the node's first character; 0 if it
+                             * was set by an option */
+    int column;             /* from 1, in characters */
     char *text;             /* scalars: text, else NULL */
-    bool quoted;            /* scalars: written in quotes */
+    bool quoted;            /* scalars: in quotes, or a block */
+    bool bad;               /* its problem is reported: say no more of it */
     size_t n;               /* children of a list or map */
     moe_yaml_node_t **item; /* [n] values */
     char **key;             /* [n] keys of a map, in order of the file */
@@ -41,19 +56,25 @@ struct moe_yaml_node {
 typedef struct moe_yaml_doc moe_yaml_doc_t;
 
 /**
- * Parse a file, or text. A syntax error ends the parse; it, duplicate keys
- * and broken limits go to diag with their places.
+ * Parse a file, or text. A syntax error or a broken bound ends the parse;
+ * every problem goes to diag with its place.
  *
  * @param[in]  name   File name as messages show it.
+ * @param[in]  text   [size]; need not end in a NUL.
  * @param[out] doc_p  Ended with moe_yaml_free(). Untouched on error.
- * @return MOE_OK (diag may still have got duplicate keys); MOE_ERR_INPUT;
- *         MOE_ERR_IO if the file cannot be read; MOE_ERR_NOMEM.
+ * @return MOE_OK: there is a tree, though diag may have got problems;
+ *         MOE_ERR_INPUT: there is none, and diag says why: bad text, no such
+ *         file, no regular file; MOE_ERR_IO if reading failed; MOE_ERR_NOMEM.
  */
 moe_status_t moe_yaml_read(const char *path, moe_diag_t *diag,
                            moe_yaml_doc_t **doc_p);
 moe_status_t moe_yaml_parse(const char *name, const char *text, size_t size,
                             moe_diag_t *diag, moe_yaml_doc_t **doc_p);
 void moe_yaml_free(moe_yaml_doc_t *doc);
+
+/** A document whose root is an empty map; NULL if out of memory. For
+ * scenarios that options alone make, by moe_yaml_set(). */
+moe_yaml_doc_t *moe_yaml_create(void);
 
 /** Root node; never NULL. */
 moe_yaml_node_t *moe_yaml_root(const moe_yaml_doc_t *doc);
@@ -63,7 +84,15 @@ moe_yaml_node_t *moe_yaml_get(const moe_yaml_node_t *node, const char *key);
 
 /**
  * Set key.path of a document to a value given as YAML text (a flow
- * collection or a scalar); makes maps on the way. As of --set.
+ * collection or a scalar; "" is null); makes maps on the way. As of --set.
+ *
+ * A part of the path names a key of a map, or the place in a list (from 0;
+ * the list's length appends). Where a map has a key with dots in it that the
+ * path goes on with, that key is meant. A null on the way becomes a map.
+ * Problems go to diag with the key path and no file; line and column of the
+ * new nodes are 0.
+ *
+ * @return MOE_OK; MOE_ERR_INPUT, the document unchanged; MOE_ERR_NOMEM.
  */
 moe_status_t moe_yaml_set(moe_yaml_doc_t *doc, const char *path,
                           const char *value, moe_diag_t *diag);
