@@ -6,14 +6,18 @@ lib_LTLIBRARIES += libmoeref.la
 ref_libref_la_SOURCES = \
   ref/activation.h \
   ref/combine.h \
+  ref/formats.c \
+  ref/formats.h \
   ref/logits.h \
   ref/matmul.h \
   ref/oracle.h \
   ref/permute.h \
   ref/quantize.h \
   ref/route.h \
+  ref/rows.c \
   ref/rows.h \
   ref/stats.h \
+  ref/swizzle.c \
   ref/swizzle.h
 
 libmoeref_la_SOURCES =

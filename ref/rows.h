@@ -27,4 +27,16 @@ float moe_rows_global(const moe_storage_t *storage);
  * 30 significant bits, so float64 holds it. */
 double moe_rows_value(const moe_rows_t *rows, int64_t row, int64_t col);
 
+/** The same of n elements of a row from col on. */
+void moe_rows_values(const moe_rows_t *rows, int64_t row, int64_t col,
+                     int64_t n, double *out);
+
+/** Round n exact values to elements of a row of a float format, once. */
+void moe_rows_round(const moe_rows_t *rows, int64_t row, int64_t col, int64_t n,
+                    const double *value);
+
+/** Bytes of the codes of one row, and where those of a row begin. */
+int64_t moe_rows_code_bytes(const moe_rows_t *rows);
+uint8_t *moe_rows_codes(const moe_rows_t *rows, int64_t row);
+
 #endif
