@@ -15,6 +15,8 @@ PY_LOG_COMPILER = $(PYTHON)
 
 # What Open MPI wants to run as root, on fewer cores than ranks.
 AM_TESTS_ENVIRONMENT = \
+  : $${MOESIM_DATA='$(abs_top_srcdir)/../shared/data'}; \
+  export MOESIM_DATA; \
   OMPI_ALLOW_RUN_AS_ROOT=1; export OMPI_ALLOW_RUN_AS_ROOT; \
   OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM; \
   OMPI_MCA_rmaps_base_oversubscribe=1; \
