@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Faults on demand, to show that a run notices them.
+ */
+#ifndef REF_MPI_INJECTION_H
+#define REF_MPI_INJECTION_H
+
+#include "base/status.h"
+#include "moe/vocabulary.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef enum {
+#define MOE_INJECTION(id, name, where, text) MOE_INJECTION_##id,
+#include "ref/mpi/injection.def"
+#undef MOE_INJECTION
+    MOE_INJECTION_COUNT
+} moe_injection_kind_t;
+
+/** Name, what follows it, and one line about an injection; "?" if out of
+ * range. */
+const char *moe_injection_name(moe_injection_kind_t kind);
+const char *moe_injection_where(moe_injection_kind_t kind);
+const char *moe_injection_text(moe_injection_kind_t kind);
+
+typedef struct {
+    moe_injection_kind_t kind;
+    int rank;
+    moe_stage_set_t stages; /* kill, oom: the first of these */
+    bool last;              /* skip_collective: the last one */
+    bool fired;             /* it had an effect on this rank */
+    const char *given;      /* as the user wrote it; kept */
+} moe_injection_t;
+
+/**
+ * Parse NAME@RANK[:STAGE].
+ * @param[in]  given  Kept.
+ * @param[in]  ranks  W; 0 if not yet known.
+ * @return NULL, or what was expected (static, or valid until the next call).
+ */
+const char *moe_injection_parse(const char *given, int ranks,
+                                moe_injection_t *injection_p);
+
+/** The first of n that is of this kind, meant for this rank and has not
+ * fired; NULL if none. */
+moe_injection_t *moe_injection_due(moe_injection_t *list, size_t n,
+                                   moe_injection_kind_t kind, int rank);
+
+#endif
