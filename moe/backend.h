@@ -19,6 +19,13 @@
 
 #include <stdint.h>
 
+/** Tokens [token, token + n) lie in rows [row, row + n). */
+typedef struct {
+    int64_t row;
+    int64_t token;
+    int64_t n;
+} moe_span_t;
+
 /**
  * One operation, as the front-ends of moe/op.h describe it.
  *
@@ -70,6 +77,12 @@ typedef struct {
     int64_t n_rows;
     moe_weight_t weight;
     int bracket;
+    /* topk: which tokens the rows are, and the routing source. By data the
+     * result must equal the source wherever it has the token; by a sampler or
+     * a trace the result is the source. Rows in no span are rows of zeros. */
+    const moe_span_t *spans;
+    int n_spans;
+    const moe_routing_t *source;
 } moe_call_t;
 
 /** What a plan learns from the other ranks of a group. */
@@ -89,13 +102,6 @@ typedef struct {
     const int64_t *options;
     moe_contribute_func_t *contribute;
 } moe_agree_t;
-
-/** Tokens [token, token + n) lie in rows [row, row + n). */
-typedef struct {
-    int64_t row;
-    int64_t token;
-    int64_t n;
-} moe_span_t;
 
 typedef struct moe_backend moe_backend_t;
 
@@ -121,14 +127,6 @@ struct moe_backend {
     /** Do one operation. Times, if measured, go into record. */
     moe_status_t (*run)(moe_backend_t *self, const moe_call_t *call,
                         moe_trace_record_t *record);
-
-    /** Hold ids and weights against the routing source: the tokens that the
-     * source has, and rows of zeros outside the spans. Not enqueued: at
-     * once or at the end of the stage. NULL in a backend without data. */
-    moe_status_t (*routed)(moe_backend_t *self, const moe_tensor_t *ids,
-                           const moe_tensor_t *weights,
-                           const moe_routing_t *source, const moe_span_t *spans,
-                           int n_spans);
 
     moe_status_t (*group_begin)(moe_backend_t *self, bool fused,
                                 const char *name);

@@ -158,17 +158,14 @@ void moe_output(moe_ctx_t *c, moe_tensor_t *t);
 
 moe_tensor_t *moe_logits(moe_ctx_t *c, moe_tensor_t *rows);
 
-/** ids [n][k] int32 and weights [n][k] fp32 of the logits' rows. */
-void moe_topk(moe_ctx_t *c, moe_tensor_t *logits, moe_tensor_t **ids_p,
-              moe_tensor_t **weights_p);
-
 /**
- * Says which tokens the rows of ids and weights are, so that a backend with
- * data can hold them against the routing source; rows in no span are rows
- * of zeros.
+ * ids [n][k] int32 and weights [n][k] fp32 of the logits' rows.
+ *
+ * @param[in] spans  [n_spans] which tokens the rows are; the others are rows
+ *                   of zeros. The result is held against the routing source.
  */
-void moe_routed(moe_ctx_t *c, moe_tensor_t *ids, moe_tensor_t *weights,
-                const moe_span_t *spans, int n_spans);
+void moe_topk(moe_ctx_t *c, moe_tensor_t *logits, const moe_span_t *spans,
+              int n_spans, moe_tensor_t **ids_p, moe_tensor_t **weights_p);
 
 /**
  * Rows in the storage of a place of the chain: quantised, rounded, or the

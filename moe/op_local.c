@@ -106,8 +106,8 @@ moe_tensor_t *moe_logits(moe_ctx_t *c, moe_tensor_t *rows)
     return t;
 }
 
-void moe_topk(moe_ctx_t *c, moe_tensor_t *logits, moe_tensor_t **ids_p,
-              moe_tensor_t **weights_p)
+void moe_topk(moe_ctx_t *c, moe_tensor_t *logits, const moe_span_t *spans,
+              int n_spans, moe_tensor_t **ids_p, moe_tensor_t **weights_p)
 {
     int topk = moe_ctx_model(c)->topk;
     moe_call_t call;
@@ -123,18 +123,10 @@ void moe_topk(moe_ctx_t *c, moe_tensor_t *logits, moe_tensor_t **ids_p,
     call = call_of(MOE_OP_topk, logits, *ids_p);
     call.out[1] = *weights_p;
     call.n_out = 2;
+    call.spans = spans;
+    call.n_spans = n_spans;
+    call.source = c->run->routing;
     moe_ctx_do(c, &call, *ids_p);
-}
-
-void moe_routed(moe_ctx_t *c, moe_tensor_t *ids, moe_tensor_t *weights,
-                const moe_span_t *spans, int n_spans)
-{
-    moe_backend_t *be = c->run->backend;
-
-    if (c->status == MOE_OK && !c->skip && be->routed != NULL) {
-        moe_ctx_fail(
-            c, be->routed(be, ids, weights, c->run->routing, spans, n_spans));
-    }
 }
 
 /* Which operation brings rows from one storage to another. */

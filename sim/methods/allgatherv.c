@@ -66,8 +66,7 @@ static void prepare(moe_ctx_t *c)
     moe_tensor_t *ids;
     moe_tensor_t *weights;
 
-    moe_topk(c, logits, &ids, &weights);
-    moe_routed(c, ids, weights, &p->own, 1);
+    moe_topk(c, logits, &p->own, 1, &ids, &weights);
     moe_group_begin(c, false, "all_gatherv");
     p->weights = moe_allgatherv(c, MOE_GROUP_ep, weights, p->tokens);
     p->ids = moe_allgatherv(c, MOE_GROUP_ep, ids, p->tokens);

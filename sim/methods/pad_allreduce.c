@@ -155,9 +155,8 @@ static void prepare(moe_ctx_t *c)
 
     p->x = x == NULL ? NULL : gather(c, &p->b, x);
     logits = moe_logits(c, p->x);
-    moe_topk(c, logits, &p->ids, &p->weights);
-    moe_routed(c, p->ids, p->weights, p->spans,
-               moe_ctx_group_size(c, MOE_GROUP_ep));
+    moe_topk(c, logits, p->spans, moe_ctx_group_size(c, MOE_GROUP_ep), &p->ids,
+             &p->weights);
     moe_release(c, hidden);
     moe_release(c, x);
     moe_release(c, logits);
