@@ -91,38 +91,57 @@ static moe_status_t put_stages(json_t *document, FILE *stream)
     return status;
 }
 
-static moe_status_t put_constants(json_t *document, FILE *stream)
+static void constant_cells(const json_t *constant, moe_table_t *table)
 {
-    static const char *const headings[] = {
-        "machine", "constant", "value", "unit", "+-", "kind", "source"};
-    const json_t *constants = json_object_get(document, "constants");
-    moe_table_t *table = moe_table_create();
-    moe_status_t status;
+    static const char *const texts[] = {"unit", "kind", "source"};
     size_t i;
 
-    for (i = 0; i < 7 && table != NULL; ++i) {
-        moe_table_column(table, headings[i], i == 2 || i == 4);
+    moe_table_cell(table, MOE_STYLE_plain, "%s",
+                   json_string_value(json_object_get(constant, "name")));
+    moe_table_cell(table, MOE_STYLE_plain, "%.6g",
+                   json_number_value(json_object_get(constant, "value")));
+    moe_table_cell(table, MOE_STYLE_plain, "%.3g %%",
+                   100.0 *
+                       json_number_value(json_object_get(constant, "error")));
+    for (i = 0; i < 3; ++i) {
+        moe_table_cell(table, MOE_STYLE_plain, "%s",
+                       json_string_value(json_object_get(constant, texts[i])));
     }
-    for (i = 0; i < json_array_size(constants) && table != NULL; ++i) {
-        const json_t *c = json_array_get(constants, i);
+}
 
-        moe_table_cell(table, MOE_STYLE_plain, "%s",
-                       json_string_value(json_object_get(c, "machine")));
-        moe_table_cell(table, MOE_STYLE_plain, "%s",
-                       json_string_value(json_object_get(c, "name")));
-        moe_table_cell(table, MOE_STYLE_plain, "%.6g",
-                       json_number_value(json_object_get(c, "value")));
-        moe_table_cell(table, MOE_STYLE_plain, "%s",
-                       json_string_value(json_object_get(c, "unit")));
-        moe_table_cell(table, MOE_STYLE_plain, "%.3g %%",
-                       100.0 * json_number_value(json_object_get(c, "error")));
-        moe_table_cell(table, MOE_STYLE_plain, "%s",
-                       json_string_value(json_object_get(c, "kind")));
-        moe_table_cell(table, MOE_STYLE_plain, "%s",
-                       json_string_value(json_object_get(c, "source")));
+/* Constants of all methods, each once. */
+static moe_status_t put_constants(json_t *document, FILE *stream)
+{
+    static const char *const headings[] = {"constant", "value", "+-",
+                                           "unit",     "kind",  "source"};
+    const json_t *methods = json_object_get(document, "methods");
+    moe_table_t *table = moe_table_create();
+    json_t *seen = json_object();
+    moe_status_t status;
+    size_t m;
+    size_t i;
+
+    for (i = 0; i < 6 && table != NULL; ++i) {
+        moe_table_column(table, headings[i], i == 1 || i == 2);
+    }
+    for (m = 0; m < json_array_size(methods) && table != NULL; ++m) {
+        const json_t *list =
+            json_object_get(json_array_get(methods, m), "constants");
+
+        for (i = 0; i < json_array_size(list); ++i) {
+            const json_t *constant = json_array_get(list, i);
+            const char *name =
+                json_string_value(json_object_get(constant, "name"));
+
+            if (json_object_get(seen, name) == NULL) {
+                constant_cells(constant, table);
+                (void)json_object_set_new(seen, name, json_true());
+            }
+        }
     }
     status = moe_table_markdown(table, stream);
     moe_table_free(table);
+    json_decref(seen);
     return status;
 }
 
@@ -188,7 +207,7 @@ moe_status_t moe_report_markdown(json_t *document, FILE *stream)
     }
     put_published(document, stream);
     if (status == MOE_OK &&
-        json_array_size(json_object_get(document, "constants")) > 0) {
+        json_is_object(json_object_get(document, "machine"))) {
         fputs("\n## Constants of the cost model\n\n", stream);
         status = put_constants(document, stream);
     }

@@ -35,7 +35,7 @@ moe_status_t moe_report_warn(json_t *document, const char *format, ...)
  * @return MOE_OK; MOE_ERR_INPUT if refused; MOE_ERR_IO, MOE_ERR_NOMEM.
  */
 moe_status_t moe_report_write(const moe_command_t *command,
-                              const json_t *document, const char *folder);
+                              json_t *document, const char *folder);
 
 /** True if a folder may take this command's report; else a problem was
  * recorded. To be asked before the work is done. */
