@@ -26,7 +26,10 @@ base_libbase_la_SOURCES = \
   base/safetensors.h \
   base/yaml.c \
   base/yaml.h \
+  base/yaml_events.c \
+  base/yaml_keys.c \
   base/yaml_parse.c \
+  base/yaml_reader.h \
   base/yaml_set.c \
   base/yaml_text.c \
   base/yaml_tree.c \
