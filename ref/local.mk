@@ -11,8 +11,13 @@ ref_libref_la_SOURCES = \
   ref/logits.h \
   ref/matmul.h \
   ref/oracle.h \
+  ref/permute.c \
   ref/permute.h \
+  ref/quantize.c \
   ref/quantize.h \
+  ref/quantize_fp8.c \
+  ref/quantize_nvfp4.c \
+  ref/quantize_profile.h \
   ref/route.h \
   ref/rows.c \
   ref/rows.h \
