@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # libmoeref exports what its header declares, and needs neither MPI nor YAML.
 set -u
-so=$top_builddir/.libs/libmoeref.so
-header=$top_srcdir/ref/moeref.h
+so=${top_builddir:?}/.libs/libmoeref.so
+header=${top_srcdir:?}/ref/moeref.h
 failed=0
 
 if [ ! -e "$so" ]; then
@@ -26,7 +26,7 @@ if ! diff <(echo "$declared") <(echo "$exported"); then
 fi
 
 needed=$(objdump -p "$so" | awk '$1 == "NEEDED" {print $2}')
-echo "needs: "$needed
+echo "needs: $needed"
 if echo "$needed" | grep -E 'mpi\.|open-|yaml|jansson|check'; then
     echo "libmoeref must not need these"
     failed=1

@@ -12,10 +12,10 @@ list=sim/methods/methods.def
 
 # A tree of links to the sources, and a copy of the build.
 mkdir "$src" "$build"
-tar -C "$top_srcdir" --exclude=./.git --exclude='./build*/*' \
+tar -C "${top_srcdir:?}" --exclude=./.git --exclude='./build*/*' \
     --exclude=./moesim-out -cf - . | tar -C "$src" -xf -
 chmod -R u+w "$src"
-tar -C "$top_builddir" --exclude='./tests' --exclude='./moesim-out' \
+tar -C "${top_builddir:?}" --exclude='./tests' --exclude='./moesim-out' \
     --exclude="./moesim-[0-9]*" -cf - . | tar -C "$build" -xf -
 chmod -R u+w "$build"
 
