@@ -19,9 +19,11 @@ base_libbase_la_SOURCES = \
   base/diag.h \
   base/digest.c \
   base/digest.h \
+  base/folder.c \
   base/infile.c \
   base/infile.h \
   base/nearest.c \
+  base/outfile.c \
   base/outfile.h \
   base/safetensors.h \
   base/yaml.c \
