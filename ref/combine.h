@@ -26,15 +26,18 @@ typedef struct {
     const float *weights;
 } moe_ref_terms_t;
 
-/** sum += a exact product or value that float64 holds. */
+/** sum += an exact value: a product of two fp32 numbers, or such a number.
+ * err grows by what is lost, and stays 0 where nothing is. */
 void moe_sum_add_value(moe_sum_t *sum, double value);
 
 /** sum += other. */
 void moe_sum_add(moe_sum_t *sum, const moe_sum_t *other);
 
 /**
- * Round to a float format, nearest even.
- * @param[out] bits_p  The code, if decided.
+ * Round to a float format, nearest even. NaN if a term is NaN or infinities
+ * of both signs are among them; zero is +0, whatever the terms' signs.
+ * @param[out] bits_p  The code, if decided; it depends on the exact sum
+ *                     alone, not on the order of the terms.
  * @return false if the interval holds a rounding boundary.
  */
 bool moe_sum_round(const moe_sum_t *sum, moe_format_t format, uint32_t *bits_p);
@@ -50,12 +53,13 @@ void moe_ref_sum_rows(const moe_ref_terms_t *terms, int64_t row, int64_t n,
 int moe_ref_sum_terms(const moe_ref_terms_t *terms, int64_t row, int64_t col,
                       double *out);
 
-/** Correctly rounded sum of n float64 terms, by mpfr_sum. */
+/** Correctly rounded sum of n float64 terms, by MPFR. */
 uint32_t moe_ref_round_terms(const double *terms, int64_t n,
                              moe_format_t format);
 
 /** `faithful`: the fp32 sum in slot order (multiply, add, each RN32),
- * rounded once to out's format; rows without a term are zero. */
+ * rounded once to out's format; rows without a term are zero. Float formats
+ * only: MOE_ERR_UNSUPPORTED else. */
 moe_status_t moe_ref_weighted_sum(const moe_ref_terms_t *terms,
                                   const moe_rows_t *out);
 

@@ -5,11 +5,18 @@ lib_LTLIBRARIES += libmoeref.la
 
 ref_libref_la_SOURCES = \
   ref/activation.h \
+  ref/combine.c \
   ref/combine.h \
+  ref/exact.c \
+  ref/exact.h \
+  ref/exp.h \
   ref/formats.c \
   ref/formats.h \
+  ref/hot.h \
+  ref/logits.c \
   ref/logits.h \
   ref/matmul.h \
+  ref/odd.h \
   ref/oracle.h \
   ref/permute.c \
   ref/permute.h \

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An unrounded sum is two float64 numbers, built by error-free two-sums, and
+ * a bound of what they lost. Terms are products of two fp32 numbers, so
+ * nothing here overflows or underflows. Infinities and NaN live in hi alone,
+ * where IEEE addition treats them alike in any order. */
+#include "ref/combine.h"
+
+#include "ref/exact.h"
+#include "ref/hot.h"
+#include "ref/odd.h"
+
+#include <float.h>
+#include <math.h>
+
+/* Rounds a bound upwards; 0 stays 0. */
+#define UPWARDS (1.0 + 0x1p-51)
+
+/* x, or 0 if it came from an infinity. */
+MOE_HOT_INLINE double finite_or_zero(double x)
+{
+    return fabs(x) <= DBL_MAX ? x : 0.0;
+}
+
+/* Error-free a + b as (return value, rest); rest is 0 if not finite. */
+MOE_HOT_INLINE double sum_two(double a, double b, double *rest_p)
+{
+    double s = a + b;
+    double z = s - a;
+
+    *rest_p = finite_or_zero((a - (s - z)) + (b - z));
+    return s;
+}
+
+MOE_HOT_INLINE void add_value(moe_sum_t *sum, double value)
+{
+    double rest;
+    double lost;
+    double s = sum_two(sum->hi, value, &rest);
+    double t = sum_two(sum->lo, rest, &lost);
+
+    sum->hi = sum_two(s, t, &sum->lo);
+    sum->err = (sum->err + fabs(lost)) * UPWARDS;
+}
+
+void moe_sum_add_value(moe_sum_t *sum, double value)
+{
+    add_value(sum, value);
+}
+
+void moe_sum_add(moe_sum_t *sum, const moe_sum_t *other)
+{
+    add_value(sum, other->hi);
+    add_value(sum, other->lo);
+    sum->err = (sum->err + other->err) * UPWARDS;
+}
+
+bool moe_sum_round(const moe_sum_t *sum, moe_format_t format, uint32_t *bits_p)
+{
+    uint32_t low;
+    uint32_t high;
+
+    if (!isfinite(sum->hi)) {
+        *bits_p = moe_round_result(sum->hi, format);
+        return true;
+    }
+    if (!(sum->err > 0.0)) {
+        *bits_p = moe_round_result(moe_odd_sum(sum->hi, sum->lo), format);
+        return true;
+    }
+    if (!isfinite(sum->err)) {
+        return false;
+    }
+    low = moe_round_result(
+        moe_odd_sum(sum->hi, nextafter(sum->lo - sum->err, -HUGE_VAL)), format);
+    high = moe_round_result(
+        moe_odd_sum(sum->hi, nextafter(sum->lo + sum->err, HUGE_VAL)), format);
+    if (low != high) {
+        return false;
+    }
+    *bits_p = low;
+    return true;
+}
+
+/* The grouped row of (row, slot), or -1. */
+static int64_t place_of(const moe_ref_terms_t *terms, int64_t row, int slot)
+{
+    return terms->index->place[row * terms->index->topk + slot];
+}
+
+static double weight_of(const moe_ref_terms_t *terms, int64_t row, int slot)
+{
+    return (double)terms->weights[row * terms->index->topk + slot];
+}
+
+enum {
+    CHUNK = 256 /* columns that are decoded at a time */
+};
+
+/* sums[i] += weight * value[i]. */
+MOE_HOT static void add_chunk(moe_sum_t *restrict sums,
+                              const double *restrict value, double weight,
+                              int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        add_value(&sums[i], weight * value[i]);
+    }
+}
+
+static void sum_row(const moe_ref_terms_t *terms, int64_t row, moe_sum_t *out)
+{
+    const int64_t cols = terms->rows.cols;
+    double value[CHUNK];
+
+    for (int64_t c = 0; c < cols; c++) {
+        out[c] = (moe_sum_t){0.0, 0.0, 0.0};
+    }
+    for (int s = 0; s < terms->index->topk; s++) {
+        int64_t place = place_of(terms, row, s);
+
+        for (int64_t c = 0; place >= 0 && c < cols; c += CHUNK) {
+            int64_t n = cols - c < CHUNK ? cols - c : CHUNK;
+
+            moe_rows_values(&terms->rows, place, c, n, value);
+            add_chunk(out + c, value, weight_of(terms, row, s), n);
+        }
+    }
+}
+
+void moe_ref_sum_rows(const moe_ref_terms_t *terms, int64_t row, int64_t n,
+                      moe_sum_t *out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        sum_row(terms, row + i, out + i * terms->rows.cols);
+    }
+}
+
+int moe_ref_sum_terms(const moe_ref_terms_t *terms, int64_t row, int64_t col,
+                      double *out)
+{
+    int n = 0;
+
+    for (int s = 0; s < terms->index->topk; s++) {
+        int64_t place = place_of(terms, row, s);
+
+        if (place >= 0) {
+            out[n++] = weight_of(terms, row, s) *
+                       moe_rows_value(&terms->rows, place, col);
+        }
+    }
+    return n;
+}
+
+uint32_t moe_ref_round_terms(const double *terms, int64_t n,
+                             moe_format_t format)
+{
+    return moe_round_result(moe_exact_sum(terms, NULL, n), format);
+}
+
+/* sum[i] = RN32(sum[i] + RN32(weight * value[i])); fp32 numbers in float64. */
+static void add_rounded(double *sum, const double *value, double weight,
+                        int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float product = (float)(weight * value[i]);
+
+        sum[i] = (double)((float)sum[i] + product);
+    }
+}
+
+/* fp32 sums in slot order of n columns, rounded to out. */
+static void sum_in_slot_order(const moe_ref_terms_t *terms, int64_t row,
+                              int64_t col, int64_t n, const moe_rows_t *out)
+{
+    double sum[CHUNK] = {0.0};
+    double value[CHUNK];
+
+    for (int s = 0; s < terms->index->topk; s++) {
+        int64_t place = place_of(terms, row, s);
+
+        if (place >= 0) {
+            moe_rows_values(&terms->rows, place, col, n, value);
+            add_rounded(sum, value, weight_of(terms, row, s), n);
+        }
+    }
+    moe_rows_round(out, row, col, n, sum);
+}
+
+moe_status_t moe_ref_weighted_sum(const moe_ref_terms_t *terms,
+                                  const moe_rows_t *out)
+{
+    if (!moe_format_is_float(out->storage.format) ||
+        !moe_format_is_float(terms->rows.storage.format)) {
+        return moe_fail(MOE_ERR_UNSUPPORTED, "weighted sum of %s to %s",
+                        moe_format_name(terms->rows.storage.format),
+                        moe_format_name(out->storage.format));
+    }
+    for (int64_t i = 0; i < out->rows; i++) {
+        for (int64_t c = 0; c < out->cols; c += CHUNK) {
+            int64_t n = out->cols - c < CHUNK ? out->cols - c : CHUNK;
+
+            sum_in_slot_order(terms, i, c, n, out);
+        }
+    }
+    return MOE_OK;
+}
+
+/* float64 holds the sum of two fp32 numbers so well that rounding it again
+ * is innocent: 53 >= 2 x 24 + 2 (Figueroa, ACM SIGNUM 30(3), 1995). */
+static void fold_chunk(const moe_rows_t *part, const moe_rows_t *acc,
+                       int64_t row, int64_t col, int64_t n)
+{
+    double a[CHUNK];
+    double b[CHUNK];
+
+    moe_rows_values(acc, row, col, n, a);
+    moe_rows_values(part, row, col, n, b);
+    for (int64_t i = 0; i < n; i++) {
+        a[i] += b[i];
+    }
+    moe_rows_round(acc, row, col, n, a);
+}
+
+void moe_ref_fold(const moe_rows_t *part, const moe_rows_t *acc)
+{
+    for (int64_t i = 0; i < acc->rows; i++) {
+        for (int64_t c = 0; c < acc->cols; c += CHUNK) {
+            int64_t n = acc->cols - c < CHUNK ? acc->cols - c : CHUNK;
+
+            fold_chunk(part, acc, i, c, n);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sums: an MPFR number so wide that every sum of 2^64 float64 numbers is
+ * exact in it. Functions: Ziv's loop; a lower and an upper bound by directed
+ * rounding, more precision until both round to the same code. It ends: by
+ * Lindemann's theorem exp of an algebraic number other than 0 is
+ * transcendental, so no result lies on a rounding boundary. */
+#include "ref/exact.h"
+
+#include "ref/odd.h"
+
+#include <mpfr.h>
+#include <stdbool.h>
+
+enum {
+    WIDE_BITS = 2304, /* 2^-1074 to 2^1024, and 2^64 terms */
+    FIRST_BITS = 96
+};
+
+/* x rounded to odd; exponents beyond float64 clamp to its odd extremes. */
+static double get_odd(mpfr_srcptr x)
+{
+    double d = mpfr_get_d(x, MPFR_RNDZ);
+
+    if (mpfr_number_p(x) && mpfr_cmp_d(x, d) != 0) {
+        return moe_odd_nudge(d, mpfr_sgn(x) < 0 ? -1.0 : 1.0);
+    }
+    return d;
+}
+
+double moe_exact_sum(const double *x, const double *y, int64_t n)
+{
+    mpfr_t sum;
+    double odd;
+
+    mpfr_init2(sum, WIDE_BITS);
+    mpfr_set_zero(sum, 1);
+    for (int64_t i = 0; i < n; i++) {
+        mpfr_add_d(sum, sum, y == NULL ? x[i] : x[i] * y[i], MPFR_RNDN);
+    }
+    odd = get_odd(sum);
+    mpfr_clear(sum);
+    return odd;
+}
+
+/* bound = 1 / (1 + exp(-x)) from below or above. */
+static void sigma_bound(mpfr_t bound, double x, bool above)
+{
+    mpfr_rnd_t inner = above ? MPFR_RNDD : MPFR_RNDU;
+
+    mpfr_set_d(bound, -x, inner);
+    mpfr_exp(bound, bound, inner);
+    mpfr_add_ui(bound, bound, 1, inner);
+    mpfr_ui_div(bound, 1, bound, above ? MPFR_RNDU : MPFR_RNDD);
+}
+
+float moe_exact_sigmoid(float x)
+{
+    float low;
+    float high;
+    mpfr_prec_t bits = FIRST_BITS;
+
+    do {
+        mpfr_t bound;
+
+        mpfr_init2(bound, bits);
+        sigma_bound(bound, (double)x, false);
+        low = (float)get_odd(bound);
+        sigma_bound(bound, (double)x, true);
+        high = (float)get_odd(bound);
+        mpfr_clear(bound);
+        bits *= 2;
+    } while (low < high);
+    return low;
+}
+
+/* bound = 1 / sum over j of exp(x[j] - x[i]), from below or above. Terms
+ * below 2^-1442 of the largest count only in the bound from below. */
+static void softmax_bound(mpfr_t bound, const float *x, int64_t n, int64_t i,
+                          bool above)
+{
+    mpfr_rnd_t inner = above ? MPFR_RNDD : MPFR_RNDU;
+    mpfr_t term;
+
+    mpfr_init2(term, mpfr_get_prec(bound));
+    mpfr_set_zero(bound, 1);
+    for (int64_t j = 0; j < n; j++) {
+        mpfr_set_d(term, (double)x[j], inner);
+        mpfr_sub_d(term, term, (double)x[i], inner);
+        mpfr_exp(term, term, inner);
+        mpfr_add(bound, bound, term, inner);
+    }
+    mpfr_ui_div(bound, 1, bound, above ? MPFR_RNDU : MPFR_RNDD);
+    mpfr_clear(term);
+}
+
+float moe_exact_softmax(const float *x, int64_t n, int64_t i)
+{
+    float low;
+    float high;
+    mpfr_prec_t bits = FIRST_BITS;
+
+    do {
+        mpfr_t bound;
+
+        mpfr_init2(bound, bits);
+        softmax_bound(bound, x, n, i, false);
+        low = (float)get_odd(bound);
+        softmax_bound(bound, x, n, i, true);
+        high = (float)get_odd(bound);
+        mpfr_clear(bound);
+        bits *= 2;
+    } while (low < high);
+    return low;
+}
+
+/* The code of g u times a bound of sigma(g); toward 0, or away. */
+static uint32_t swiglu_bound(double g, double u, moe_format_t format,
+                             mpfr_prec_t bits, bool above)
+{
+    mpfr_t bound;
+    mpfr_t factor;
+    double odd;
+
+    mpfr_inits2(bits, bound, factor, (mpfr_ptr)0);
+    sigma_bound(bound, g, above);
+    mpfr_set_d(factor, g, MPFR_RNDN);
+    mpfr_mul_d(factor, factor, u, MPFR_RNDN); /* exact: 48 bits */
+    mpfr_mul(bound, bound, factor, above ? MPFR_RNDA : MPFR_RNDZ);
+    odd = get_odd(bound);
+    mpfr_clears(bound, factor, (mpfr_ptr)0);
+    return moe_round_result(odd, format);
+}
+
+uint32_t moe_exact_swiglu(double g, double u, moe_format_t format)
+{
+    mpfr_prec_t bits = FIRST_BITS;
+    uint32_t low;
+    uint32_t high;
+
+    do {
+        low = swiglu_bound(g, u, format, bits, false);
+        high = swiglu_bound(g, u, format, bits, true);
+        bits *= 2;
+    } while (low != high);
+    return low;
+}

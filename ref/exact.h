@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * What float64 could not decide, by MPFR.
+ */
+#ifndef REF_EXACT_H
+#define REF_EXACT_H
+
+#include "moe/format.h"
+
+#include <stdint.h>
+
+/** sum of x[i] y[i], or of x[i] if y is NULL, rounded to odd. Products must
+ * be exact in float64. NaN and infinities as IEEE sums have them. */
+double moe_exact_sum(const double *x, const double *y, int64_t n);
+
+/** RN32(1 / (1 + exp(-x))). */
+float moe_exact_sigmoid(float x);
+
+/**
+ * RN32 of exp(x[i]) / sum of exp(x[j]) over n: finite x, of which one is
+ * above x[i] - 1000.
+ */
+float moe_exact_softmax(const float *x, int64_t n, int64_t i);
+
+/** Code of RN(g sigma(g) u); 2^-64 < |g| < 64, u finite and not 0. */
+uint32_t moe_exact_swiglu(double g, double u, moe_format_t format);
+
+#endif
