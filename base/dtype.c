@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/dtype.h"
 
+#include "base/checked.h"
+
 #include <string.h>
 
 static const struct {
@@ -68,6 +70,10 @@ bool moe_dtype_find(const char *name, moe_dtype_t *dtype_p)
 int64_t moe_dtype_bytes(moe_dtype_t dtype, int64_t n)
 {
     int bits = moe_dtype_bits(dtype);
+    int64_t bytes;
 
-    return bits >= 8 ? n * (bits / 8) : (n * bits + 7) / 8;
+    if (bits == 4) {
+        return moe_div_up(n, 2);
+    }
+    return moe_mul_i64(n, bits / 8, &bytes) ? bytes : INT64_MAX;
 }

@@ -35,7 +35,8 @@ const char *moe_dtype_safetensors(moe_dtype_t dtype);
  */
 bool moe_dtype_find(const char *name, moe_dtype_t *dtype_p);
 
-/** Bytes of n elements, rounded up to whole bytes. */
+/** Bytes of n >= 0 elements, rounded up to whole bytes; INT64_MAX, which no
+ * memory has, if they cannot be counted. */
 int64_t moe_dtype_bytes(moe_dtype_t dtype, int64_t n);
 
 #endif

@@ -25,7 +25,13 @@ base_libbase_la_SOURCES = \
   base/nearest.c \
   base/outfile.c \
   base/outfile.h \
+  base/runstate.c \
+  base/runstate.def \
+  base/runstate.h \
+  base/safetensors.c \
   base/safetensors.h \
+  base/safetensors_header.c \
+  base/safetensors_header.h \
   base/yaml.c \
   base/yaml.h \
   base/yaml_events.c \
