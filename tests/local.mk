@@ -2,16 +2,19 @@
 # share, and the tests of the house itself.
 
 TEST_EXTENSIONS = .mpi2 .mpi3 .mpi4 .mpi8 .sh .py
-MPI2_LOG_COMPILER = $(MPIRUN)
-MPI3_LOG_COMPILER = $(MPIRUN)
-MPI4_LOG_COMPILER = $(MPIRUN)
-MPI8_LOG_COMPILER = $(MPIRUN)
+# A test that hangs is ended: what runs under mpirun cannot end itself.
+TEST_SECONDS = 600
+MPIRUN_TEST = timeout -k 10 $(TEST_SECONDS) $(MPIRUN)
+MPI2_LOG_COMPILER = $(MPIRUN_TEST)
+MPI3_LOG_COMPILER = $(MPIRUN_TEST)
+MPI4_LOG_COMPILER = $(MPIRUN_TEST)
+MPI8_LOG_COMPILER = $(MPIRUN_TEST)
 AM_MPI2_LOG_FLAGS = -q -n 2
 AM_MPI3_LOG_FLAGS = -q -n 3
 AM_MPI4_LOG_FLAGS = -q -n 4
 AM_MPI8_LOG_FLAGS = -q -n 8
-SH_LOG_COMPILER = bash
-PY_LOG_COMPILER = $(PYTHON)
+SH_LOG_COMPILER = timeout -k 10 $(TEST_SECONDS) bash
+PY_LOG_COMPILER = timeout -k 10 $(TEST_SECONDS) $(PYTHON)
 
 # What Open MPI wants to run as root, on fewer cores than ranks.
 AM_TESTS_ENVIRONMENT = \
@@ -26,6 +29,7 @@ AM_TESTS_ENVIRONMENT = \
   OMPI_MCA_mpi_yield_when_idle=1; export OMPI_MCA_mpi_yield_when_idle; \
   OMPI_MCA_btl_vader_single_copy_mechanism=none; \
   export OMPI_MCA_btl_vader_single_copy_mechanism; \
+  : $${CK_DEFAULT_TIMEOUT=120}; export CK_DEFAULT_TIMEOUT; \
   OPENBLAS_NUM_THREADS=1; export OPENBLAS_NUM_THREADS; \
   top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
   top_builddir='$(abs_top_builddir)'; export top_builddir; \
@@ -40,7 +44,8 @@ AM_TESTS_ENVIRONMENT += \
   ASAN_OPTIONS=fast_unwind_on_malloc=0:$$ASAN_OPTIONS; export ASAN_OPTIONS; \
   LSAN_OPTIONS=suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0; \
   export LSAN_OPTIONS; \
-  UBSAN_OPTIONS=print_stacktrace=1; export UBSAN_OPTIONS;
+  UBSAN_OPTIONS=print_stacktrace=1; export UBSAN_OPTIONS; \
+  : $${CK_TIMEOUT_MULTIPLIER=5}; export CK_TIMEOUT_MULTIPLIER;
 endif
 
 # A test links $(CHECK_LIBS): Check itself and tests/support.h.

@@ -11,9 +11,12 @@ if [ ! -e "$so" ]; then
     exit 77
 fi
 
-declared=$("${CC:-cc}" -E -P "$header" | grep -o '\bmoeref_[a-z0-9_]* *(' |
+# shellcheck disable=SC2086
+declared=$(${CC:-cc} -E -P "$header" | grep -o '\bmoeref_[a-z0-9_]* *(' |
     tr -d ' (' | sort -u)
-exported=$("${NM:-nm}" -D --defined-only "$so" | awk '$2 != "A" {print $3}' |
+# NM may bring options of its own.
+# shellcheck disable=SC2086
+exported=$(${NM:-nm} -D --defined-only "$so" | awk '$2 != "A" {print $3}' |
     sed 's/@.*//' | sort -u)
 
 if [ -z "$declared" ]; then
