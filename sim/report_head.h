@@ -25,6 +25,18 @@ moe_status_t moe_report_head(const moe_command_t *command,
 moe_status_t moe_report_warn(json_t *document, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/** Append a method's object (taken) to a list of methods, and its warnings,
+ * each once, to the document's. */
+moe_status_t moe_report_add_method(json_t *document, json_t *methods,
+                                   json_t *method);
+
+/** Append methods that `methods: all` left out, as refused. */
+moe_status_t moe_report_add_left_out(const moe_scenario_t *scenario,
+                                     json_t *methods);
+
+/** tokens[] and tokens_total of a document or a point of a sweep. */
+moe_status_t moe_report_set_tokens(json_t *object, const moe_layer_t *layer);
+
 /**
  * Write a document where the command says: the table on stdout (unless
  * --quiet or --json -), --json, and report.json and report.md in a folder.
@@ -34,11 +46,19 @@ moe_status_t moe_report_warn(json_t *document, const char *format, ...)
  * @param[in] folder  NULL for none.
  * @return MOE_OK; MOE_ERR_INPUT if refused; MOE_ERR_IO, MOE_ERR_NOMEM.
  */
-moe_status_t moe_report_write(const moe_command_t *command,
-                              json_t *document, const char *folder);
+moe_status_t moe_report_write(const moe_command_t *command, json_t *document,
+                              const char *folder);
 
-/** True if a folder may take this command's report; else a problem was
- * recorded. To be asked before the work is done. */
-bool moe_report_may_write(const moe_command_t *command, const char *folder);
+/** MOE_OK if a folder may take this command's report, else MOE_ERR_INPUT.
+ * To be asked before the work is done. */
+moe_status_t moe_report_may_write(const moe_command_t *command,
+                                  const char *folder);
+
+/** True if what goes to stdout may have colour. */
+bool moe_report_has_color(const moe_command_t *command);
+
+/** Write text documents of other verbs: --json FILE or -. */
+moe_status_t moe_report_write_json(const moe_command_t *command,
+                                   json_t *document);
 
 #endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * moesim price: the cost model alone, at every point of the sweep.
+ */
+#include "config.h"
+
+#include "sim/command.h"
+
+#include "sim/price_json.h"
+#include "sim/price_methods.h"
+#include "sim/report_head.h"
+#include "sim/run_inputs.h"
+#include "sim/sweep.h"
+
+#include <sys/resource.h>
+#include <time.h>
+
+#define ALL_STAGES ((1u << MOE_STAGE_COUNT) - 1)
+
+static double seconds(void)
+{
+    struct timespec now = {0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Routing of all tokens: never computed from data here. */
+static moe_status_t make_routing(const moe_scenario_t *scenario,
+                                 moe_routing_t *routing)
+{
+    const moe_sampler_t uniform = {.kind = MOE_SAMPLER_uniform};
+    int64_t total = moe_layer_total_tokens(&scenario->layer);
+
+    if (scenario->router == MOE_ROUTER_trace) {
+        return moe_routing_read(scenario->router_trace, &scenario->model, 0,
+                                total, total, routing);
+    }
+    return moe_routing_sample(
+        &scenario->model,
+        scenario->router == MOE_ROUTER_sample ? &scenario->sampler : &uniform,
+        scenario->seed, 0, total, routing);
+}
+
+/* Every method of a scenario, appended to methods[]. Points of a sweep go
+ * without timeline and constants. */
+static moe_status_t price_methods(const moe_scenario_t *scenario, bool point,
+                                  json_t *document, json_t *methods)
+{
+    moe_routing_t routing = {0};
+    moe_status_t status = make_routing(scenario, &routing);
+    size_t i;
+
+    for (i = 0; i < scenario->n_methods && status == MOE_OK; ++i) {
+        json_t *method = NULL;
+
+        status = moe_price_methods_one(scenario, &scenario->method[i], &routing,
+                                       NULL, ALL_STAGES, &method);
+        if (status == MOE_OK) {
+            if (point) {
+                (void)json_object_del(method, "timeline");
+                (void)json_object_del(method, "constants");
+            }
+            status = moe_report_add_method(document, methods, method);
+        }
+    }
+    moe_routing_fini(&routing);
+    if (status == MOE_OK) {
+        status = moe_report_add_left_out(scenario, methods);
+    }
+    return status;
+}
+
+/* One point of the sweep as the report has it, without its methods. */
+static moe_status_t point_object(const moe_sweep_points_t *points, size_t i,
+                                 const moe_scenario_t *scenario,
+                                 json_t **point_p)
+{
+    const moe_layer_t *layer = &scenario->layer;
+    json_t *point = json_object();
+    json_t *set = json_object();
+    bool good = true;
+    size_t k;
+
+    for (k = 0; k < points->n_keys; ++k) {
+        good = good && moe_json_set(set, points->key[k],
+                                    json_string(moe_sweep_value(points, i, k)));
+    }
+    good =
+        moe_json_set(point, "set", set) && good &&
+        moe_json_set(point, "digest", json_string(scenario->digest)) &&
+        moe_json_set(point, "ranks",
+                     json_integer(moe_layout_world(&layer->layout))) &&
+        moe_json_set(point, "model", json_string(scenario->model.name)) &&
+        moe_json_set(point, "machine",
+                     scenario->has_machine ? json_string(scenario->machine.name)
+                                           : json_null()) &&
+        moe_json_set(point, "methods", json_array()) &&
+        moe_report_set_tokens(point, layer) == MOE_OK;
+    if (!good) {
+        json_decref(point);
+        return moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
+    }
+    *point_p = point;
+    return MOE_OK;
+}
+
+static moe_status_t price_point(const moe_command_t *command,
+                                const moe_sweep_points_t *points, size_t i,
+                                moe_diag_t *diag, json_t *document)
+{
+    moe_scenario_t *scenario = NULL;
+    json_t *point = NULL;
+    moe_status_t status;
+
+    status = moe_sweep_load(command, points, i, diag, &scenario);
+    if (status != MOE_OK) {
+        return status;
+    }
+    status = point_object(points, i, scenario, &point);
+    if (status == MOE_OK) {
+        status = price_methods(scenario, true, document,
+                               json_object_get(point, "methods"));
+        if (!moe_json_append(json_object_get(document, "sweep"), point)) {
+            status = moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
+        }
+    }
+    moe_scenario_free(scenario);
+    return status;
+}
+
+static moe_status_t price_sweep(const moe_command_t *command,
+                                const moe_scenario_t *scenario,
+                                moe_diag_t *diag, json_t *document)
+{
+    moe_sweep_points_t points;
+    moe_status_t status;
+    size_t i;
+
+    status = moe_sweep_points_init(command, scenario, &points);
+    if (status != MOE_OK) {
+        return status;
+    }
+    if (points.n_points > 0 && !moe_json_set(document, "sweep", json_array())) {
+        status = moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
+    }
+    for (i = 0; i < points.n_points && status == MOE_OK; ++i) {
+        status = price_point(command, &points, i, diag, document);
+    }
+    moe_sweep_points_fini(&points);
+    return status;
+}
+
+/* What the process itself took, and what a reader must know. */
+static moe_status_t finish(const moe_scenario_t *scenario, double start,
+                           json_t *document)
+{
+    struct rusage usage = {0};
+    moe_status_t status = MOE_OK;
+
+    (void)getrusage(RUSAGE_SELF, &usage);
+    if (!moe_json_set(document, "wall_s", json_real(seconds() - start)) ||
+        !moe_json_set(document, "peak_rss_bytes",
+                      json_integer((json_int_t)usage.ru_maxrss * 1024))) {
+        return moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
+    }
+    if (scenario->router == MOE_ROUTER_data) {
+        status = moe_report_warn(document,
+                                 "routing was sampled, every expert equally "
+                                 "likely: price does not compute it from data");
+    }
+    return status;
+}
+
+static moe_status_t price(const moe_command_t *command,
+                          const moe_scenario_t *scenario, moe_diag_t *diag)
+{
+    double start = seconds();
+    json_t *document = NULL;
+    moe_status_t status = MOE_OK;
+
+    if (!scenario->has_machine) {
+        return moe_fail(MOE_ERR_INPUT,
+                        "the scenario has no machine to price on: give "
+                        "--machine NAME, see 'moesim list machines'");
+    }
+    if (command->output != NULL) {
+        status = moe_report_may_write(command, command->output);
+    }
+    if (status == MOE_OK) {
+        status = moe_report_head(command, scenario, &document);
+    }
+    if (status == MOE_OK) {
+        status = price_methods(scenario, false, document,
+                               json_object_get(document, "methods"));
+    }
+    if (status == MOE_OK) {
+        status = price_sweep(command, scenario, diag, document);
+    }
+    if (status == MOE_OK) {
+        status = finish(scenario, start, document);
+    }
+    if (status == MOE_OK) {
+        status = moe_report_write(command, document, command->output);
+    }
+    if (status == MOE_OK && command->strict &&
+        json_array_size(json_object_get(document, "warnings")) > 0) {
+        status = moe_fail(MOE_ERR_INPUT, "a warning, with --strict");
+    }
+    json_decref(document);
+    return status;
+}
+
+int moe_cmd_price(const moe_command_t *command)
+{
+    moe_diag_t *diag = moe_diag_create();
+    moe_scenario_t *scenario = NULL;
+    moe_status_t status;
+    int exit_status = 0;
+
+    if (diag == NULL) {
+        status = moe_fail(MOE_ERR_NOMEM, "out of memory");
+    } else if (command->operand == NULL && command->n_changes == 0) {
+        status = moe_fail(MOE_ERR_INPUT,
+                          "expected a SCENARIO.yaml, or options that make "
+                          "one: --model, --machine, --ep, --tokens");
+    } else {
+        status = moe_scenario_load(command->operand, command->change,
+                                   command->n_changes, command->ranks, diag,
+                                   &scenario);
+    }
+    if (status == MOE_OK) {
+        status = command->print_scenario ? moe_scenario_print(scenario, stdout)
+                                         : price(command, scenario, diag);
+    }
+    if (status != MOE_OK) {
+        exit_status = moe_command_failed(diag, status);
+    }
+    moe_scenario_free(scenario);
+    moe_diag_free(diag);
+    return exit_status;
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "sim/report_head.h"
+
+#include "reports/schema.h"
+#include "sim/price_json.h"
+
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+
+static moe_status_t no_memory(void)
+{
+    return moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
+}
+
+static json_t *command_line(const moe_command_t *command)
+{
+    json_t *words = json_array();
+    int i;
+
+    for (i = 0; i < command->argc; ++i) {
+        /* A word that is no UTF-8 has no place in JSON. */
+        json_t *word = json_string(command->argv[i]);
+
+        if (word == NULL) {
+            word = json_string("(not UTF-8)");
+        }
+        (void)moe_json_append(words, word);
+    }
+    return words;
+}
+
+static json_t *text_or_null(const char *text)
+{
+    return text != NULL && *text != '\0' ? json_string(text) : json_null();
+}
+
+static json_t *scenario_object(const moe_scenario_t *scenario)
+{
+    json_t *file = text_or_null(scenario->file);
+
+    return json_pack("{s:s, s:s, s:o, s:o}", "name", scenario->name, "digest",
+                     scenario->digest, "source", text_or_null(scenario->source),
+                     "file", file != NULL ? file : json_string("(not UTF-8)"));
+}
+
+static json_t *layout_object(const moe_layout_t *layout)
+{
+    return json_pack("{s:i, s:i, s:i, s:i}", "dp", layout->dp, "tp", layout->tp,
+                     "ep", layout->ep, "node", layout->node);
+}
+
+static json_t *model_object(const moe_model_t *model)
+{
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:i}", "name", model->name,
+                     "source", model->source, "hidden",
+                     (json_int_t)model->hidden, "intermediate",
+                     (json_int_t)model->intermediate, "experts",
+                     (json_int_t)model->experts, "topk", model->topk);
+}
+
+static json_t *machine_object(const moe_scenario_t *scenario)
+{
+    const moe_machine_t *machine = &scenario->machine;
+
+    if (!scenario->has_machine) {
+        return json_null();
+    }
+    return json_pack("{s:s, s:s, s:s}", "name", machine->name, "device",
+                     machine->device, "source", machine->source);
+}
+
+static json_t *routing_object(const moe_command_t *command,
+                              const moe_scenario_t *scenario)
+{
+    static const char *const routers[] = {[MOE_ROUTER_data] = "data",
+                                          [MOE_ROUTER_sample] = "sample",
+                                          [MOE_ROUTER_trace] = "trace"};
+    const char *drawn = moe_sampler_name(scenario->sampler.kind);
+    const char *how = "computed from the hidden states";
+    char text[128];
+
+    if (scenario->router == MOE_ROUTER_trace) {
+        how = "read from a file";
+    } else if (scenario->router == MOE_ROUTER_sample) {
+        (void)snprintf(text, sizeof(text), "drawn: %s", drawn);
+        how = text;
+    } else if (command->verb == MOE_VERB_price) {
+        how = "drawn: uniform, in place of the data's own";
+    }
+    return json_pack("{s:s, s:s}", "router", routers[scenario->router], "how",
+                     how);
+}
+
+static json_t *seed_value(uint64_t seed)
+{
+    char text[32];
+
+    if (seed <= INT64_MAX) {
+        return json_integer((json_int_t)seed);
+    }
+    (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)seed);
+    return json_string(text);
+}
+
+static json_t *published_list(const moe_scenario_t *scenario)
+{
+    json_t *list = json_array();
+    size_t i;
+
+    for (i = 0; i < scenario->n_published; ++i) {
+        const moe_published_t *p = &scenario->published[i];
+
+        (void)moe_json_append(
+            list, json_pack("{s:s, s:f, s:s, s:s}", "what", p->what, "value",
+                            p->value, "unit", p->unit, "source",
+                            p->source != NULL ? p->source : ""));
+    }
+    return list;
+}
+
+static json_t *now(void)
+{
+    char text[32] = "?";
+    time_t seconds = time(NULL);
+    struct tm utc;
+
+    if (gmtime_r(&seconds, &utc) != NULL) {
+        (void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+    }
+    return json_string(text);
+}
+
+static bool set_what(json_t *d, const moe_command_t *command,
+                     const moe_scenario_t *scenario)
+{
+    const char *backend = command->backend == MOE_RUN_ON_gpu ? "gpu" : "ref";
+
+    return moe_json_set(d, "schema", json_string(MOE_REPORT_SCHEMA)) &&
+           moe_json_set(d, "moesim", json_string(PACKAGE_VERSION)) &&
+           moe_json_set(d, "command",
+                        json_string(moe_verb_name(command->verb))) &&
+           moe_json_set(d, "command_line", command_line(command)) &&
+           moe_json_set(d, "scenario", scenario_object(scenario)) &&
+           moe_json_set(d, "started", now()) &&
+           moe_json_set(d, "status", json_string("ok")) &&
+           moe_json_set(d, "warnings", json_array()) &&
+           moe_json_set(
+               d, "backend",
+               json_string(command->verb == MOE_VERB_price ? "meta" : backend));
+}
+
+static bool set_layer(json_t *d, const moe_command_t *command,
+                      const moe_scenario_t *scenario)
+{
+    const moe_layer_t *layer = &scenario->layer;
+    bool exact = layer->chain.numerics == MOE_NUMERICS_exact;
+
+    return moe_json_set(d, "ranks",
+                        json_integer(moe_layout_world(&layer->layout))) &&
+           moe_json_set(d, "layout", layout_object(&layer->layout)) &&
+           moe_json_set(d, "model", model_object(&scenario->model)) &&
+           moe_json_set(d, "machine", machine_object(scenario)) &&
+           moe_json_set(d, "numerics",
+                        json_string(exact ? "exact" : "faithful")) &&
+           moe_json_set(d, "phase",
+                        json_string(moe_phase_name(layer->phase))) &&
+           moe_json_set(d, "seed", seed_value(scenario->seed)) &&
+           moe_json_set(d, "routing", routing_object(command, scenario)) &&
+           moe_report_set_tokens(d, layer) == MOE_OK;
+}
+
+moe_status_t moe_report_set_tokens(json_t *object, const moe_layer_t *layer)
+{
+    json_t *tokens = json_array();
+    bool good = tokens != NULL;
+    int i;
+
+    for (i = 0; i < layer->layout.dp && good; ++i) {
+        good = moe_json_append(tokens, json_integer(layer->tokens[i]));
+    }
+    good = moe_json_set(object, "tokens", tokens) && good &&
+           moe_json_set(object, "tokens_total",
+                        json_integer(moe_layer_total_tokens(layer)));
+    return good ? MOE_OK : no_memory();
+}
+
+moe_status_t moe_report_head(const moe_command_t *command,
+                             const moe_scenario_t *scenario,
+                             json_t **document_p)
+{
+    json_t *d = json_object();
+
+    if (!set_what(d, command, scenario) || !set_layer(d, command, scenario) ||
+        (scenario->n_published > 0 &&
+         !moe_json_set(d, "published", published_list(scenario))) ||
+        !moe_json_set(d, "methods", json_array())) {
+        json_decref(d);
+        return no_memory();
+    }
+    *document_p = d;
+    return MOE_OK;
+}
+
+static moe_status_t warn_once(json_t *document, const char *text)
+{
+    json_t *warnings = json_object_get(document, "warnings");
+    size_t i;
+
+    for (i = 0; i < json_array_size(warnings); ++i) {
+        if (strcmp(json_string_value(json_array_get(warnings, i)), text) == 0) {
+            return MOE_OK;
+        }
+    }
+    if (!moe_json_append(warnings, json_string(text))) {
+        return no_memory();
+    }
+    return MOE_OK;
+}
+
+moe_status_t moe_report_warn(json_t *document, const char *format, ...)
+{
+    char text[1024];
+    va_list ap;
+
+    va_start(ap, format);
+    (void)vsnprintf(text, sizeof(text), format, ap);
+    va_end(ap);
+    return warn_once(document, text);
+}
+
+moe_status_t moe_report_add_method(json_t *document, json_t *methods,
+                                   json_t *method)
+{
+    const json_t *warnings = json_object_get(method, "warnings");
+    moe_status_t status = MOE_OK;
+    size_t i;
+
+    for (i = 0; i < json_array_size(warnings) && status == MOE_OK; ++i) {
+        status =
+            warn_once(document, json_string_value(json_array_get(warnings, i)));
+    }
+    if (!moe_json_append(methods, method)) {
+        return no_memory();
+    }
+    return status;
+}
+
+moe_status_t moe_report_add_left_out(const moe_scenario_t *scenario,
+                                     json_t *methods)
+{
+    size_t i;
+
+    for (i = 0; i < scenario->n_left_out; ++i) {
+        const moe_left_out_t *out = &scenario->left_out[i];
+
+        if (!moe_json_append(methods,
+                             json_pack("{s:s, s:s, s:{}, s:s}", "name",
+                                       out->label, "label", out->label,
+                                       "options", "refused", out->why))) {
+            return no_memory();
+        }
+    }
+    return MOE_OK;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "sim/report_head.h"
+
+#include "base/outfile.h"
+#include "base/text.h"
+#include "reports/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef moe_status_t writer_t(json_t *document, FILE *stream);
+
+bool moe_report_has_color(const moe_command_t *command)
+{
+    const char *no_color = getenv("NO_COLOR");
+
+    if (command->color != MOE_COLOR_auto) {
+        return command->color == MOE_COLOR_always;
+    }
+    return isatty(STDOUT_FILENO) && (no_color == NULL || *no_color == '\0');
+}
+
+static bool json_on_stdout(const moe_command_t *command)
+{
+    return command->json != NULL && strcmp(command->json, "-") == 0;
+}
+
+static moe_status_t write_file(const char *path, writer_t *write,
+                               json_t *document)
+{
+    moe_outfile_t *file;
+    moe_status_t status;
+    FILE *stream;
+
+    status = moe_outfile_open(path, &file, &stream);
+    if (status != MOE_OK) {
+        return status;
+    }
+    status = write(document, stream);
+    if (status != MOE_OK) {
+        moe_outfile_abort(file);
+        return status;
+    }
+    return moe_outfile_commit(file);
+}
+
+/* A device or a pipe (/dev/stdout, >(jq)) is written in place: it cannot be
+ * replaced by a rename. */
+static bool is_file(const char *path)
+{
+    return access(path, F_OK) != 0 || strncmp(path, "/dev/", 5) != 0;
+}
+
+static moe_status_t write_device(const char *path, json_t *document)
+{
+    FILE *stream = fopen(path, "w");
+    moe_status_t status;
+
+    if (stream == NULL) {
+        return moe_fail(MOE_ERR_IO, "%s: cannot be written", path);
+    }
+    status = moe_report_json(document, stream);
+    if (fclose(stream) != 0) {
+        status = moe_fail(MOE_ERR_IO, "%s: cannot be written", path);
+    }
+    return status;
+}
+
+moe_status_t moe_report_write_json(const moe_command_t *command,
+                                   json_t *document)
+{
+    if (command->json == NULL) {
+        return MOE_OK;
+    }
+    if (json_on_stdout(command)) {
+        return moe_report_json(document, stdout);
+    }
+    if (!is_file(command->json)) {
+        return write_device(command->json, document);
+    }
+    return write_file(command->json, moe_report_json, document);
+}
+
+/* One file of a report folder. */
+static moe_status_t write_into(const char *folder, const char *name,
+                               writer_t *write, json_t *document)
+{
+    char *path = moe_strdup_printf("%s/%s", folder, name);
+    moe_status_t status;
+
+    if (path == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "out of memory for a file name");
+    }
+    status = write_file(path, write, document);
+    free(path);
+    return status;
+}
+
+moe_status_t moe_report_may_write(const moe_command_t *command,
+                                  const char *folder)
+{
+    char *path = moe_strdup_printf("%s/report.json", folder);
+    bool taken;
+
+    if (path == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "out of memory for a file name");
+    }
+    taken = access(path, F_OK) == 0;
+    free(path);
+    if (taken && !command->force) {
+        return moe_fail(MOE_ERR_INPUT,
+                        "%s holds another run's report: choose another "
+                        "folder, or --force",
+                        folder);
+    }
+    return MOE_OK;
+}
+
+static moe_status_t write_folder(const moe_command_t *command, json_t *document,
+                                 const char *folder)
+{
+    moe_status_t status = moe_report_may_write(command, folder);
+
+    if (status == MOE_OK) {
+        status = moe_make_folder(folder);
+    }
+    if (status == MOE_OK) {
+        status = write_into(folder, "report.md", moe_report_markdown, document);
+    }
+    if (status == MOE_OK) {
+        status = write_into(folder, "report.json", moe_report_json, document);
+    }
+    return status;
+}
+
+/* Warnings that no table shows. */
+static void say_warnings(json_t *document)
+{
+    const json_t *warnings = json_object_get(document, "warnings");
+    char safe[1100];
+    size_t i;
+
+    for (i = 0; i < json_array_size(warnings); ++i) {
+        moe_text_escape(json_string_value(json_array_get(warnings, i)), safe,
+                        sizeof(safe));
+        fprintf(stderr, "moesim: warning: %s\n", safe);
+    }
+}
+
+moe_status_t moe_report_write(const moe_command_t *command, json_t *document,
+                              const char *folder)
+{
+    bool table = !command->quiet && !json_on_stdout(command);
+    moe_status_t status = MOE_OK;
+
+    if (folder != NULL) {
+        status = write_folder(command, document, folder);
+    }
+    if (status == MOE_OK) {
+        status = moe_report_write_json(command, document);
+    }
+    if (!table) {
+        say_warnings(document);
+    } else if (status == MOE_OK) {
+        status = moe_report_terminal(document, moe_report_has_color(command),
+                                     stdout);
+        if (status == MOE_OK && folder != NULL) {
+            printf("report: %s\n", folder);
+        }
+    }
+    return status;
+}
