@@ -106,6 +106,33 @@ bool moe_format_is_float(moe_format_t format);
 /** Exact value of a code of a float format. */
 double moe_float_value(moe_format_t format, uint32_t bits);
 
+/** Codes of a float format in memory: element i. */
+static inline uint32_t moe_float_load(moe_format_t format, const void *codes,
+                                      int64_t i)
+{
+    uint32_t bits;
+    uint16_t half;
+
+    if (format == MOE_FORMAT_fp32) {
+        memcpy(&bits, (const uint8_t *)codes + 4 * i, sizeof(bits));
+        return bits;
+    }
+    memcpy(&half, (const uint8_t *)codes + 2 * i, sizeof(half));
+    return half;
+}
+
+static inline void moe_float_store(moe_format_t format, void *codes, int64_t i,
+                                   uint32_t bits)
+{
+    uint16_t half = (uint16_t)bits;
+
+    if (format == MOE_FORMAT_fp32) {
+        memcpy((uint8_t *)codes + 4 * i, &bits, sizeof(bits));
+    } else {
+        memcpy((uint8_t *)codes + 2 * i, &half, sizeof(half));
+    }
+}
+
 /** Code of a float format next to x, which is exact: one rounding. */
 uint32_t moe_round_f64(moe_format_t format, double x);
 

@@ -15,7 +15,11 @@ ref_libref_la_SOURCES = \
   ref/hot.h \
   ref/logits.c \
   ref/logits.h \
+  ref/matmul.c \
   ref/matmul.h \
+  ref/matmul_nvfp4.c \
+  ref/matmul_nvfp4.h \
+  ref/matmul_nvfp4_blas.c \
   ref/odd.h \
   ref/oracle.h \
   ref/permute.c \

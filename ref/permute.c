@@ -81,7 +81,7 @@ moe_status_t moe_ref_index_init(const int32_t *ids, int64_t rows, int topk,
         goto err_free_index;
     }
     index.n = count_pairs(ids, pairs, first, &index);
-    index.row = calloc((size_t)index.n + 1, sizeof(*index.row));
+    index.row = calloc((size_t)(index.n > 0 ? index.n : 1), sizeof(*index.row));
     if (index.row == NULL) {
         goto err_free_index;
     }
@@ -97,6 +97,9 @@ err_free_index:
 
 void moe_ref_index_fini(moe_ref_index_t *index)
 {
+    if (index == NULL) {
+        return;
+    }
     free(index->offset);
     free(index->row);
     free(index->place);

@@ -23,7 +23,7 @@ typedef struct {
 } moe_ref_index_t;
 
 /** Build; ended with moe_ref_index_fini(). Ids outside [first, first +
- * n_experts), -1 among them, are skipped. */
+ * n_experts), -1 among them, are skipped. fini accepts NULL. */
 moe_status_t moe_ref_index_init(const int32_t *ids, int64_t rows, int topk,
                                 int64_t first, int64_t n_experts,
                                 moe_ref_index_t *index_p);

@@ -9,10 +9,6 @@
  */
 #include "ref/quantize_profile.h"
 
-#include "ref/formats.h"
-
-#include <math.h>
-
 #define BLOCK            128
 #define E4M3_MAX         448.0
 #define SMALLEST         1e-4f
@@ -45,10 +41,10 @@ void moe_quantize_deepep(const double *x, int64_t n, float global,
         double m;
 
         v = v < (double)SMALLEST ? (double)SMALLEST : v;
-        scale[b] = (float)(v * (double)E4M3_MAX_INVERSE);
+        scale[b] = moe_product_f32(v, (double)E4M3_MAX_INVERSE);
         m = (double)multiplier(v);
         for (int i = 0; i < BLOCK; i++) {
-            *codes++ = moe_e4m3_from_f32((float)(x[i] * m));
+            *codes++ = moe_e4m3_from_f32(moe_product_f32(x[i], m));
         }
     }
 }

@@ -8,12 +8,9 @@
  *   S  = E4M3(RN(v * RN(gs * RN(1/6)))), 0 if v = 0
  *   os = min(RN(1 / RN(S * RN(1/gs))), FLT_MAX)
  *   code = E2M1(RN(x * os))
- * A factor of RN() is exact and the product fits float64, so that its
- * conversion to float is that one rounding. tests/check_quantize.c holds it.
+ * tests/check_quantize.c holds it, with the published edge cases.
  */
 #include "ref/quantize_profile.h"
-
-#include "ref/formats.h"
 
 #include <float.h>
 
@@ -24,7 +21,7 @@ static uint8_t scale_code(double v, float global)
     float sixth = 1.0f / 6.0f;
     float factor = global * sixth;
 
-    return v > 0.0 ? moe_e4m3_from_f32((float)(v * (double)factor)) : 0;
+    return v > 0.0 ? moe_e4m3_from_f32(moe_product_f32(v, (double)factor)) : 0;
 }
 
 static float multiplier(uint8_t scale, float global)
@@ -47,8 +44,8 @@ void moe_quantize_te_exact(const double *x, int64_t n, float global,
         scale[b] = scale_code(moe_largest_magnitude(x, BLOCK), global);
         os = (double)multiplier(scale[b], global);
         for (int i = 0; i < BLOCK; i += 2) {
-            int low = moe_e2m1_from_f32((float)(x[i] * os));
-            int high = moe_e2m1_from_f32((float)(x[i + 1] * os));
+            int low = moe_e2m1_from_f32(moe_product_f32(x[i], os));
+            int high = moe_e2m1_from_f32(moe_product_f32(x[i + 1], os));
 
             *codes++ = (uint8_t)(low | high << 4);
         }

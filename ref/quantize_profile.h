@@ -6,6 +6,9 @@
 #ifndef REF_QUANTIZE_PROFILE_H
 #define REF_QUANTIZE_PROFILE_H
 
+#include "ref/formats.h"
+
+#include <math.h>
 #include <stdint.h>
 
 /**
@@ -34,6 +37,28 @@ static inline double moe_largest_magnitude(const double *x, int64_t n)
         largest = a > largest ? a : largest;
     }
     return largest;
+}
+
+/**
+ * RN32(a * b), one rounding of the exact product.
+ *
+ * float64 holds the product of up to 53 digits. One of more could be rounded
+ * to a midpoint of floats, whose last 28 bits are 0: there the sign of what
+ * was lost decides, by rounding to odd.
+ */
+static inline float moe_product_f32(double a, double b)
+{
+    double p = a * b;
+    uint64_t bits = moe_f64_bits(p);
+
+    if ((bits & 0xfffffff) == 0) {
+        double lost = fma(a, b, -p);
+
+        if (lost > 0.0 || lost < 0.0) {
+            bits += (lost > 0.0) == (p > 0.0) ? 1 : UINT64_MAX;
+        }
+    }
+    return (float)moe_f64_of_bits(bits);
 }
 
 #endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ref/matmul.h"
+
+#include "ref/matmul_nvfp4.h"
+
+#include <stddef.h>
+
+/* Operand classes; each chooses among its own kernels. */
+static const struct {
+    bool (*supports)(moe_format_t x, moe_format_t weights, moe_format_t out);
+    int64_t (*workspace)(int64_t rows, int64_t k, int64_t n);
+    moe_status_t (*multiply)(const moe_ref_weights_t *weights,
+                             const moe_rows_t *x, const int64_t *offset,
+                             int64_t n_experts, const moe_rows_t *out,
+                             moe_ref_stats_t *stats);
+} classes[] = {
+    {moe_nvfp4_supports, moe_nvfp4_workspace, moe_nvfp4_matmul},
+};
+
+enum {
+    CLASSES = sizeof(classes) / sizeof(classes[0])
+};
+
+static int find_class(moe_format_t x, moe_format_t weights, moe_format_t out)
+{
+    for (int i = 0; i < CLASSES; i++) {
+        if (classes[i].supports(x, weights, out)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+bool moe_ref_matmul_supports(moe_format_t x, moe_format_t weights,
+                             moe_format_t out)
+{
+    return find_class(x, weights, out) >= 0;
+}
+
+moe_status_t moe_ref_grouped_matmul(const moe_ref_weights_t *weights,
+                                    const moe_rows_t *x, const int64_t *offset,
+                                    int64_t n_experts, const moe_rows_t *out,
+                                    moe_ref_stats_t *stats)
+{
+    int class =
+        find_class(x->storage.format, weights->format, out->storage.format);
+
+    if (class < 0) {
+        return moe_fail(MOE_ERR_UNSUPPORTED, "no matmul of %s by %s to %s",
+                        moe_format_name(x->storage.format),
+                        moe_format_name(weights->format),
+                        moe_format_name(out->storage.format));
+    }
+    return classes[class].multiply(weights, x, offset, n_experts, out, stats);
+}
+
+int64_t moe_ref_matmul_workspace(int64_t rows, int64_t k, int64_t n)
+{
+    int64_t most = 0;
+
+    for (int i = 0; i < CLASSES; i++) {
+        int64_t bytes = classes[i].workspace(rows, k, n);
+
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}

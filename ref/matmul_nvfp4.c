@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ref/matmul_nvfp4.h"
+
+#include "ref/formats.h"
+#include "ref/swizzle.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum {
+    ALIGN = 64,
+    UNIT_EXPONENT = -20, /* of a product of two elements */
+    DOUBT = 4            /* float64 ulps: two roundings are at most 2 */
+};
+
+/* Best first. The last one is everywhere. */
+static const moe_nvfp4_kernel_t *const kernels[] = {
+    &moe_nvfp4_blas,
+};
+
+const moe_nvfp4_kernel_t *moe_nvfp4_kernel(void)
+{
+    size_t i = 0;
+
+    while (!kernels[i]->available()) {
+        i++;
+    }
+    return kernels[i];
+}
+
+/* By 128-bit integers: |sum| < 2^63 times a scale of 48 digits. */
+static uint32_t round_exact(int64_t sum, double scale, moe_format_t format)
+{
+    uint64_t magnitude = sum < 0 ? 0 - (uint64_t)sum : (uint64_t)sum;
+    int exponent;
+    uint64_t digits = (uint64_t)ldexp(frexp(scale, &exponent), 48);
+
+    return moe_round_int(format, sum < 0, (moe_u128_t)magnitude * digits,
+                         exponent - 48 + UNIT_EXPONENT);
+}
+
+uint32_t moe_nvfp4_round(int64_t sum, double scale, moe_format_t format,
+                         int64_t *redone_p)
+{
+    double product = (double)sum * scale * 0x1p-20;
+    uint64_t bits = moe_f64_bits(product);
+    uint32_t low;
+
+    if (sum == 0) {
+        return 0;
+    }
+    low = moe_round_f64(format, moe_f64_of_bits(bits - DOUBT));
+    if (low == moe_round_f64(format, moe_f64_of_bits(bits + DOUBT))) {
+        return low;
+    }
+    ++*redone_p;
+    return round_exact(sum, scale, format);
+}
+
+/* Weights of an expert, drawn by moe/fill.h. */
+typedef struct {
+    const moe_ref_weights_t *weights;
+    int64_t expert;
+} drawn_t;
+
+static void fetch_drawn(const void *from, int64_t row, int64_t rows,
+                        int64_t col, int64_t cols, uint8_t *codes,
+                        uint8_t *scales)
+{
+    const drawn_t *drawn = from;
+    const moe_ref_weights_t *w = drawn->weights;
+
+    moe_fill_weight_codes(w->seed, w->weight, drawn->expert, row, rows, col,
+                          cols, codes);
+    moe_fill_weight_scales(w->seed, w->weight, drawn->expert, row, rows,
+                           col / MOE_NVFP4_BLOCK, cols / MOE_NVFP4_BLOCK,
+                           scales);
+}
+
+bool moe_nvfp4_supports(moe_format_t x, moe_format_t weights, moe_format_t out)
+{
+    return x == MOE_FORMAT_nvfp4 && weights == MOE_FORMAT_nvfp4 &&
+           moe_format_is_float(out);
+}
+
+/* Sizes of a call. */
+typedef struct {
+    const moe_nvfp4_kernel_t *kernel;
+    int64_t rows;  /* of a tile, at most */
+    int64_t panel; /* of weights, at most */
+    int64_t work_bytes;
+    int64_t bytes; /* sums too */
+} plan_t;
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static plan_t plan_of(int64_t rows, int64_t k, int64_t n)
+{
+    plan_t p = {.kernel = moe_nvfp4_kernel()};
+
+    p.rows = smaller(rows, p.kernel->max_rows);
+    p.panel = smaller(n, p.kernel->max_panel);
+    p.work_bytes = p.kernel->work_bytes(p.rows, p.panel, k);
+    p.bytes = p.work_bytes + p.rows * p.panel * (int64_t)sizeof(int64_t);
+    p.bytes = (p.bytes + ALIGN - 1) / ALIGN * ALIGN;
+    return p;
+}
+
+int64_t moe_nvfp4_workspace(int64_t rows, int64_t k, int64_t n)
+{
+    return rows > 0 ? plan_of(rows, k, n).bytes : 0;
+}
+
+/* What rounding a tile needs. */
+typedef struct {
+    const moe_rows_t *out;
+    double scale;
+    moe_ref_stats_t *stats;
+} target_t;
+
+static void store_tile(const moe_nvfp4_tile_t *tile, const int64_t *sums,
+                       const target_t *target)
+{
+    const moe_rows_t *out = target->out;
+    moe_format_t format = out->storage.format;
+
+    for (int64_t i = 0; i < tile->n; i++) {
+        uint8_t *row = moe_rows_codes(out, tile->first + i);
+
+        for (int64_t j = 0; j < tile->rows; j++) {
+            uint32_t bits =
+                moe_nvfp4_round(sums[i * tile->rows + j], target->scale, format,
+                                &target->stats->redone_exact);
+
+            moe_float_store(format, row, tile->row + j, bits);
+        }
+    }
+    target->stats->elements += tile->n * tile->rows;
+}
+
+/* All panels of an expert's weights times rows [first, end) of x. */
+static void multiply_expert(const plan_t *plan, uint8_t *work,
+                            const moe_nvfp4_weights_t *weights,
+                            const moe_rows_t *x, int64_t first, int64_t end,
+                            const target_t *target)
+{
+    int64_t *sums = (int64_t *)(void *)(work + plan->work_bytes);
+    int64_t n = target->out->cols;
+    moe_nvfp4_tile_t tile = {.x = x, .weights = weights};
+
+    for (tile.first = first; tile.first < end; tile.first += tile.n) {
+        tile.n = smaller(end - tile.first, plan->rows);
+        tile.rows = plan->panel;
+        plan->kernel->prepare(&tile, work);
+        for (tile.row = 0; tile.row < n; tile.row += tile.rows) {
+            tile.rows = smaller(n - tile.row, plan->panel);
+            plan->kernel->sum(&tile, work, sums);
+            store_tile(&tile, sums, target);
+        }
+    }
+}
+
+static moe_status_t check_operands(const moe_ref_weights_t *weights,
+                                   const moe_rows_t *x, const moe_rows_t *out)
+{
+    int64_t k = moe_weight_cols(weights->model, weights->weight);
+
+    if (x->cols != k ||
+        out->cols != moe_weight_rows(weights->model, weights->weight)) {
+        return moe_fail(MOE_ERR_INTERNAL,
+                        "matmul of %lld columns to %lld, weights have %lld",
+                        (long long)x->cols, (long long)out->cols, (long long)k);
+    }
+    if (k % MOE_NVFP4_BLOCK != 0 || k > MOE_NVFP4_MAX_COLS) {
+        return moe_fail(MOE_ERR_RANGE,
+                        "matmul over %lld columns: nvfp4 needs a multiple of "
+                        "%d, at most %d",
+                        (long long)k, MOE_NVFP4_BLOCK, MOE_NVFP4_MAX_COLS);
+    }
+    return MOE_OK;
+}
+
+/* The grid has no place for NaN: no quantiser here makes such a scale. */
+static moe_status_t check_scales(const moe_rows_t *x, int64_t first,
+                                 int64_t end)
+{
+    int64_t blocks = x->cols / MOE_NVFP4_BLOCK;
+    const uint8_t *scales = x->scales;
+
+    for (int64_t i = first; i < end; i++) {
+        for (int64_t b = 0; b < blocks; b++) {
+            int64_t at = moe_scales_offset(x->layout, blocks, i, b);
+
+            if ((scales[at] & 0x7f) == 0x7f) {
+                return moe_fail(MOE_ERR_RANGE,
+                                "matmul: row %lld, block %lld: the scale is "
+                                "NaN",
+                                (long long)i, (long long)b);
+            }
+        }
+    }
+    return MOE_OK;
+}
+
+static int64_t most_rows(const int64_t *offset, int64_t n_experts)
+{
+    int64_t most = 0;
+
+    for (int64_t e = 0; e < n_experts; e++) {
+        int64_t n = offset[e + 1] - offset[e];
+
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+/* Exact product of the two decode global scales; false if it is none. */
+static bool global_product(const moe_rows_t *x, double *scale_p)
+{
+    double scale = (double)moe_rows_global(&x->storage) *
+                   (double)moe_fill_weight_global(x->cols);
+
+    *scale_p = scale;
+    return scale > 0.0 && isfinite(scale);
+}
+
+moe_status_t moe_nvfp4_matmul(const moe_ref_weights_t *weights,
+                              const moe_rows_t *x, const int64_t *offset,
+                              int64_t n_experts, const moe_rows_t *out,
+                              moe_ref_stats_t *stats)
+{
+    int64_t most = most_rows(offset, n_experts);
+    target_t target = {.out = out, .stats = stats};
+    moe_status_t status = check_operands(weights, x, out);
+    plan_t plan;
+    uint8_t *work;
+
+    if (status != MOE_OK || most == 0) {
+        return status;
+    }
+    if (!global_product(x, &target.scale)) {
+        return moe_fail(MOE_ERR_RANGE, "matmul: global scale %g",
+                        (double)x->storage.global_scale);
+    }
+    status = check_scales(x, offset[0], offset[n_experts]);
+    if (status != MOE_OK) {
+        return status;
+    }
+    plan = plan_of(most, x->cols, out->cols);
+    work = aligned_alloc(ALIGN, (size_t)plan.bytes);
+    if (work == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a matmul: %lld bytes",
+                        (long long)plan.bytes);
+    }
+    for (int64_t e = 0; e < n_experts; e++) {
+        const drawn_t drawn = {weights, weights->first_expert + e};
+        const moe_nvfp4_weights_t from = {fetch_drawn, &drawn};
+
+        multiply_expert(&plan, work, &from, x, offset[e], offset[e + 1],
+                        &target);
+    }
+    free(work);
+    return MOE_OK;
+}
