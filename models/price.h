@@ -84,7 +84,7 @@ void moe_price_free(moe_price_t *price);
 moe_status_t moe_price_record(void *self, const moe_trace_record_t *record);
 
 /**
- * Play all ranks: a collective starts when its last rank arrives.
+ * Play all ranks: a collective starts when its last rank arrives. Once.
  * @param[out] result_p  Ended with moe_price_result_fini().
  */
 moe_status_t moe_price_finish(moe_price_t *price, moe_price_result_t *result_p);

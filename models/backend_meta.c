@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The meta backend.
+ *
+ * How it works: tensors get no data and operations do nothing; the records
+ * that the front-ends write are the result. Ranks run one after the other,
+ * so an agreement is answered by asking every member's contribution of the
+ * routing of all tokens; the first rank of a group that asks pays, the others
+ * get the same answer.
+ * Test: tests/check_meta.c, tests/check_methods_meta.c.
+ */
+#include "models/backend_meta.h"
+
+#include "base/checked.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What the members of a group said in one agreement. */
+typedef struct answer {
+    struct answer *next;
+    moe_group_t group;
+    int first; /* world rank of the first member */
+    int64_t number;
+    int64_t n; /* numbers in all */
+    int64_t value[];
+} answer_t;
+
+typedef struct {
+    moe_backend_t base;
+    const moe_routing_t *routing;
+    answer_t *answers; /* latest first */
+} meta_t;
+
+static moe_status_t meta_alloc(moe_backend_t *self, moe_tensor_t *tensor)
+{
+    (void)self;
+    tensor->data = NULL;
+    tensor->place = MOE_PLACE_none;
+    return MOE_OK;
+}
+
+static void meta_free(moe_backend_t *self, moe_tensor_t *tensor)
+{
+    (void)self;
+    (void)tensor;
+}
+
+static int64_t round_up(int64_t n, int64_t to)
+{
+    return moe_div_up(n, to) * to;
+}
+
+/* Modelled bytes; tiled scales with their padding, views nothing. */
+static int64_t modelled_storage(const moe_tensor_t *t)
+{
+    int64_t rows = t->dim[0];
+    int64_t cols = t->dim[1];
+
+    if (t->parent != NULL) {
+        return 0;
+    }
+    if (!t->is_scale || t->scale_layout == MOE_SCALES_linear) {
+        return moe_tensor_row_bytes(t, rows);
+    }
+    rows = round_up(rows, t->scale_layout == MOE_SCALES_128x4 ? 128 : 8);
+    return moe_dtype_bytes(t->dtype, rows * round_up(cols, 4));
+}
+
+static int64_t no_workspace(const moe_layer_t *layer, const moe_call_t *call)
+{
+    (void)layer;
+    (void)call;
+    return 0;
+}
+
+static const answer_t *find_answer(const meta_t *meta, const moe_agree_t *agree)
+{
+    for (const answer_t *a = meta->answers; a != NULL; a = a->next) {
+        if (a->number == agree->number && a->group == agree->group &&
+            a->first == agree->ranks[0]) {
+            return a;
+        }
+    }
+    return NULL;
+}
+
+static answer_t *ask_all(meta_t *meta, const moe_agree_t *agree)
+{
+    int64_t n = (int64_t)agree->n_ranks * agree->n;
+    size_t bytes;
+    answer_t *a;
+
+    if (!moe_mul_size(n, sizeof(a->value[0]), &bytes)) {
+        return NULL;
+    }
+    a = calloc(1, sizeof(*a) + bytes);
+    if (a == NULL) {
+        return NULL;
+    }
+    a->group = agree->group;
+    a->first = agree->ranks[0];
+    a->number = agree->number;
+    a->n = n;
+    for (int i = 0; i < agree->n_ranks; i++) {
+        agree->contribute(agree->layer, agree->options, agree->ranks[i],
+                          meta->routing, &a->value[(int64_t)i * agree->n]);
+    }
+    a->next = meta->answers;
+    meta->answers = a;
+    return a;
+}
+
+static moe_status_t meta_agree(moe_backend_t *self, const moe_agree_t *agree,
+                               int64_t *out)
+{
+    meta_t *meta = (meta_t *)self;
+    const answer_t *a = find_answer(meta, agree);
+
+    if (a == NULL) {
+        a = ask_all(meta, agree);
+    }
+    if (a == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for agreement %lld",
+                        (long long)agree->number);
+    }
+    if (a->n != (int64_t)agree->n_ranks * agree->n) {
+        return moe_fail(MOE_ERR_DISAGREE,
+                        "agreement %lld: %lld numbers of %d ranks, where "
+                        "another rank expects %lld in all",
+                        (long long)agree->number, (long long)agree->n,
+                        agree->n_ranks, (long long)a->n);
+    }
+    memcpy(out, a->value, (size_t)a->n * sizeof(*out));
+    return MOE_OK;
+}
+
+static moe_status_t meta_run_call(moe_backend_t *self, const moe_call_t *call,
+                                  moe_trace_record_t *record)
+{
+    (void)self;
+    (void)call;
+    (void)record;
+    return MOE_OK;
+}
+
+static moe_status_t meta_group_begin(moe_backend_t *self, bool fused,
+                                     const char *name)
+{
+    (void)self;
+    (void)fused;
+    (void)name;
+    return MOE_OK;
+}
+
+static moe_status_t meta_group_end(moe_backend_t *self)
+{
+    (void)self;
+    return MOE_OK;
+}
+
+static moe_status_t meta_stage_begin(moe_backend_t *self, moe_stage_t stage)
+{
+    (void)self;
+    (void)stage;
+    return MOE_OK;
+}
+
+moe_status_t moe_meta_create(const moe_backend_t *like,
+                             const moe_routing_t *routing,
+                             moe_backend_t **backend_p)
+{
+    meta_t *meta = calloc(1, sizeof(*meta));
+
+    if (meta == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a backend");
+    }
+    meta->routing = routing;
+    meta->base = (moe_backend_t){
+        .name = "meta",
+        .alloc = meta_alloc,
+        .free = meta_free,
+        .storage_bytes = like != NULL ? like->storage_bytes : modelled_storage,
+        .workspace_bytes = like != NULL ? like->workspace_bytes : no_workspace,
+        .agree = meta_agree,
+        .run = meta_run_call,
+        .group_begin = meta_group_begin,
+        .group_end = meta_group_end,
+        .stage_begin = meta_stage_begin,
+    };
+    *backend_p = &meta->base;
+    return MOE_OK;
+}
+
+void moe_meta_free(moe_backend_t *backend)
+{
+    meta_t *meta = (meta_t *)backend;
+
+    while (meta != NULL && meta->answers != NULL) {
+        answer_t *next = meta->answers->next;
+
+        free(meta->answers);
+        meta->answers = next;
+    }
+    free(meta);
+}
+
+/* Passes everything on and keeps the largest memory. */
+typedef struct {
+    const moe_trace_sink_t *sink; /* may be NULL */
+    int64_t peak;
+} meter_t;
+
+static moe_status_t meter_record(void *self, const moe_trace_record_t *record)
+{
+    const meter_t *meter = self;
+
+    return meter->sink != NULL && meter->sink->record != NULL
+               ? meter->sink->record(meter->sink->self, record)
+               : MOE_OK;
+}
+
+static void meter_memory(void *self, int rank, int64_t bytes)
+{
+    meter_t *meter = self;
+
+    meter->peak = bytes > meter->peak ? bytes : meter->peak;
+    if (meter->sink != NULL && meter->sink->memory != NULL) {
+        meter->sink->memory(meter->sink->self, rank, bytes);
+    }
+}
+
+moe_status_t moe_meta_run(const moe_layer_t *layer, const moe_method_use_t *use,
+                          const moe_routing_t *routing,
+                          const moe_backend_t *like, moe_stage_set_t stages,
+                          const moe_trace_sink_t *sink, int64_t *peak_bytes)
+{
+    int world = moe_layout_world(&layer->layout);
+    moe_backend_t *backend = NULL;
+    moe_status_t status = moe_meta_create(like, routing, &backend);
+
+    for (int r = 0; r < world && status == MOE_OK; r++) {
+        meter_t meter = {.sink = sink};
+        moe_trace_sink_t metered = {&meter, meter_record, meter_memory};
+        moe_run_t run = {.layer = layer,
+                         .use = use,
+                         .rank = r,
+                         .routing = routing,
+                         .backend = backend,
+                         .sink = &metered,
+                         .stages = stages};
+
+        status = moe_run_method(&run);
+        if (peak_bytes != NULL) {
+            peak_bytes[r] = meter.peak;
+        }
+    }
+    moe_meta_free(backend);
+    return status;
+}
