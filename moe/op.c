@@ -3,13 +3,22 @@
 
 #include <string.h>
 
+/* A view is its parent's data: a trace names who owns them. */
+static int owner_id(const moe_tensor_t *t)
+{
+    while (t->parent != NULL) {
+        t = t->parent;
+    }
+    return t->id;
+}
+
 static void add_tensor(const moe_tensor_t *t, int *list, int *n)
 {
     if (t != NULL && *n < MOE_TRACE_TENSORS) {
-        list[(*n)++] = t->id;
+        list[(*n)++] = owner_id(t);
     }
     if (t != NULL && t->scale != NULL && *n < MOE_TRACE_TENSORS) {
-        list[(*n)++] = t->scale->id;
+        list[(*n)++] = owner_id(t->scale);
     }
 }
 
