@@ -1,7 +1,21 @@
 # The only folder that includes mpi.h.
 noinst_LTLIBRARIES += ref/mpi/librefmpi.la
 
-ref_mpi_librefmpi_la_SOURCES =
+ref_mpi_librefmpi_la_SOURCES = \
+  ref/mpi/agreement.c \
+  ref/mpi/agreement.h \
+  ref/mpi/agreement_compare.c \
+  ref/mpi/agreement_wire.h \
+  ref/mpi/comm.c \
+  ref/mpi/comm.h \
+  ref/mpi/injection.c \
+  ref/mpi/injection.def \
+  ref/mpi/injection.h \
+  ref/mpi/ledger.c \
+  ref/mpi/ledger.h \
+  ref/mpi/share.c \
+  ref/mpi/world.c \
+  ref/mpi/world.h
 ref_mpi_librefmpi_la_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CFLAGS)
 ref_mpi_librefmpi_la_LIBADD = $(MPI_LIBS)
 

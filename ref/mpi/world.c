@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "ref/mpi/comm.h"
+
+#include <stdlib.h>
+
+static moe_status_t start_mpi(void)
+{
+    int provided = 0;
+    int started = 0;
+    moe_status_t status = MOE_MPI(MPI_Initialized(&started));
+
+    if (status == MOE_OK && !started) {
+        status = MOE_MPI(
+            MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided));
+    }
+    return status;
+}
+
+static moe_status_t duplicate(MPI_Comm *comm_p)
+{
+    moe_status_t status = MOE_MPI(MPI_Comm_dup(MPI_COMM_WORLD, comm_p));
+
+    if (status == MOE_OK) {
+        status = MOE_MPI(MPI_Comm_set_errhandler(*comm_p, MPI_ERRORS_RETURN));
+    }
+    return status;
+}
+
+static moe_status_t join(moe_world_t *world)
+{
+    moe_status_t status = start_mpi();
+
+    if (status == MOE_OK) {
+        status =
+            MOE_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
+    }
+    if (status == MOE_OK) {
+        status = MOE_MPI(MPI_Comm_rank(MPI_COMM_WORLD, &world->rank));
+    }
+    if (status == MOE_OK) {
+        status = MOE_MPI(MPI_Comm_size(MPI_COMM_WORLD, &world->size));
+    }
+    if (status == MOE_OK) {
+        status = duplicate(&world->world);
+    }
+    return status == MOE_OK ? duplicate(&world->shadow) : status;
+}
+
+moe_status_t moe_world_create(moe_runstate_t *state, moe_world_t **world_p)
+{
+    moe_world_t *world = calloc(1, sizeof(*world));
+    moe_status_t status;
+
+    if (world == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for MPI");
+    }
+    world->state = state;
+    world->world = world->shadow = MPI_COMM_NULL;
+    for (int g = 0; g < MOE_GROUP_COUNT; g++) {
+        world->group[g] = MPI_COMM_NULL;
+    }
+    moe_runstate_stage(state, "the start of MPI");
+    status = join(world);
+    if (status != MOE_OK) {
+        free(world);
+        return status;
+    }
+    *world_p = world;
+    return MOE_OK;
+}
+
+static void free_comm(MPI_Comm *comm)
+{
+    if (*comm != MPI_COMM_NULL) {
+        (void)MPI_Comm_free(comm);
+        *comm = MPI_COMM_NULL;
+    }
+}
+
+static void free_groups(moe_world_t *world)
+{
+    for (int g = 0; g < MOE_GROUP_COUNT; g++) {
+        free_comm(&world->group[g]);
+    }
+}
+
+void moe_world_free(moe_world_t *world)
+{
+    if (world == NULL) {
+        return;
+    }
+    moe_runstate_wait(world->state, -1, 0, "the end of MPI");
+    free_groups(world);
+    free_comm(&world->world);
+    free_comm(&world->shadow);
+    (void)MPI_Finalize();
+    moe_runstate_go(world->state);
+    free(world);
+}
+
+_Noreturn void moe_world_abort(moe_world_t *world, int exit_status)
+{
+    (void)world;
+    (void)MPI_Abort(MPI_COMM_WORLD, exit_status);
+    _Exit(exit_status);
+}
+
+int moe_world_rank(const moe_world_t *world)
+{
+    return world->rank;
+}
+
+int moe_world_size(const moe_world_t *world)
+{
+    return world->size;
+}
+
+moe_runstate_t *moe_world_state(const moe_world_t *world)
+{
+    return world->state;
+}
+
+static moe_status_t split(moe_world_t *world, const moe_layout_t *layout,
+                          moe_group_t group)
+{
+    int first = moe_layout_group_member(layout, group, world->rank, 0);
+    MPI_Comm *comm = &world->group[group];
+    moe_status_t status =
+        MOE_MPI(MPI_Comm_split(world->world, first, world->rank, comm));
+
+    if (status == MOE_OK) {
+        status = MOE_MPI(MPI_Comm_set_errhandler(*comm, MPI_ERRORS_RETURN));
+    }
+    return status;
+}
+
+moe_status_t moe_world_set_layout(moe_world_t *world,
+                                  const moe_layout_t *layout)
+{
+    int ranks = moe_layout_world(layout);
+    moe_status_t status = MOE_OK;
+
+    if (ranks != world->size) {
+        return moe_fail(MOE_ERR_INPUT,
+                        "the layout has %d ranks, the launcher started %d: "
+                        "--ranks %d would re-lay the scenario",
+                        ranks, world->size, world->size);
+    }
+    free_groups(world);
+    moe_runstate_wait(world->state, ++world->places, 0, "making groups");
+    for (int g = 0; status == MOE_OK && g < MOE_GROUP_COUNT; g++) {
+        status = split(world, layout, (moe_group_t)g);
+    }
+    moe_runstate_go(world->state);
+    return status;
+}
