@@ -23,7 +23,7 @@ float moe_exact_sigmoid(float x);
  */
 float moe_exact_softmax(const float *x, int64_t n, int64_t i);
 
-/** Code of RN(g sigma(g) u); 2^-64 < |g| < 64, u finite and not 0. */
+/** Code of RN(g sigma(g) u); |g| >= 2^-60, g <= 45, u finite, not 0. */
 uint32_t moe_exact_swiglu(double g, double u, moe_format_t format);
 
 #endif

@@ -12,6 +12,8 @@
 #ifndef REF_HOT_H
 #define REF_HOT_H
 
+#include "config.h"
+
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) &&          \
     !defined(MOESIM_SANITIZED) && !defined(__SANITIZE_ADDRESS__)
 #define MOE_HOT_CLONES target_clones("avx512f", "avx2", "default")

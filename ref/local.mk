@@ -4,6 +4,7 @@ noinst_LTLIBRARIES += ref/libref.la
 lib_LTLIBRARIES += libmoeref.la
 
 ref_libref_la_SOURCES = \
+  ref/activation.c \
   ref/activation.h \
   ref/combine.c \
   ref/combine.h \
@@ -29,9 +30,12 @@ ref_libref_la_SOURCES = \
   ref/quantize_fp8.c \
   ref/quantize_nvfp4.c \
   ref/quantize_profile.h \
+  ref/route.c \
   ref/route.h \
   ref/rows.c \
   ref/rows.h \
+  ref/score.c \
+  ref/score.h \
   ref/stats.h \
   ref/swizzle.c \
   ref/swizzle.h
