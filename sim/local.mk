@@ -5,6 +5,26 @@ sim_libsim_la_SOURCES = \
   sim/methods/registry.c \
   sim/methods/registry.h \
   sim/scenario.h
+sim_libsim_la_SOURCES += \
+  sim/cmd_run.c \
+  sim/run_folder.c \
+  sim/run_folder.h \
+  sim/run_inputs.c \
+  sim/run_inputs.h \
+  sim/run_job.h \
+  sim/run_join.c \
+  sim/run_join.h \
+  sim/run_methods.c \
+  sim/run_oracle.c \
+  sim/run_output.c \
+  sim/run_output.h \
+  sim/run_plan.c \
+  sim/run_rank.c \
+  sim/run_report.c \
+  sim/run_routing.c \
+  sim/run_sample.c \
+  sim/run_sample.h \
+  sim/run_trace_file.c
 sim_libsim_la_LIBADD = $(METHOD_OBJECTS)
 sim_libsim_la_DEPENDENCIES = $(METHOD_OBJECTS) sim/methods/methods.def
 

@@ -10,6 +10,7 @@
 #include "base/safetensors.h"
 #include "base/status.h"
 #include "moe/routing.h"
+#include "ref/mpi/world.h"
 #include "ref/stats.h"
 #include "sim/scenario.h"
 
@@ -51,12 +52,17 @@ moe_status_t moe_routing_read(const char *path, const moe_model_t *model,
                               int64_t first, int64_t n, int64_t total,
                               moe_routing_t *routing_p);
 
-/** The same routing of all tokens from the parts of all ranks.
- * @param[in] part  [n] routing blobs as moe_routing_pack() made them. */
+/** A routing as bytes, to be shared: ids, then weights. */
 size_t moe_routing_pack_size(const moe_routing_t *routing);
 void moe_routing_pack(const moe_routing_t *routing, void *out);
+
+/**
+ * The routing of all tokens from the packed parts of all ranks.
+ * @param[in] part  [n] in order of rank.
+ * @param[in] own   Whose pad rows are taken.
+ */
 moe_status_t moe_routing_join(const moe_layer_t *layer, int n,
-                              void *const *part, const int64_t *size,
-                              const moe_routing_t *own, moe_routing_t *all_p);
+                              const moe_blob_t *part, const moe_routing_t *own,
+                              moe_routing_t *all_p);
 
 #endif

@@ -38,8 +38,8 @@ static moe_status_t join_part(moe_routing_t *all, const moe_range_t *range,
 }
 
 moe_status_t moe_routing_join(const moe_layer_t *layer, int n,
-                              void *const *part, const int64_t *size,
-                              const moe_routing_t *own, moe_routing_t *all_p)
+                              const moe_blob_t *part, const moe_routing_t *own,
+                              moe_routing_t *all_p)
 {
     moe_routing_t all = {0};
     moe_status_t status =
@@ -49,7 +49,7 @@ moe_status_t moe_routing_join(const moe_layer_t *layer, int n,
         moe_range_t range =
             moe_layer_tokens(layer, moe_layout_dp_rank(&layer->layout, r));
 
-        status = join_part(&all, &range, part[r], size[r]);
+        status = join_part(&all, &range, part[r].data, part[r].size);
     }
     if (status != MOE_OK) {
         moe_routing_fini(&all);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "sim/run_folder.h"
+
+#include "base/outfile.h"
+#include "base/text.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HIDDEN  ".unfinished"
+#define DEFAULT "moesim-out"
+
+static char *default_folder(const char *name)
+{
+    char when[32];
+    time_t now = time(NULL);
+    struct tm utc;
+
+    if (gmtime_r(&now, &utc) == NULL ||
+        strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &utc) == 0) {
+        return NULL;
+    }
+    return moe_strdup_printf(DEFAULT "/%s/%s-%ld", name, when, (long)getpid());
+}
+
+moe_status_t moe_run_folder_choose(const moe_command_t *command,
+                                   const char *name, char **folder_p)
+{
+    const char *told = getenv(MOE_RUN_FOLDER_ENV);
+    char *folder;
+
+    if (told != NULL && told[0] != '\0') {
+        folder = strdup(told);
+    } else if (command->output != NULL) {
+        folder = strdup(command->output);
+    } else {
+        folder = default_folder(name);
+    }
+    if (folder == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a path");
+    }
+    *folder_p = folder;
+    return MOE_OK;
+}
+
+char *moe_run_folder_unfinished(const char *folder)
+{
+    return moe_strdup_printf("%s/" HIDDEN, folder);
+}
+
+static moe_status_t move_file(const char *from_folder, const char *folder,
+                              const char *name)
+{
+    char *from = moe_strdup_printf("%s/%s", from_folder, name);
+    char *to = moe_strdup_printf("%s/%s", folder, name);
+    moe_status_t status = MOE_OK;
+
+    if (from == NULL || to == NULL) {
+        status = moe_fail(MOE_ERR_NOMEM, "no memory for a path");
+    } else if (rename(from, to) != 0) {
+        status = moe_fail(MOE_ERR_IO, "%s: %s", to, strerror(errno));
+    }
+    free(from);
+    free(to);
+    return status;
+}
+
+static moe_status_t move_all(const char *unfinished, const char *folder)
+{
+    DIR *dir = opendir(unfinished);
+    const struct dirent *entry;
+    moe_status_t status = MOE_OK;
+
+    if (dir == NULL) {
+        return moe_fail(MOE_ERR_IO, "%s: %s", unfinished, strerror(errno));
+    }
+    while (status == MOE_OK && (entry = readdir(dir)) != NULL) {
+        if (entry->d_name[0] != '.') {
+            status = move_file(unfinished, folder, entry->d_name);
+        }
+    }
+    (void)closedir(dir);
+    return status;
+}
+
+/* Best effort: a file system without links is no fault of the run. */
+static void point_latest(const char *folder)
+{
+    char *copy = strdup(folder);
+    char *base = strdup(folder);
+    char *above = copy == NULL ? NULL : dirname(copy);
+    char *link = above == NULL ? NULL : moe_strdup_printf("%s/latest", above);
+    char *fresh = above == NULL ? NULL
+                                : moe_strdup_printf("%s/.latest-%ld", above,
+                                                    (long)getpid());
+
+    if (base != NULL && link != NULL && fresh != NULL &&
+        strncmp(folder, DEFAULT "/", strlen(DEFAULT) + 1) == 0 &&
+        symlink(basename(base), fresh) == 0 && rename(fresh, link) != 0) {
+        (void)unlink(fresh);
+    }
+    free(copy);
+    free(base);
+    free(link);
+    free(fresh);
+}
+
+moe_status_t moe_run_folder_publish(const char *folder)
+{
+    char *unfinished = moe_run_folder_unfinished(folder);
+    moe_status_t status;
+
+    if (unfinished == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a path");
+    }
+    status = move_all(unfinished, folder);
+    if (status == MOE_OK) {
+        moe_remove_tree(unfinished);
+        point_latest(folder);
+    }
+    free(unfinished);
+    return status;
+}
+
+void moe_run_folder_abandon(const char *unfinished)
+{
+    char *above = strdup(unfinished);
+
+    moe_remove_tree(unfinished);
+    /* rmdir leaves alone what is not empty */
+    for (int i = 0; above != NULL && i < 3; i++) {
+        char *slash = strrchr(above, '/');
+
+        if (slash == NULL || slash == above) {
+            break;
+        }
+        *slash = '\0';
+        if (rmdir(above) != 0) {
+            break;
+        }
+    }
+    free(above);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * One run as a rank sees it, from start to report.
+ */
+#ifndef SIM_RUN_JOB_H
+#define SIM_RUN_JOB_H
+
+#include "moe/run_method.h"
+#include "ref/compare.h"
+#include "ref/mpi/agreement.h"
+#include "ref/mpi/backend_ref.h"
+#include "ref/mpi/ledger.h"
+#include "ref/mpi/world.h"
+#include "sim/command.h"
+#include "sim/run_inputs.h"
+#include "sim/run_sample.h"
+
+#include <jansson.h>
+
+/** What a rank found about a method. Shared between ranks as bytes. */
+typedef struct {
+    double wall_s;
+    double agree_s;
+    int64_t payload[MOE_STAGE_COUNT]; /* of the executed trace */
+    moe_ref_stats_t stats;            /* redone by this method */
+    moe_compare_t oracle;             /* own part of the oracle's tokens */
+} moe_found_t;
+
+typedef struct {
+    const moe_command_t *command;
+    moe_scenario_t *scenario;
+    const char *folder;     /* of the report */
+    const char *unfinished; /* where files are until they are whole */
+    moe_runstate_t *state;
+    moe_world_t *world;
+    moe_agreement_t *agreement;
+    moe_ledger_t *ledger;
+    moe_inputs_t inputs;
+    moe_routing_t routing; /* of all tokens */
+    moe_sample_t sample;
+    moe_injection_t *injection; /* [command->n_injections] */
+    int rank;
+    int n_ranks;
+    int64_t start_bytes; /* resident after start */
+    int64_t *predicted;  /* [n_ranks] peak memory; all ranks */
+    int64_t n_calls;     /* collectives of the whole run on this rank */
+    json_t *methods;     /* priced, rank 0 */
+    moe_found_t *found;  /* [n_methods] */
+    int64_t *differ;     /* [n_methods][n_methods] elements of this rank's
+                          * outputs that differ; -1 not compared */
+    double start_s;
+} moe_job_t;
+
+/** Seconds of a clock that never steps back. */
+double moe_job_now(void);
+
+/** Stages that the command wants. */
+moe_stage_set_t moe_job_stages(const moe_job_t *job);
+
+/** Resident memory of this process, and its largest so far, in bytes. */
+int64_t moe_job_resident(void);
+int64_t moe_job_peak(void);
+
+/* The steps, in order; every rank calls each. */
+
+/** Own inputs, then the routing source of all ranks. */
+moe_status_t moe_job_inputs(moe_job_t *job);
+
+/** `meta` on rank 0: prices, collectives, memory; refuses what does not
+ * fit. */
+moe_status_t moe_job_plan(moe_job_t *job);
+
+/** Every method on the reference; outputs go to scratch files. */
+moe_status_t moe_job_methods(moe_job_t *job);
+
+/** Outputs of methods against each other and against the oracle. */
+moe_status_t moe_job_judge(moe_job_t *job);
+
+/** Ledger and report, on rank 0. */
+moe_status_t moe_job_report(moe_job_t *job);
+
+/** Path of a method's output on this rank; the caller frees it. */
+char *moe_job_scratch(const moe_job_t *job, size_t method);
+
+/** The whole run of a rank: its exit status. */
+int moe_run_rank(const moe_command_t *command, moe_scenario_t *scenario,
+                 const char *folder);
+
+#endif

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "sim/run_output.h"
+
+#include "ref/oracle.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Outputs of the sampled tokens, of every method, from whoever has them. */
+typedef struct {
+    moe_blob_t *part; /* [W] each rank's rows: [n_methods][own sample] */
+    int64_t *first;   /* [W] where a rank's tokens begin in the sample */
+    int64_t *count;   /* [W] how many they are */
+} rows_t;
+
+static void rows_fini(rows_t *rows)
+{
+    moe_blobs_free(rows->part);
+    free(rows->first);
+}
+
+static void find_owners(const moe_job_t *job, rows_t *rows)
+{
+    const moe_layer_t *layer = &job->scenario->layer;
+
+    for (int r = 0; r < job->n_ranks; r++) {
+        moe_range_t own =
+            moe_layer_tokens(layer, moe_layout_dp_rank(&layer->layout, r));
+
+        for (int64_t i = 0; i < job->sample.n; i++) {
+            rows->first[r] += job->sample.token[i] < own.begin;
+            rows->count[r] += job->sample.token[i] >= own.begin &&
+                              job->sample.token[i] < own.end;
+        }
+    }
+}
+
+/* This rank's sampled rows of one method. */
+static moe_status_t read_own(const moe_job_t *job, const rows_t *rows,
+                             size_t method, char *out)
+{
+    size_t bytes = moe_output_row_bytes(job);
+    FILE *file = moe_output_open(job, method);
+    moe_status_t status = MOE_OK;
+
+    if (file == NULL) {
+        return MOE_ERR_IO;
+    }
+    for (int64_t i = 0; status == MOE_OK && i < rows->count[job->rank]; i++) {
+        int64_t token = job->sample.token[rows->first[job->rank] + i];
+        long at = (long)(token - job->inputs.own.begin) * (long)bytes;
+
+        status = fseek(file, at, SEEK_SET) != 0
+                     ? moe_fail(MOE_ERR_IO, "a scratch file is too short")
+                     : moe_output_row(job, file, out + i * (int64_t)bytes);
+    }
+    (void)fclose(file);
+    return status;
+}
+
+static moe_status_t share_rows(moe_job_t *job, rows_t *rows)
+{
+    size_t n = job->scenario->n_methods;
+    size_t each = (size_t)rows->count[job->rank] * moe_output_row_bytes(job);
+    char *own = malloc(n * each + 1);
+    moe_status_t status = MOE_OK;
+
+    if (own == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for sampled rows");
+    }
+    for (size_t m = 0; status == MOE_OK && m < n; m++) {
+        status = read_own(job, rows, m, own + m * each);
+    }
+    if (status == MOE_OK) {
+        status =
+            moe_world_share(job->world, own, (int64_t)(n * each), &rows->part);
+    }
+    free(own);
+    return status;
+}
+
+/* Row of sampled token i in a method's output. */
+static const char *row_of(const moe_job_t *job, const rows_t *rows,
+                          size_t method, int64_t i)
+{
+    size_t bytes = moe_output_row_bytes(job);
+    int r = 0;
+
+    while (i < rows->first[r] || i >= rows->first[r] + rows->count[r]) {
+        r++;
+    }
+    return (const char *)rows->part[r].data +
+           (method * (size_t)rows->count[r] + (size_t)(i - rows->first[r])) *
+               bytes;
+}
+
+/* Dispatch rounds nothing that expert_in would not round the same way. */
+static bool dispatch_is_clear(const moe_chain_t *chain)
+{
+    return moe_storage_equal(&chain->at[MOE_ROLE_dispatch],
+                             &chain->at[MOE_ROLE_hidden]) ||
+           moe_storage_equal(&chain->at[MOE_ROLE_dispatch],
+                             &chain->at[MOE_ROLE_expert_in]);
+}
+
+static bool same_chain(const moe_chain_t *a, const moe_chain_t *b)
+{
+    for (int i = 0; i < MOE_ROLE_COUNT; i++) {
+        if (i != MOE_ROLE_dispatch && i != MOE_ROLE_combine &&
+            !moe_storage_equal(&a->at[i], &b->at[i])) {
+            return false;
+        }
+    }
+    return moe_storage_equal(&a->at[MOE_ROLE_dispatch],
+                             &b->at[MOE_ROLE_dispatch]) ||
+           (dispatch_is_clear(a) && dispatch_is_clear(b));
+}
+
+/* Memory for one token. */
+typedef struct {
+    uint16_t *hidden;
+    uint32_t *output;
+    void *narrow; /* output in its own width */
+} token_t;
+
+static moe_status_t token_init(const moe_job_t *job, token_t *t)
+{
+    size_t h = (size_t)job->scenario->model.hidden;
+
+    t->hidden = calloc(h, sizeof(*t->hidden));
+    t->output = calloc(h, sizeof(*t->output));
+    t->narrow = calloc(h, sizeof(uint32_t));
+    return t->hidden == NULL || t->output == NULL || t->narrow == NULL
+               ? moe_fail(MOE_ERR_NOMEM, "no memory for the oracle")
+               : MOE_OK;
+}
+
+static void token_fini(token_t *t)
+{
+    free(t->hidden);
+    free(t->output);
+    free(t->narrow);
+}
+
+static void narrow_output(const moe_job_t *job, token_t *t)
+{
+    size_t h = (size_t)job->scenario->model.hidden;
+    uint16_t *narrow = t->narrow;
+
+    if (moe_output_row_bytes(job) == h * sizeof(uint32_t)) {
+        memcpy(t->narrow, t->output, h * sizeof(uint32_t));
+        return;
+    }
+    for (size_t i = 0; i < h; i++) {
+        narrow[i] = (uint16_t)t->output[i];
+    }
+}
+
+/* The oracle's row of sampled token i under a method's chain. */
+static moe_status_t ask_oracle(moe_job_t *job, size_t method, int64_t i,
+                               token_t *t)
+{
+    const moe_scenario_t *s = job->scenario;
+    moe_oracle_t oracle = {.layer = &s->layer,
+                           .chain = &s->method[method].chain,
+                           .router = job->inputs.router,
+                           .bias = job->inputs.bias};
+    moe_oracle_token_t out = {.output = t->output};
+    int64_t token = job->sample.token[i];
+    int64_t at = token * job->routing.topk;
+    bool by_data = s->router == MOE_ROUTER_data;
+    moe_status_t status = moe_inputs_token(&job->inputs, token, t->hidden);
+
+    if (status == MOE_OK) {
+        status = moe_oracle_token(
+            &oracle, t->hidden, by_data ? NULL : job->routing.ids + at,
+            by_data ? NULL : job->routing.weights + at, &out);
+    }
+    narrow_output(job, t);
+    return status;
+}
+
+static void compare_row(moe_job_t *job, const rows_t *rows, size_t method,
+                        int64_t i, const token_t *t)
+{
+    moe_compare_add(&job->found[method].oracle,
+                    job->scenario->layer.chain.at[MOE_ROLE_output].format,
+                    job->scenario->model.hidden, t->narrow,
+                    row_of(job, rows, method, i));
+}
+
+/* A token under every method: the oracle computes each chain once. */
+static moe_status_t judge_token(moe_job_t *job, const rows_t *rows, int64_t i,
+                                token_t *t)
+{
+    const moe_method_use_t *use = job->scenario->method;
+    size_t n = job->scenario->n_methods;
+
+    for (size_t m = 0; m < n; m++) {
+        bool done = false;
+
+        for (size_t p = 0; p < m; p++) {
+            done = done || same_chain(&use[p].chain, &use[m].chain);
+        }
+        if (!done) {
+            moe_status_t status = ask_oracle(job, m, i, t);
+
+            if (status != MOE_OK) {
+                return status;
+            }
+        }
+        for (size_t q = m; !done && q < n; q++) {
+            if (same_chain(&use[q].chain, &use[m].chain)) {
+                compare_row(job, rows, q, i, t);
+            }
+        }
+    }
+    return MOE_OK;
+}
+
+/* Sampled tokens are dealt out, so that all ranks share the work. */
+static moe_status_t judge_tokens(moe_job_t *job, const rows_t *rows)
+{
+    token_t t = {0};
+    moe_status_t status = token_init(job, &t);
+
+    moe_runstate_stage(job->state, "the oracle");
+    for (int64_t i = job->rank; status == MOE_OK && i < job->sample.n;
+         i += job->n_ranks) {
+        moe_runstate_progress(job->state, i, job->sample.n, "tokens");
+        status = judge_token(job, rows, i, &t);
+    }
+    token_fini(&t);
+    return status;
+}
+
+moe_status_t moe_output_oracle(moe_job_t *job)
+{
+    rows_t rows = {0};
+    moe_status_t status =
+        moe_sample_tokens(&job->scenario->layer, &job->routing, &job->sample);
+
+    if (status != MOE_OK) {
+        return status;
+    }
+    rows.first = calloc(2 * (size_t)job->n_ranks, sizeof(*rows.first));
+    if (rows.first == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for the oracle");
+    }
+    rows.count = rows.first + job->n_ranks;
+    find_owners(job, &rows);
+    status = share_rows(job, &rows);
+    if (status == MOE_OK) {
+        status = judge_tokens(job, &rows);
+    }
+    rows_fini(&rows);
+    return status;
+}

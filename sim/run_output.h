@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Outputs of methods as they wait in scratch files.
+ */
+#ifndef SIM_RUN_OUTPUT_H
+#define SIM_RUN_OUTPUT_H
+
+#include "sim/run_job.h"
+
+#include <stdio.h>
+
+/** Bytes of one output row. */
+size_t moe_output_row_bytes(const moe_job_t *job);
+
+/** This rank's output of a method, for reading; NULL with a message. */
+FILE *moe_output_open(const moe_job_t *job, size_t method);
+
+/** Read the next row. */
+moe_status_t moe_output_row(const moe_job_t *job, FILE *file, void *row);
+
+/** Outputs of methods against each other: fills job->differ. */
+moe_status_t moe_output_differ(moe_job_t *job);
+
+/** Outputs against the oracle's: fills job->found[].oracle. */
+moe_status_t moe_output_oracle(moe_job_t *job);
+
+#endif

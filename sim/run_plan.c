@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "sim/run_job.h"
+
+#include "models/backend_meta.h"
+#include "sim/price_methods.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Memory of a rank that no tensor accounts for: the oracle's rows, buffers
+ * of stdio and JSON. */
+#define OTHER_BYTES (INT64_C(4) << 20)
+
+moe_status_t moe_job_inputs(moe_job_t *job)
+{
+    moe_status_t status =
+        moe_inputs_make(job->scenario, job->rank, &job->inputs);
+    moe_blob_t *parts = NULL;
+    size_t size;
+    void *own;
+
+    if (status != MOE_OK) {
+        return status;
+    }
+    size = moe_routing_pack_size(&job->inputs.routing);
+    own = malloc(size + 1);
+    if (own == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for the routing source");
+    }
+    moe_routing_pack(&job->inputs.routing, own);
+    status = moe_world_share(job->world, own, (int64_t)size, &parts);
+    free(own);
+    if (status == MOE_OK) {
+        status = moe_routing_join(&job->scenario->layer, job->n_ranks, parts,
+                                  &job->inputs.routing, &job->routing);
+        moe_blobs_free(parts);
+    }
+    return status;
+}
+
+/* Collectives of each rank in a trace. */
+typedef struct {
+    int64_t *n_calls; /* [W] */
+} counter_t;
+
+static moe_status_t count_call(void *self, const moe_trace_record_t *record)
+{
+    counter_t *counter = self;
+
+    counter->n_calls[record->rank] += record->call > 0;
+    return MOE_OK;
+}
+
+/* What rank 0 finds out and tells the others: [W] each. */
+typedef struct {
+    int64_t *peak;
+    int64_t *n_calls;
+    int64_t *peak_one;
+} plan_t;
+
+static moe_status_t plan_method(moe_job_t *job, const moe_method_use_t *use,
+                                plan_t *plan)
+{
+    counter_t counter = {.n_calls = plan->n_calls};
+    moe_trace_sink_t sink = {.self = &counter, .record = count_call};
+    json_t *priced = NULL;
+    moe_status_t status = moe_meta_run(
+        &job->scenario->layer, use, &job->routing, moe_ref_backend_like(),
+        moe_job_stages(job), &sink, plan->peak_one);
+
+    for (int r = 0; status == MOE_OK && r < job->n_ranks; r++) {
+        if (plan->peak_one[r] > plan->peak[r]) {
+            plan->peak[r] = plan->peak_one[r];
+        }
+    }
+    if (status == MOE_OK) {
+        status = moe_price_methods_one(job->scenario, use, &job->routing,
+                                       moe_ref_backend_like(),
+                                       moe_job_stages(job), &priced);
+    }
+    if (status == MOE_OK && json_array_append_new(job->methods, priced) != 0) {
+        status = moe_fail(MOE_ERR_NOMEM, "no memory for prices");
+    }
+    return status;
+}
+
+static moe_status_t plan_all(moe_job_t *job, plan_t *plan)
+{
+    moe_status_t status = MOE_OK;
+
+    job->methods = json_array();
+    if (job->methods == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for prices");
+    }
+    for (size_t i = 0; status == MOE_OK && i < job->scenario->n_methods; i++) {
+        status = plan_method(job, &job->scenario->method[i], plan);
+    }
+    return status;
+}
+
+/* start, inputs and tensors of each rank; all ranks get all. */
+static moe_status_t predict(moe_job_t *job, const plan_t *plan)
+{
+    int64_t base = job->start_bytes + OTHER_BYTES +
+                   moe_inputs_bytes(job->scenario, job->rank);
+    moe_blob_t *all;
+    moe_status_t status =
+        moe_world_share(job->world, &base, sizeof(base), &all);
+
+    if (status != MOE_OK) {
+        return status;
+    }
+    for (int r = 0; r < job->n_ranks; r++) {
+        memcpy(&base, all[r].data, sizeof(base));
+        job->predicted[r] = base + plan->peak[r];
+    }
+    moe_blobs_free(all);
+    return MOE_OK;
+}
+
+static int64_t free_memory(void)
+{
+    long long kib = 0;
+    char line[128];
+    FILE *file = fopen("/proc/meminfo", "r");
+
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        if (sscanf(line, "MemAvailable: %lld kB", &kib) == 1) {
+            break;
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return kib > 0 ? (int64_t)kib * 1024 : INT64_MAX;
+}
+
+/* Rank 0 judges: all ranks against the limit, or what is free here if all
+ * are on one host. */
+static moe_status_t check_memory(const moe_job_t *job)
+{
+    int64_t limit = job->command->memory_limit;
+    int64_t need = 0;
+
+    for (int r = 0; r < job->n_ranks; r++) {
+        need += job->predicted[r];
+    }
+    if (limit == 0 && job->state != NULL) {
+        limit = free_memory();
+    }
+    if (job->rank == 0 && limit > 0 && need > limit) {
+        return moe_fail(MOE_ERR_NOMEM,
+                        "the run needs %.2f GiB on %d ranks, %.2f GiB are "
+                        "%s: fewer tokens or methods, or --memory-limit",
+                        (double)need / 0x1p30, job->n_ranks,
+                        (double)limit / 0x1p30,
+                        job->command->memory_limit > 0 ? "allowed" : "free");
+    }
+    return MOE_OK;
+}
+
+static moe_status_t plan_and_tell(moe_job_t *job, plan_t *plan,
+                                  int64_t *numbers)
+{
+    size_t bytes = 2 * (size_t)job->n_ranks * sizeof(*numbers);
+    moe_status_t status = job->rank == 0 ? plan_all(job, plan) : MOE_OK;
+
+    status = moe_agreement_finish(job->agreement, status, "planning");
+    if (status != MOE_OK) {
+        return status;
+    }
+    status = moe_world_spread(job->world, 0, numbers, (int64_t)bytes);
+    job->n_calls = plan->n_calls[job->rank];
+    if (status == MOE_OK) {
+        status = predict(job, plan);
+    }
+    return status == MOE_OK ? check_memory(job) : status;
+}
+
+moe_status_t moe_job_plan(moe_job_t *job)
+{
+    size_t n = (size_t)job->n_ranks;
+    int64_t *numbers = calloc(3 * n, sizeof(*numbers));
+    plan_t plan = {.peak = numbers};
+    moe_status_t status;
+
+    if (numbers == NULL) {
+        status = moe_fail(MOE_ERR_NOMEM, "no memory for a plan");
+        return status;
+    }
+    plan.n_calls = numbers + n;
+    plan.peak_one = numbers + 2 * n;
+    status = plan_and_tell(job, &plan, numbers);
+    free(numbers);
+    return status;
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "sim/run_job.h"
+
+#include "base/outfile.h"
+#include "base/text.h"
+#include "sim/launch.h"
+#include "sim/run_folder.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+double moe_job_now(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+moe_stage_set_t moe_job_stages(const moe_job_t *job)
+{
+    return job->command->stages;
+}
+
+int64_t moe_job_resident(void)
+{
+    long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    if (file == NULL) {
+        return moe_job_peak();
+    }
+    if (fscanf(file, "%*s %lld", &pages) != 1) {
+        pages = 0;
+    }
+    (void)fclose(file);
+    return (int64_t)pages * sysconf(_SC_PAGESIZE);
+}
+
+int64_t moe_job_peak(void)
+{
+    struct rusage usage;
+
+    if (getrusage(RUSAGE_SELF, &usage) != 0) {
+        return 0;
+    }
+    return (int64_t)usage.ru_maxrss * 1024;
+}
+
+char *moe_job_scratch(const moe_job_t *job, size_t method)
+{
+    return moe_strdup_printf("%s/output-%zu.%d", job->unfinished, method,
+                             job->rank);
+}
+
+typedef moe_status_t step_func_t(moe_job_t *job);
+
+static const struct {
+    const char *name;
+    step_func_t *step;
+} steps[] = {
+    {"making the inputs", moe_job_inputs}, {"planning", moe_job_plan},
+    {"the methods", moe_job_methods},      {"judging", moe_job_judge},
+    {"the report", moe_job_report},
+};
+
+static moe_status_t parse_injections(moe_job_t *job)
+{
+    const moe_command_t *c = job->command;
+
+    job->injection = calloc(c->n_injections + 1, sizeof(*job->injection));
+    if (job->injection == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for injections");
+    }
+    for (size_t i = 0; i < c->n_injections; i++) {
+        const char *why = moe_injection_parse(c->injection[i], job->n_ranks,
+                                              &job->injection[i]);
+
+        if (why != NULL) {
+            return moe_fail(MOE_ERR_INPUT, "--inject %s: expected %s",
+                            c->injection[i], why);
+        }
+    }
+    return MOE_OK;
+}
+
+static moe_status_t check_ranks(const moe_job_t *job)
+{
+    int want = moe_layout_world(&job->scenario->layer.layout);
+
+    if (job->n_ranks != want) {
+        return moe_fail(MOE_ERR_INPUT,
+                        "the launcher started %d ranks, the layout has %d; "
+                        "--ranks %d would re-lay it",
+                        job->n_ranks, want, job->n_ranks);
+    }
+    return MOE_OK;
+}
+
+static moe_status_t start(moe_job_t *job)
+{
+    size_t n = job->scenario->n_methods;
+    moe_status_t status = moe_world_create(job->state, &job->world);
+
+    if (status != MOE_OK) {
+        return status;
+    }
+    job->rank = moe_world_rank(job->world);
+    job->n_ranks = moe_world_size(job->world);
+    status = moe_agreement_create(job->world, !job->command->no_verify_calls,
+                                  &job->agreement);
+    if (status == MOE_OK) {
+        status = moe_ledger_create(job->rank, &job->ledger);
+    }
+    if (status == MOE_OK) {
+        status = check_ranks(job);
+    }
+    if (status == MOE_OK) {
+        status = moe_world_set_layout(job->world, &job->scenario->layer.layout);
+    }
+    if (status == MOE_OK) {
+        status = parse_injections(job);
+    }
+    job->found = calloc(n + 1, sizeof(*job->found));
+    job->predicted = calloc((size_t)job->n_ranks, sizeof(*job->predicted));
+    job->differ = calloc(n * n + 1, sizeof(*job->differ));
+    if (job->found == NULL || job->predicted == NULL || job->differ == NULL) {
+        status = moe_fail(MOE_ERR_NOMEM, "no memory for results");
+    }
+    job->start_bytes = moe_job_resident();
+    return status;
+}
+
+static moe_status_t run_steps(moe_job_t *job)
+{
+    moe_status_t status = start(job);
+
+    if (job->agreement == NULL) {
+        return status;
+    }
+    status = moe_agreement_finish(job->agreement, status, "the start");
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        if (status != MOE_OK) {
+            return status;
+        }
+        moe_runstate_stage(job->state, "%s", steps[i].name);
+        status = steps[i].step(job);
+        status = moe_agreement_finish(job->agreement, status, steps[i].name);
+    }
+    return status;
+}
+
+static void remove_scratch(moe_job_t *job)
+{
+    for (size_t i = 0; i < job->scenario->n_methods; i++) {
+        char *path = moe_job_scratch(job, i);
+
+        if (path != NULL) {
+            (void)unlink(path);
+        }
+        free(path);
+    }
+}
+
+/* Everything but MPI, which can end only if all ranks know. */
+static void job_fini(moe_job_t *job)
+{
+    remove_scratch(job);
+    moe_ledger_free(job->ledger);
+    moe_inputs_fini(&job->inputs);
+    moe_routing_fini(&job->routing);
+    moe_sample_fini(&job->sample);
+    json_decref(job->methods);
+    free(job->injection);
+    free(job->found);
+    free(job->predicted);
+    free(job->differ);
+}
+
+static int end(moe_job_t *job, moe_status_t status)
+{
+    bool together = status == MOE_OK || job->agreement == NULL ||
+                    moe_agreement_complete(job->agreement);
+    bool speaks =
+        job->agreement == NULL || moe_agreement_speaks(job->agreement);
+    int exit_status;
+
+    job_fini(job);
+    if (!moe_launch_is_watched() && status != MOE_OK && job->rank == 0) {
+        moe_run_folder_abandon(job->unfinished);
+    }
+    exit_status = moe_launch_end(job->state, status, speaks);
+    if (!together) {
+        moe_world_abort(job->world, exit_status);
+    }
+    moe_agreement_free(job->agreement);
+    moe_world_free(job->world);
+    moe_runstate_close(job->state);
+    return exit_status;
+}
+
+int moe_run_rank(const moe_command_t *command, moe_scenario_t *scenario,
+                 const char *folder)
+{
+    moe_job_t job = {.command = command,
+                     .scenario = scenario,
+                     .folder = folder,
+                     .start_s = moe_job_now()};
+    moe_status_t status = moe_launch_begin(&job.state);
+    char *unfinished = moe_run_folder_unfinished(folder);
+
+    job.unfinished = unfinished;
+    if (unfinished == NULL) {
+        status = moe_fail(MOE_ERR_NOMEM, "no memory for a path");
+    }
+    if (status == MOE_OK) {
+        status = moe_make_folder(unfinished);
+    }
+    if (status == MOE_OK) {
+        status = run_steps(&job);
+    }
+    if (unfinished == NULL) {
+        return moe_launch_end(job.state, status, true);
+    }
+    {
+        int exit_status = end(&job, status);
+
+        free(unfinished);
+        return exit_status;
+    }
+}

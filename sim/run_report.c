@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "sim/run_join.h"
+
+#include "base/outfile.h"
+#include "base/text.h"
+#include "sim/launch.h"
+#include "sim/report_head.h"
+#include "sim/run_folder.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LEDGER "ledger.jsonl"
+
+static moe_status_t no_memory(void)
+{
+    return moe_fail(MOE_ERR_NOMEM, "no memory for the report");
+}
+
+/* The trace that was executed against the one that was priced. */
+static moe_status_t check_payload(const moe_job_t *job, const moe_joined_t *j,
+                                  size_t m)
+{
+    const json_t *stages =
+        json_object_get(json_array_get(job->methods, m), "by_stage");
+
+    for (int s = 0; stages != NULL && s < MOE_STAGE_COUNT; s++) {
+        const json_t *want = json_object_get(
+            json_object_get(stages, moe_stage_name((moe_stage_t)s)),
+            "payload_bytes");
+
+        for (int r = 0; r < job->n_ranks; r++) {
+            size_t at =
+                ((size_t)r * job->scenario->n_methods + m) * MOE_STAGE_COUNT +
+                (size_t)s;
+            int64_t meta = json_integer_value(json_array_get(want, (size_t)r));
+
+            if (meta != j->payload[at]) {
+                return moe_fail(MOE_ERR_INTERNAL,
+                                "method %s, rank %d, stage %s: %lld bytes "
+                                "were executed, %lld planned",
+                                job->scenario->method[m].label, r,
+                                moe_stage_name((moe_stage_t)s),
+                                (long long)j->payload[at], (long long)meta);
+            }
+        }
+    }
+    return MOE_OK;
+}
+
+static json_t *number_or_null(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static json_t *ulp_or_null(const moe_compare_t *c)
+{
+    return c->elements == 0 || c->max_ulp == INT64_MAX
+               ? json_null()
+               : json_integer(c->max_ulp);
+}
+
+/* Label of the first method with the same output; null for none. */
+static json_t *identical_to(const moe_job_t *job, const moe_joined_t *j,
+                            size_t m)
+{
+    size_t n = job->scenario->n_methods;
+
+    for (size_t i = 0; i < m && j->found[m].oracle.elements > 0; i++) {
+        if (j->differ[m * n + i] == 0) {
+            return json_string(job->scenario->method[i].label);
+        }
+    }
+    return json_null();
+}
+
+static moe_status_t set_judged(const moe_job_t *job, const moe_joined_t *j,
+                               size_t m, json_t *method)
+{
+    const moe_found_t *f = &j->found[m];
+    const moe_compare_t *c = &f->oracle;
+    bool judged = c->elements > 0;
+    int bad = 0;
+
+    bad |= json_object_set_new(method, "bit_identical_to_oracle",
+                               judged ? json_boolean(c->mismatching == 0)
+                                      : json_null());
+    bad |= json_object_set_new(method, "elements_compared",
+                               json_integer(c->elements));
+    bad |= json_object_set_new(method, "elements_mismatching",
+                               json_integer(c->mismatching));
+    bad |= json_object_set_new(
+        method, "tokens_checked",
+        json_integer(c->elements / job->scenario->model.hidden));
+    bad |= json_object_set_new(method, "max_ulp", ulp_or_null(c));
+    bad |= json_object_set_new(method, "relative_l2",
+                               judged ? number_or_null(moe_compare_l2(c))
+                                      : json_null());
+    bad |= json_object_set_new(method, "identical_to", identical_to(job, j, m));
+    bad |= json_object_set_new(
+        method, "redone",
+        json_pack("{s:I,s:I,s:I}", "elements", (json_int_t)f->stats.elements,
+                  "sum2", (json_int_t)f->stats.redone_sum2, "exact",
+                  (json_int_t)f->stats.redone_exact));
+    bad |= json_object_set_new(method, "wall_s", json_real(f->wall_s));
+    bad |= json_object_set_new(method, "agree_s", json_real(f->agree_s));
+    return bad != 0 ? no_memory() : MOE_OK;
+}
+
+static moe_status_t add_methods(const moe_job_t *job, const moe_joined_t *j,
+                                json_t *document)
+{
+    json_t *methods = json_object_get(document, "methods");
+
+    for (size_t m = 0; m < job->scenario->n_methods; m++) {
+        json_t *method = json_array_get(job->methods, m);
+        moe_status_t status = check_payload(job, j, m);
+
+        if (status == MOE_OK) {
+            status = set_judged(job, j, m, method);
+        }
+        if (status == MOE_OK) {
+            status =
+                moe_report_add_method(document, methods, json_incref(method));
+        }
+        if (status != MOE_OK) {
+            return status;
+        }
+    }
+    return MOE_OK;
+}
+
+static json_t *numbers(const int64_t *value, int n)
+{
+    json_t *array = json_array();
+
+    for (int i = 0; array != NULL && i < n; i++) {
+        (void)json_array_append_new(array, json_integer(value[i]));
+    }
+    return array;
+}
+
+static json_t *stage_names(moe_stage_set_t set)
+{
+    json_t *array = json_array();
+
+    for (int s = 0; array != NULL && s < MOE_STAGE_COUNT; s++) {
+        if ((set >> s & 1) != 0) {
+            (void)json_array_append_new(
+                array, json_string(moe_stage_name((moe_stage_t)s)));
+        }
+    }
+    return array;
+}
+
+static moe_status_t set_run(const moe_job_t *job, const moe_joined_t *j,
+                            json_t *document)
+{
+    int64_t sum = 0;
+    int bad = 0;
+
+    for (int r = 0; r < job->n_ranks; r++) {
+        sum += j->peak[r];
+    }
+    bad |= json_object_set_new(document, "backend", json_string("ref"));
+    bad |= json_object_set_new(document, "stages",
+                               stage_names(moe_job_stages(job)));
+    bad |= json_object_set_new(document, "wall_s",
+                               json_real(moe_job_now() - job->start_s));
+    bad |= json_object_set_new(document, "peak_rss_bytes", json_integer(sum));
+    bad |= json_object_set_new(
+        document, "memory",
+        json_pack("{s:o,s:o,s:o}", "predicted_bytes",
+                  numbers(job->predicted, job->n_ranks), "peak_bytes",
+                  numbers(j->peak, job->n_ranks), "start_bytes",
+                  numbers(j->start, job->n_ranks)));
+    bad |= json_object_set_new(document, "verify_calls",
+                               json_boolean(!job->command->no_verify_calls));
+    bad |= json_object_set_new(document, "ledger", json_pack("[s]", LEDGER));
+    return bad != 0 ? no_memory() : MOE_OK;
+}
+
+static moe_status_t warn_all(const moe_job_t *job, json_t *document)
+{
+    moe_stage_set_t all;
+    moe_status_t status = MOE_OK;
+
+    (void)moe_stage_set_find("all", &all);
+    if (moe_job_stages(job) != all) {
+        status =
+            moe_report_warn(document, "not all stages were executed: no output "
+                                      "was compared");
+    } else if (job->sample.n > 0 && !job->sample.all) {
+        status = moe_report_warn(
+            document,
+            "the oracle took %lld of %lld tokens: each rank's first and "
+            "last, those of the fullest and of the emptiest expert, others "
+            "evenly spread; whole rows",
+            (long long)job->sample.n, (long long)job->routing.n);
+    }
+    return status;
+}
+
+static moe_status_t write_ledger(moe_job_t *job)
+{
+    char *path = moe_strdup_printf("%s/" LEDGER, job->unfinished);
+    moe_outfile_t *file = NULL;
+    FILE *stream = NULL;
+    moe_status_t status = MOE_OK;
+
+    if (path == NULL) {
+        return no_memory();
+    }
+    if (job->rank == 0) {
+        status = moe_outfile_open(path, &file, &stream);
+    }
+    status = moe_agreement_finish(job->agreement, status, "the ledger");
+    if (status == MOE_OK) {
+        status = moe_ledger_write(job->ledger, job->world, stream);
+    }
+    if (file != NULL && status == MOE_OK) {
+        status = moe_outfile_commit(file);
+    } else {
+        moe_outfile_abort(file);
+    }
+    free(path);
+    return status;
+}
+
+static moe_status_t write_report(const moe_job_t *job, const moe_joined_t *j)
+{
+    json_t *document = NULL;
+    moe_command_t silent = *job->command;
+    moe_status_t status =
+        moe_report_head(job->command, job->scenario, &document);
+
+    if (status != MOE_OK) {
+        return status;
+    }
+    if (moe_launch_is_watched()) {
+        silent.quiet = true;
+        silent.json = NULL;
+    }
+    status = set_run(job, j, document);
+    if (status == MOE_OK) {
+        status = add_methods(job, j, document);
+    }
+    if (status == MOE_OK) {
+        status = warn_all(job, document);
+    }
+    if (status == MOE_OK) {
+        status = moe_report_write(&silent, document, job->unfinished);
+    }
+    json_decref(document);
+    return status == MOE_OK ? moe_run_folder_publish(job->folder) : status;
+}
+
+moe_status_t moe_job_report(moe_job_t *job)
+{
+    moe_joined_t joined;
+    moe_status_t status = moe_run_join(job, &joined);
+
+    if (status != MOE_OK) {
+        return status;
+    }
+    status = write_ledger(job);
+    if (status == MOE_OK && job->rank == 0) {
+        status = write_report(job, &joined);
+    }
+    moe_joined_fini(&joined);
+    return status;
+}
