@@ -8,6 +8,8 @@ ref_libref_la_SOURCES = \
   ref/activation.h \
   ref/combine.c \
   ref/combine.h \
+  ref/compare.c \
+  ref/compare.h \
   ref/exact.c \
   ref/exact.h \
   ref/exp.h \
