@@ -28,10 +28,10 @@ ARROWS = {
 # Which folders may include a library's header.
 LIBRARIES = {
     r"mpi\.h": {"ref/mpi", "tests"},
-    r"(cblas|openblas_config|f77blas)\.h": {"ref", "tests"},
+    r"(cblas|openblas_config|f77blas)\.h": {"ref", "sim", "tests"},
     r"(mpfr|gmp)\.h": {"ref", "tests"},
     r"yaml\.h": {"base", "tests"},
-    r"jansson\.h": {"base", "reports", "sim", "tests"},
+    r"jansson\.h": {"base", "ref/mpi", "reports", "sim", "tests"},
     r"(cuda.*|nccl|cublas.*)\.h": {"gpu"},
     r"check\.h": {"tests"},
 }
