@@ -48,3 +48,18 @@ base_libbase_la_LIBADD = base/libcore.la $(YAML_LIBS) $(JANSSON_LIBS) \
   $(LIBMD_LIBS)
 
 EXTRA_DIST += base/README.md
+
+BASE_TESTS = tests/check_dtype tests/check_status tests/check_philox \
+  tests/check_digest tests/check_diag
+check_PROGRAMS += $(BASE_TESTS)
+TESTS += $(BASE_TESTS)
+tests_check_dtype_SOURCES = tests/check_dtype.c
+tests_check_dtype_LDADD = base/libbase.la $(CHECK_LIBS)
+tests_check_status_SOURCES = tests/check_status.c
+tests_check_status_LDADD = base/libbase.la $(CHECK_LIBS)
+tests_check_philox_SOURCES = tests/check_philox.c
+tests_check_philox_LDADD = base/libbase.la $(CHECK_LIBS)
+tests_check_digest_SOURCES = tests/check_digest.c
+tests_check_digest_LDADD = base/libbase.la $(CHECK_LIBS)
+tests_check_diag_SOURCES = tests/check_diag.c
+tests_check_diag_LDADD = base/libbase.la $(CHECK_LIBS)
