@@ -6,6 +6,7 @@
 #ifndef SIM_RUN_JOB_H
 #define SIM_RUN_JOB_H
 
+#include "base/digest.h"
 #include "moe/run_method.h"
 #include "ref/compare.h"
 #include "ref/mpi/agreement.h"
@@ -24,6 +25,7 @@ typedef struct {
     double agree_s;
     int64_t payload[MOE_STAGE_COUNT]; /* of the executed trace */
     moe_ref_stats_t stats;            /* redone by this method */
+    char digest[MOE_DIGEST_CHARS];    /* of all outputs, rank 0 */
     moe_compare_t oracle;             /* own part of the oracle's tokens */
 } moe_found_t;
 
@@ -47,8 +49,6 @@ typedef struct {
     int64_t n_calls;     /* collectives of the whole run on this rank */
     json_t *methods;     /* priced, rank 0 */
     moe_found_t *found;  /* [n_methods] */
-    int64_t *differ;     /* [n_methods][n_methods] elements of this rank's
-                          * outputs that differ; -1 not compared */
     double start_s;
 } moe_job_t;
 

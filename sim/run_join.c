@@ -14,7 +14,6 @@ static moe_status_t no_memory(void)
 void moe_joined_fini(moe_joined_t *j)
 {
     free(j->found);
-    free(j->differ);
     free(j->peak);
     free(j->payload);
 }
@@ -25,11 +24,9 @@ static moe_status_t joined_init(const moe_job_t *job, moe_joined_t *j)
     size_t w = (size_t)job->n_ranks;
 
     j->found = calloc(n + 1, sizeof(*j->found));
-    j->differ = calloc(n * n + 1, sizeof(*j->differ));
     j->peak = calloc(2 * w, sizeof(*j->peak));
     j->payload = calloc(w * n * MOE_STAGE_COUNT + 1, sizeof(*j->payload));
-    if (j->found == NULL || j->differ == NULL || j->peak == NULL ||
-        j->payload == NULL) {
+    if (j->found == NULL || j->peak == NULL || j->payload == NULL) {
         moe_joined_fini(j);
         return no_memory();
     }
@@ -50,15 +47,17 @@ static void join_found(moe_found_t *all, const moe_found_t *part)
     all->stats.redone_sum2 += part->stats.redone_sum2;
     all->stats.redone_exact += part->stats.redone_exact;
     moe_compare_join(&all->oracle, &part->oracle);
+    if (part->digest[0] != '\0') {
+        memcpy(all->digest, part->digest, sizeof(all->digest));
+    }
 }
 
-/* A rank's part as bytes: peak, start, found[], differ[]. */
+/* A rank's part as bytes: peak, start, found[]. */
 static size_t part_size(const moe_job_t *job)
 {
     size_t n = job->scenario->n_methods;
 
-    return 2 * sizeof(int64_t) + n * sizeof(moe_found_t) +
-           n * n * sizeof(int64_t);
+    return 2 * sizeof(int64_t) + n * sizeof(moe_found_t);
 }
 
 static void pack_part(const moe_job_t *job, char *out)
@@ -69,8 +68,6 @@ static void pack_part(const moe_job_t *job, char *out)
     memcpy(out, memory, sizeof(memory));
     out += sizeof(memory);
     memcpy(out, job->found, n * sizeof(*job->found));
-    memcpy(out + n * sizeof(*job->found), job->differ,
-           n * n * sizeof(*job->differ));
 }
 
 static void join_part(const moe_job_t *job, int rank, const char *part,
@@ -79,7 +76,6 @@ static void join_part(const moe_job_t *job, int rank, const char *part,
     size_t n = job->scenario->n_methods;
     int64_t memory[2];
     moe_found_t found;
-    int64_t differ;
 
     memcpy(memory, part, sizeof(memory));
     j->peak[rank] = memory[0];
@@ -90,11 +86,6 @@ static void join_part(const moe_job_t *job, int rank, const char *part,
         join_found(&j->found[m], &found);
         memcpy(&j->payload[((size_t)rank * n + m) * MOE_STAGE_COUNT],
                found.payload, sizeof(found.payload));
-    }
-    part += n * sizeof(found);
-    for (size_t i = 0; i < n * n; i++) {
-        memcpy(&differ, part + i * sizeof(differ), sizeof(differ));
-        j->differ[i] += differ;
     }
 }
 

@@ -10,7 +10,6 @@
 
 typedef struct {
     moe_found_t *found; /* [n_methods] */
-    int64_t *differ;    /* [n_methods][n_methods] over all ranks */
     int64_t *peak;      /* [W] largest resident memory */
     int64_t *start;     /* [W] resident after start */
     int64_t *payload;   /* [W][n_methods][MOE_STAGE_COUNT] */

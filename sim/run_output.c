@@ -15,6 +15,11 @@ size_t moe_output_row_bytes(const moe_job_t *job)
                                         job->scenario->model.hidden);
 }
 
+int64_t moe_output_own_rows(const moe_job_t *job)
+{
+    return job->inputs.own.end - job->inputs.own.begin;
+}
+
 FILE *moe_output_open(const moe_job_t *job, size_t method)
 {
     char *path = moe_job_scratch(job, method);
@@ -37,61 +42,84 @@ moe_status_t moe_output_row(const moe_job_t *job, FILE *file, void *row)
                : moe_fail(MOE_ERR_IO, "a scratch file is too short");
 }
 
-/* Elements of this rank's outputs that differ between two methods. */
-static moe_status_t differ_rows(const moe_job_t *job, FILE *a, FILE *b,
-                                char *rows, int64_t *differ_p)
+/* Digest of each own row, as text; the first tp rank speaks for all. */
+static moe_status_t digest_rows(const moe_job_t *job, size_t method, char *row,
+                                char *out)
 {
     size_t bytes = moe_output_row_bytes(job);
-    moe_compare_t compare = {0};
-    moe_status_t status = MOE_OK;
+    FILE *file = moe_output_open(job, method);
+    moe_status_t status = file == NULL ? MOE_ERR_IO : MOE_OK;
 
-    for (int64_t r = 0;
-         status == MOE_OK && r < job->inputs.own.end - job->inputs.own.begin;
-         r++) {
-        status = moe_output_row(job, a, rows);
+    for (int64_t r = 0; status == MOE_OK && r < moe_output_own_rows(job); r++) {
+        status = moe_output_row(job, file, row);
         if (status == MOE_OK) {
-            status = moe_output_row(job, b, rows + bytes);
+            moe_digest_hex(row, bytes, out);
+            out += MOE_DIGEST_CHARS;
         }
-        moe_compare_add(&compare,
-                        job->scenario->layer.chain.at[MOE_ROLE_output].format,
-                        status == MOE_OK ? job->scenario->model.hidden : 0,
-                        rows, rows + bytes);
     }
-    *differ_p = compare.mismatching;
-    return status;
-}
-
-static moe_status_t differ_pair(moe_job_t *job, size_t i, size_t j, char *rows)
-{
-    FILE *a = moe_output_open(job, i);
-    FILE *b = a == NULL ? NULL : moe_output_open(job, j);
-    moe_status_t status = MOE_ERR_IO;
-
-    if (b != NULL) {
-        status = differ_rows(job, a, b, rows,
-                             &job->differ[i * job->scenario->n_methods + j]);
-        (void)fclose(b);
-    }
-    if (a != NULL) {
-        (void)fclose(a);
+    if (file != NULL) {
+        (void)fclose(file);
     }
     return status;
 }
 
-moe_status_t moe_output_differ(moe_job_t *job)
+/* One digest of all rows in the order of tokens, whatever the cut. */
+static moe_status_t join_digests(const moe_job_t *job, const moe_blob_t *part,
+                                 char out[MOE_DIGEST_CHARS])
 {
-    char *rows = malloc(2 * moe_output_row_bytes(job));
+    int64_t size = 0;
+    int64_t at = 0;
+    char *text;
+
+    for (int r = 0; r < job->n_ranks; r++) {
+        size += part[r].size;
+    }
+    text = malloc((size_t)size + 1);
+    if (text == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for digests");
+    }
+    for (int r = 0; r < job->n_ranks; r++) {
+        memcpy(text + at, part[r].data, (size_t)part[r].size);
+        at += part[r].size;
+    }
+    moe_digest_hex(text, (size_t)size, out);
+    free(text);
+    return MOE_OK;
+}
+
+static moe_status_t digest_method(moe_job_t *job, size_t method, char *row,
+                                  char *own)
+{
+    bool speaks = moe_layout_group_index(&job->scenario->layer.layout,
+                                         MOE_GROUP_tp, job->rank) == 0;
+    int64_t size = speaks ? moe_output_own_rows(job) * MOE_DIGEST_CHARS : 0;
+    moe_blob_t *all = NULL;
+    moe_status_t status = digest_rows(job, method, row, own);
+
+    if (status == MOE_OK) {
+        status = moe_world_gather(job->world, 0, own, size, &all);
+    }
+    if (status == MOE_OK && all != NULL) {
+        status = join_digests(job, all, job->found[method].digest);
+    }
+    moe_blobs_free(all);
+    return status;
+}
+
+static moe_status_t digest_all(moe_job_t *job)
+{
+    char *row = malloc(moe_output_row_bytes(job));
+    char *own = malloc((size_t)moe_output_own_rows(job) * MOE_DIGEST_CHARS + 1);
     moe_status_t status = MOE_OK;
 
-    if (rows == NULL) {
-        return moe_fail(MOE_ERR_NOMEM, "no memory for two rows");
+    if (row == NULL || own == NULL) {
+        status = moe_fail(MOE_ERR_NOMEM, "no memory for digests");
     }
-    for (size_t i = 0; i < job->scenario->n_methods; i++) {
-        for (size_t j = 0; status == MOE_OK && j < i; j++) {
-            status = differ_pair(job, i, j, rows);
-        }
+    for (size_t m = 0; status == MOE_OK && m < job->scenario->n_methods; m++) {
+        status = digest_method(job, m, row, own);
     }
-    free(rows);
+    free(row);
+    free(own);
     return status;
 }
 
@@ -104,6 +132,6 @@ moe_status_t moe_job_judge(moe_job_t *job)
     if (moe_job_stages(job) != all) {
         return MOE_OK;
     }
-    status = moe_output_differ(job);
+    status = digest_all(job);
     return status == MOE_OK ? moe_output_oracle(job) : status;
 }

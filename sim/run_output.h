@@ -13,14 +13,14 @@
 /** Bytes of one output row. */
 size_t moe_output_row_bytes(const moe_job_t *job);
 
+/** Rows of this rank's outputs. */
+int64_t moe_output_own_rows(const moe_job_t *job);
+
 /** This rank's output of a method, for reading; NULL with a message. */
 FILE *moe_output_open(const moe_job_t *job, size_t method);
 
 /** Read the next row. */
 moe_status_t moe_output_row(const moe_job_t *job, FILE *file, void *row);
-
-/** Outputs of methods against each other: fills job->differ. */
-moe_status_t moe_output_differ(moe_job_t *job);
 
 /** Outputs against the oracle's: fills job->found[].oracle. */
 moe_status_t moe_output_oracle(moe_job_t *job);

@@ -129,8 +129,7 @@ static moe_status_t start(moe_job_t *job)
     }
     job->found = calloc(n + 1, sizeof(*job->found));
     job->predicted = calloc((size_t)job->n_ranks, sizeof(*job->predicted));
-    job->differ = calloc(n * n + 1, sizeof(*job->differ));
-    if (job->found == NULL || job->predicted == NULL || job->differ == NULL) {
+    if (job->found == NULL || job->predicted == NULL) {
         status = moe_fail(MOE_ERR_NOMEM, "no memory for results");
     }
     job->start_bytes = moe_job_resident();
@@ -180,7 +179,6 @@ static void job_fini(moe_job_t *job)
     free(job->injection);
     free(job->found);
     free(job->predicted);
-    free(job->differ);
 }
 
 static int end(moe_job_t *job, moe_status_t status)

@@ -67,10 +67,10 @@ static json_t *ulp_or_null(const moe_compare_t *c)
 static json_t *identical_to(const moe_job_t *job, const moe_joined_t *j,
                             size_t m)
 {
-    size_t n = job->scenario->n_methods;
+    const char *digest = j->found[m].digest;
 
-    for (size_t i = 0; i < m && j->found[m].oracle.elements > 0; i++) {
-        if (j->differ[m * n + i] == 0) {
+    for (size_t i = 0; i < m && digest[0] != '\0'; i++) {
+        if (strcmp(j->found[i].digest, digest) == 0) {
             return json_string(job->scenario->method[i].label);
         }
     }
@@ -99,6 +99,9 @@ static moe_status_t set_judged(const moe_job_t *job, const moe_joined_t *j,
     bad |= json_object_set_new(method, "relative_l2",
                                judged ? number_or_null(moe_compare_l2(c))
                                       : json_null());
+    bad |= json_object_set_new(method, "output_digest",
+                               f->digest[0] != '\0' ? json_string(f->digest)
+                                                    : json_null());
     bad |= json_object_set_new(method, "identical_to", identical_to(job, j, m));
     bad |= json_object_set_new(
         method, "redone",
