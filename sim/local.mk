@@ -28,6 +28,42 @@ sim_libsim_la_SOURCES += \
 sim_libsim_la_LIBADD = $(METHOD_OBJECTS)
 sim_libsim_la_DEPENDENCIES = $(METHOD_OBJECTS) sim/methods/methods.def
 
+# The command line, price, list, doctor.
+sim_libsim_la_SOURCES += \
+  sim/cmd_doctor.c \
+  sim/cmd_list.c \
+  sim/cmd_price.c \
+  sim/command.h \
+  sim/command_failed.c \
+  sim/doctor.def \
+  sim/doctor.h \
+  sim/doctor_blas.c \
+  sim/doctor_blas_test.c \
+  sim/doctor_child.c \
+  sim/doctor_machine.c \
+  sim/doctor_software.c \
+  sim/list.h \
+  sim/list_files.c \
+  sim/list_items.c \
+  sim/lists.def \
+  sim/options.c \
+  sim/options.def \
+  sim/options.h \
+  sim/options_help.c \
+  sim/options_scenario.c \
+  sim/options_table.c \
+  sim/options_value.c \
+  sim/price_json.c \
+  sim/price_json.h \
+  sim/price_methods.c \
+  sim/price_methods.h \
+  sim/report_head.c \
+  sim/report_head.h \
+  sim/report_write.c \
+  sim/sweep.c \
+  sim/sweep.h \
+  sim/verbs.def
+
 bin_PROGRAMS += moesim
 moesim_SOURCES = sim/main.c
 moesim_LDADD = sim/libsim.la reports/libreports.la models/libmodels.la \

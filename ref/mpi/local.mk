@@ -14,6 +14,8 @@ ref_mpi_librefmpi_la_SOURCES = \
   ref/mpi/ledger.c \
   ref/mpi/ledger.h \
   ref/mpi/share.c \
+  ref/mpi/version.c \
+  ref/mpi/version.h \
   ref/mpi/world.c \
   ref/mpi/world.h
 ref_mpi_librefmpi_la_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CFLAGS)
