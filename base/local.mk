@@ -50,7 +50,8 @@ base_libbase_la_LIBADD = base/libcore.la $(YAML_LIBS) $(JANSSON_LIBS) \
 EXTRA_DIST += base/README.md
 
 BASE_TESTS = tests/check_dtype tests/check_status tests/check_philox \
-  tests/check_digest tests/check_diag
+  tests/check_digest tests/check_diag tests/check_yaml \
+  tests/check_yaml_value tests/check_yaml_set
 check_PROGRAMS += $(BASE_TESTS)
 TESTS += $(BASE_TESTS)
 tests_check_dtype_SOURCES = tests/check_dtype.c
@@ -63,3 +64,9 @@ tests_check_digest_SOURCES = tests/check_digest.c
 tests_check_digest_LDADD = base/libbase.la $(CHECK_LIBS)
 tests_check_diag_SOURCES = tests/check_diag.c
 tests_check_diag_LDADD = base/libbase.la $(CHECK_LIBS)
+tests_check_yaml_SOURCES = tests/check_yaml.c
+tests_check_yaml_LDADD = base/libbase.la $(CHECK_LIBS)
+tests_check_yaml_value_SOURCES = tests/check_yaml_value.c
+tests_check_yaml_value_LDADD = base/libbase.la $(CHECK_LIBS)
+tests_check_yaml_set_SOURCES = tests/check_yaml_set.c
+tests_check_yaml_set_LDADD = base/libbase.la $(CHECK_LIBS)
