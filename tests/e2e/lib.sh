@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+# Shell helpers of the end-to-end tests: a scratch folder, pass and fail, and
+# questions to reports. Sourced; needs $MOESIM, $top_srcdir, $PYTHON.
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/moesim-e2e.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+n_pass=0
+n_fail=0
+
+pass() {
+    n_pass=$((n_pass + 1))
+    echo "pass: $*"
+}
+
+fail() {
+    n_fail=$((n_fail + 1))
+    echo "FAIL: $*"
+}
+
+# expect STATUS COMMAND...: run, keep stdout and stderr, compare exit status
+expect() {
+    local want=$1 got=0
+    shift
+    "$@" >"$work/stdout" 2>"$work/stderr" </dev/null || got=$?
+    if [ "$got" -eq "$want" ]; then
+        pass "exit $want: ${*##*/}"
+    else
+        fail "exit $got, expected $want: $*"
+        head -n 20 "$work/stdout" "$work/stderr"
+    fi
+}
+
+# says PATTERN: the last command's stderr matches, on exactly one line
+says() {
+    if [ "$(grep -cE -- "$1" "$work/stderr")" -eq 1 ]; then
+        pass "says $1"
+    else
+        fail "does not say once: $1"
+        head -n 20 "$work/stderr"
+    fi
+}
+
+# ask REPORT EXPRESSION: value of a Python expression over the report r
+ask() {
+    "$PYTHON" -c '
+import json, sys
+r = json.load(open(sys.argv[1]))
+print(eval(sys.argv[2]))' "$1" "$2"
+}
+
+# holds REPORT EXPRESSION: the expression is true
+holds() {
+    if [ "$(ask "$1" "bool($2)")" = True ]; then
+        pass "$2"
+    else
+        fail "does not hold: $2"
+    fi
+}
+
+# no_process_left NAME: nothing of ours still runs under a scratch folder
+no_process_left() {
+    local i
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        if ! pgrep -f -- "$work" >"$work/left"; then
+            pass "no process left"
+            return
+        fi
+        sleep 0.3
+    done
+    fail "processes left: $(tr '\n' ' ' <"$work/left")"
+}
+
+finish() {
+    echo "${0##*/}: $n_pass passed, $n_fail failed, 0 skipped"
+    [ "$n_fail" -eq 0 ] && [ "$n_pass" -gt 0 ]
+}

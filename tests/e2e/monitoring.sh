@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# An independent witness: Open MPI's monitoring component counts the bytes of
+# collectives per pair of ranks; less those of the same run with no tokens they
+# equal the report's pair_bytes (numerics: faithful).
+set -eu
+. "$top_srcdir/tests/e2e/lib.sh"
+
+ranks=4
+# 3 4-rank cuts: ragged, one rank 0
+tokens='[5,0,7,2]'
+
+# run METHOD TOKENS OUT: one run under our own mpirun with monitoring on
+run() {
+    "$MPIRUN" -q -n "$ranks" --mca pml_monitoring_enable 2 \
+        --mca pml_monitoring_enable_output 3 \
+        --mca pml_monitoring_filename "$work/$3" \
+        "$MOESIM" run "$top_srcdir/scenarios/tutorial/tiny.yaml" \
+        --ranks "$ranks" --set "workload.tokens=$2" --numerics faithful \
+        --set "methods=[$1]" --no-verify-calls --quiet --force \
+        -o "$work/out.$3" >"$work/log.$3" 2>&1 ||
+        { cat "$work/log.$3"; fail "run of $1 with tokens $2"; }
+}
+
+for method in 'pad_allreduce: {padding: sum_len}' \
+    'pad_allreduce: {padding: max_len}' 'allgatherv: {dispatch: nvfp4}' \
+    'allgatherv: {dispatch: fp8_1x128}' 'allgatherv: {dispatch: bf16}'; do
+    run "{$method}" "$tokens" full
+    run "{$method}" '[0,0,0,0]' empty
+    "$PYTHON" "$top_srcdir/tests/e2e/monitoring.py" "$work" "$ranks" \
+        "$work/out.full/report.json" || fail "$method"
+    pass "$method"
+    rm -rf "$work"/full* "$work"/empty* "$work"/out.*
+done
+finish
