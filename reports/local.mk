@@ -21,7 +21,6 @@ dist_doc_DATA += doc/report.md
 
 TESTS += tests/check_report
 check_PROGRAMS += tests/check_report
-tests_check_report_SOURCES = tests/check_report.c tests/report_sample.c \
-  tests/report_sample.h
+tests_check_report_SOURCES = tests/check_report.c
 tests_check_report_LDADD = reports/libreports.la base/libbase.la \
   $(JANSSON_LIBS) $(CHECK_LIBS)
