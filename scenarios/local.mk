@@ -1,3 +1,7 @@
-# Scenarios are data, installed with their folders:
-# nobase_dist_pkgdata_DATA += scenarios/seeds/x.yaml
+# Scenarios are data, installed with their folders and found by name.
+nobase_dist_pkgdata_DATA += \
+  scenarios/seeds/sglang-7667-decode.yaml \
+  scenarios/seeds/sglang-7667.yaml \
+  scenarios/tutorial/faithful.yaml \
+  scenarios/tutorial/first.yaml
 EXTRA_DIST += scenarios/README.md

@@ -3,8 +3,46 @@ noinst_LTLIBRARIES += sim/libsim.la
 
 sim_libsim_la_SOURCES = \
   sim/methods/registry.c \
-  sim/methods/registry.h \
-  sim/scenario.h
+  sim/methods/registry.h
+
+# Scenarios: the table of keys, the reader, the parts, the printer.
+sim_libsim_la_SOURCES += \
+  sim/chain_print.c \
+  sim/data.h \
+  sim/data_find.c \
+  sim/data_list.c \
+  sim/data_places.c \
+  sim/field_print.c \
+  sim/field_print.h \
+  sim/number.c \
+  sim/number.h \
+  sim/reader.c \
+  sim/reader.h \
+  sim/reader_section.c \
+  sim/reader_value.c \
+  sim/scenario.c \
+  sim/scenario.h \
+  sim/scenario_label.c \
+  sim/scenario_layout.c \
+  sim/scenario_machine.c \
+  sim/scenario_methods.c \
+  sim/scenario_model.c \
+  sim/scenario_named.c \
+  sim/scenario_parts.h \
+  sim/scenario_precision.c \
+  sim/scenario_print.c \
+  sim/scenario_published.c \
+  sim/scenario_read.c \
+  sim/scenario_relay.c \
+  sim/scenario_sweep.c \
+  sim/scenario_workload.c \
+  sim/schema.c \
+  sim/schema.def \
+  sim/schema.h \
+  sim/section.def \
+  sim/yaml_print.c \
+  sim/yaml_print.h
+
 sim_libsim_la_SOURCES += \
   sim/cmd_run.c \
   sim/run_folder.c \

@@ -54,8 +54,9 @@ void moe_at_path(const moe_at_t *at, char *out, size_t size)
     }
 }
 
-static void report(const moe_at_t *at, int line, int column, const char *key,
-                   const char *format, va_list ap)
+__attribute__((format(printf, 5, 0))) static void
+report(const moe_at_t *at, int line, int column, const char *key,
+       const char *format, va_list ap)
 {
     char path[256];
     char text[1024];
@@ -68,8 +69,8 @@ static void report(const moe_at_t *at, int line, int column, const char *key,
                        length > 0 ? "." : "", key);
     }
     (void)vsnprintf(text, sizeof(text), format, ap);
-    moe_diag_add(at->source->diag, at->source->file, line, column,
-                 path[0] == '\0' ? NULL : path, "%s", text);
+    moe_diag_add(at->source->diag, line > 0 ? at->source->file : NULL, line,
+                 column, path[0] == '\0' ? NULL : path, "%s", text);
 }
 
 void moe_at_error(const moe_at_t *at, const char *format, ...)
@@ -115,6 +116,9 @@ bool moe_at_expect(const moe_at_t *at, moe_yaml_kind_t kind,
 
     if (at->node == NULL) {
         moe_at_error(at, "is missing, expected %s", expected);
+        return false;
+    }
+    if (at->node->bad) {
         return false;
     }
     if (at->node->kind != kind) {

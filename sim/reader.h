@@ -62,7 +62,8 @@ bool moe_at_given(const moe_at_t *at);
 /** True if the value is given and of this kind; no problem is added. */
 bool moe_at_is(const moe_at_t *at, moe_yaml_kind_t kind);
 
-/** True if it is; else a problem that says what was expected. */
+/** True if it is; else a problem that says what was expected, unless one was
+ * told of this node before. */
 bool moe_at_expect(const moe_at_t *at, moe_yaml_kind_t kind,
                    const char *expected);
 
@@ -76,6 +77,10 @@ void moe_at_path(const moe_at_t *at, char *out, size_t size);
  * @param[in] expected  What the message says was expected.
  */
 const char *moe_at_text(const moe_at_t *at, const char *expected);
+
+/** True if text may name a file or folder: moe_words_plain; else a
+ * problem. */
+bool moe_at_is_plain(const moe_at_t *at, const char *text);
 
 /** A whole number in a range; false and a problem otherwise. */
 bool moe_at_int64(const moe_at_t *at, int64_t low, int64_t high,

@@ -169,6 +169,22 @@ static bool read_choice(const moe_at_t *at, const moe_key_t *key, void *value_p)
     return true;
 }
 
+bool moe_at_is_plain(const moe_at_t *at, const char *text)
+{
+    static const char legal[] = "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+    if (text[0] == '.' || text[0] == '-' ||
+        strspn(text, legal) != strlen(text)) {
+        moe_at_error(at,
+                     "is '%.100s', expected letters, digits, '.', '-', '_', "
+                     "the first a letter or a digit",
+                     text);
+        return false;
+    }
+    return true;
+}
+
 static bool read_text(const moe_at_t *at, const moe_key_t *key, void *value_p,
                       size_t size)
 {
@@ -182,8 +198,11 @@ static bool read_text(const moe_at_t *at, const moe_key_t *key, void *value_p,
                      strlen(text), size - 1);
         return false;
     }
-    if (key->words != NULL && strncmp(key->words, "letters", 7) != 0 &&
-        moe_words_find(key->words, text) < 0) {
+    if (key->words == moe_words_plain) {
+        if (!moe_at_is_plain(at, text)) {
+            return false;
+        }
+    } else if (key->words != NULL && moe_words_find(key->words, text) < 0) {
         moe_at_error(at, "is '%.100s', expected one of: %s", text, key->words);
         return false;
     }

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "models/machine.h"
 #include "moe/run_method.h"
+#include "sim/data.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -30,14 +31,22 @@ typedef struct {
 /** Points of a sweep over one key. */
 typedef struct {
     char *path; /* key.path */
+    int line;   /* of its values in the file; 0: an option */
+    int column;
     size_t n;
     char **value; /* [n] YAML text */
 } moe_sweep_t;
 
+/** A method that `methods: all` meant and that refuses this layer. */
 typedef struct {
-    char *file; /* as messages show it */
-    char *name;
-    char *source;
+    char label[MOE_NAME_MAX];
+    const char *why; /* one sentence; static */
+} moe_left_out_t;
+
+typedef struct {
+    char *file;   /* as messages show it; NULL: options alone */
+    char *name;   /* never NULL */
+    char *source; /* never NULL, may be empty */
     moe_model_t model;
     moe_machine_t machine;
     bool has_machine;
@@ -50,6 +59,8 @@ typedef struct {
     char *gate_file;    /* path of gate weights; NULL: generated */
     size_t n_methods;
     moe_method_use_t *method; /* [n_methods] */
+    size_t n_left_out;
+    moe_left_out_t *left_out; /* [n_left_out] */
     uint64_t seed;
     size_t n_sweeps;
     moe_sweep_t *sweep;
@@ -58,7 +69,8 @@ typedef struct {
     char digest[65]; /* SHA-256 of the resolved text */
 } moe_scenario_t;
 
-/** A change from the command line: key.path and YAML text. */
+/** A change from the command line: key.path and YAML text. A change of
+ * `sweep` is one of its base point too, unless that key is given. */
 typedef struct {
     const char *path;
     const char *value;
@@ -83,13 +95,5 @@ void moe_scenario_free(moe_scenario_t *scenario);
 /** Write the resolved scenario as YAML, model and machine inline, defaults
  * with a comment that says so. Loading it gives the same digest. */
 moe_status_t moe_scenario_print(const moe_scenario_t *scenario, FILE *stream);
-
-/**
- * Folders in which names are looked up, in order: beside the scenario,
- * $MOESIM_PATH, the source tree when run uninstalled, the installed data.
- * @param[out] path_p  The file, owned by the caller.
- */
-moe_status_t moe_data_find(const char *beside, const char *folder,
-                           const char *name, char **path_p);
 
 #endif

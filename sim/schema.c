@@ -32,6 +32,8 @@ static const char provenance_words[] =
 #undef MOE_PROVENANCE
     ;
 
+const char moe_words_plain[] = "letters, digits, `.`, `-`, `_`";
+
 #define MOE_SAMPLER_WORDS    sampler_words
 #define MOE_SCORE_WORDS      score_words
 #define MOE_PROFILE_WORDS    profile_words

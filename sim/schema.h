@@ -60,6 +60,9 @@ typedef struct {
     const char *text;
 } moe_key_t;
 
+/** The words of keys whose text names a file or folder. */
+extern const char moe_words_plain[];
+
 /** Number of keys, and each, section by section. */
 size_t moe_schema_count(void);
 const moe_key_t *moe_schema_get(size_t i);

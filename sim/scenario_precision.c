@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "moe/fill.h"
+#include "sim/scenario_parts.h"
+
+#include <string.h>
+
+/* Places of the chain that a scenario sets, with the bound of what the
+ * generator makes there. */
+static const struct {
+    const char *key;
+    moe_role_t role;
+    float bound;
+} places[] = {
+    {"hidden", MOE_ROLE_hidden, MOE_FILL_HIDDEN_BOUND},
+    {"expert_in", MOE_ROLE_expert_in, MOE_FILL_HIDDEN_BOUND},
+    {"gemm1_out", MOE_ROLE_gemm1_out, MOE_FILL_ACT_BOUND},
+    {"act_out", MOE_ROLE_act_out, MOE_FILL_ACT_BOUND},
+    {"gemm2_in", MOE_ROLE_gemm2_in, MOE_FILL_ACT_BOUND},
+    {"gemm2_out", MOE_ROLE_gemm2_out, MOE_FILL_ACT_BOUND},
+    {"combine", MOE_ROLE_combine, MOE_FILL_ACT_BOUND},
+    {"output", MOE_ROLE_output, MOE_FILL_ACT_BOUND},
+};
+
+#define N_PLACES (sizeof(places) / sizeof(places[0]))
+
+float moe_precision_bound(moe_role_t role)
+{
+    for (size_t i = 0; i < N_PLACES; i++) {
+        if (places[i].role == role) {
+            return places[i].bound;
+        }
+    }
+    return MOE_FILL_HIDDEN_BOUND; /* dispatch */
+}
+
+/* A format that this version computes at a place. */
+static bool read_format(const moe_at_t *at, const moe_key_t *place,
+                        moe_format_t *format_p)
+{
+    const char *names[MOE_FORMAT_COUNT];
+    const char *text;
+    moe_format_t format;
+
+    for (int i = 0; i < MOE_FORMAT_COUNT; i++) {
+        names[i] = moe_format_name((moe_format_t)i);
+    }
+    text = moe_at_text(at, "a format");
+    if (text == NULL) {
+        return false;
+    }
+    if (!moe_format_find(text, &format)) {
+        (void)moe_at_name(at, "a format, see 'moesim list formats'", names,
+                          MOE_FORMAT_COUNT);
+        return false;
+    }
+    if (moe_words_find(place->words, moe_format_name(format)) < 0) {
+        moe_at_error(at, "%s is not supported here, expected: %s",
+                     moe_format_name(format), place->words);
+        return false;
+    }
+    *format_p = format;
+    return true;
+}
+
+static void read_profile(const moe_at_t *at, moe_storage_t *storage)
+{
+    int profile;
+
+    if (!moe_at_given(at) ||
+        !moe_at_value(at, moe_schema_find(MOE_SECTION_storage, "profile"),
+                      &profile, sizeof(profile))) {
+        return;
+    }
+    storage->profile = (moe_profile_t)profile;
+    if (storage->profile == MOE_PROFILE_none
+            ? moe_profile_default(storage->format) != MOE_PROFILE_none
+            : moe_profile_format(storage->profile) != storage->format) {
+        moe_at_error(at, "%s does not quantise to %s, expected %s",
+                     moe_profile_name(storage->profile),
+                     moe_format_name(storage->format),
+                     moe_profile_name(moe_profile_default(storage->format)));
+    }
+}
+
+static void read_map(const moe_at_t *at, const moe_key_t *place,
+                     moe_storage_t *storage)
+{
+    moe_at_t format = moe_at_key(at, "format");
+    moe_at_t profile = moe_at_key(at, "profile");
+    moe_at_t global = moe_at_key(at, "global_scale");
+
+    moe_at_check_keys(at, MOE_SECTION_storage);
+    if (!moe_at_given(&format) ||
+        !read_format(&format, place, &storage->format)) {
+        return;
+    }
+    read_profile(&profile, storage);
+    if (!moe_at_given(&global)) {
+        return;
+    }
+    if (!moe_format_info(storage->format)->has_global) {
+        moe_at_error(&global, "is none of %s's, expected no global scale",
+                     moe_format_name(storage->format));
+        return;
+    }
+    (void)moe_at_value(&global,
+                       moe_schema_find(MOE_SECTION_storage, "global_scale"),
+                       &storage->global_scale, sizeof(storage->global_scale));
+}
+
+static void read_place(moe_parts_build_t *b, const moe_at_t *at,
+                       const moe_key_t *place, moe_storage_t *storage)
+{
+    size_t before = moe_diag_count(at->source->diag);
+
+    if (moe_at_is(at, MOE_YAML_MAP)) {
+        read_map(at, place, storage);
+    } else if (moe_at_given(at)) {
+        (void)read_format(at, place, &storage->format);
+    } else {
+        (void)moe_format_find(place->standard, &storage->format);
+    }
+    if (b->s->hidden_file != NULL &&
+        moe_diag_count(at->source->diag) == before &&
+        moe_format_info(storage->format)->has_global &&
+        !(storage->global_scale > 0.0f)) {
+        moe_at_error(at,
+                     "has no global scale, expected {format: %s, "
+                     "global_scale: S}: data from a file have no documented "
+                     "bound",
+                     moe_format_name(storage->format));
+    }
+}
+
+static void read_weights(const moe_at_t *precision, moe_format_t *weights)
+{
+    moe_at_t at = moe_at_key(precision, "weights");
+    const moe_key_t *place = moe_schema_find(MOE_SECTION_precision, "weights");
+
+    (void)moe_format_find(place->standard, weights);
+    if (moe_at_given(&at)) {
+        (void)read_format(&at, place, weights);
+    }
+}
+
+void moe_scenario_read_precision(moe_parts_build_t *b)
+{
+    moe_at_t precision = moe_at_key(&b->root, "precision");
+    moe_at_t numerics = moe_at_key(&b->root, "numerics");
+    moe_chain_t *chain = &b->s->layer.chain;
+    size_t before = moe_diag_count(b->root.source->diag);
+    const moe_key_t *key;
+    moe_at_t at;
+    int value = MOE_NUMERICS_exact;
+
+    moe_at_check_keys(&precision, MOE_SECTION_precision);
+    for (size_t i = 0; i < N_PLACES; i++) {
+        key = moe_schema_find(MOE_SECTION_precision, places[i].key);
+        at = moe_at_key(&precision, places[i].key);
+        read_place(b, &at, key, &chain->at[places[i].role]);
+        moe_storage_default(&chain->at[places[i].role], places[i].bound);
+    }
+    read_weights(&precision, &chain->weights);
+    chain->at[MOE_ROLE_dispatch] = chain->at[MOE_ROLE_hidden];
+    if (moe_at_given(&numerics)) {
+        (void)moe_at_value(&numerics,
+                           moe_schema_find(MOE_SECTION_scenario, "numerics"),
+                           &value, sizeof(value));
+    }
+    chain->numerics = (moe_numerics_t)value;
+    b->precision_ok = moe_diag_count(b->root.source->diag) == before;
+}

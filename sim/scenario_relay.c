@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/checked.h"
+#include "sim/scenario_parts.h"
+
+#include <stdlib.h>
+
+void moe_scenario_set_node(moe_scenario_t *s)
+{
+    int world = moe_layout_world(&s->layer.layout);
+
+    s->layer.layout.node = world;
+    if (s->has_machine && s->machine.tier[0].size < world) {
+        s->layer.layout.node = s->machine.tier[0].size;
+    }
+}
+
+/* Ranks of the layout scaled to another world; false if they do not scale. */
+static bool scale(const moe_layout_t *old, int ranks, moe_layout_t *new_p)
+{
+    moe_layout_t layout = *old;
+    int64_t ep = (int64_t)old->ep * ranks;
+    int world = moe_layout_world(old);
+
+    if (old->tp == 1) {
+        layout.dp = ranks;
+    } else if (old->dp == 1) {
+        layout.tp = ranks;
+    } else if (ranks % old->tp == 0) {
+        layout.dp = ranks / old->tp;
+    } else {
+        return false;
+    }
+    if (ep % world != 0 || ranks % (ep / world) != 0) {
+        return false;
+    }
+    layout.ep = (int)(ep / world);
+    *new_p = layout;
+    return true;
+}
+
+moe_status_t moe_scenario_relay(moe_parts_build_t *b, int ranks)
+{
+    moe_scenario_t *s = b->s;
+    moe_layout_t *layout = &s->layer.layout;
+    int64_t total = moe_layer_total_tokens(&s->layer);
+    moe_layout_t next;
+    moe_range_t part;
+    int64_t *tokens;
+
+    if (ranks == moe_layout_world(layout)) {
+        return MOE_OK;
+    }
+    if (ranks < 1 || ranks > MOE_WORLD_MAX || !scale(layout, ranks, &next)) {
+        moe_diag_add(b->root.source->diag, NULL, 0, 0, "--ranks",
+                     "%d: the layout dp %d, tp %d, ep %d does not scale to it",
+                     ranks, layout->dp, layout->tp, layout->ep);
+        return MOE_OK;
+    }
+    tokens = calloc((size_t)next.dp, sizeof(*tokens));
+    if (tokens == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "out of memory for %d token counts",
+                        next.dp);
+    }
+    for (int i = 0; i < next.dp; i++) {
+        part = moe_layout_part(total, next.dp, i);
+        tokens[i] = part.end - part.begin;
+    }
+    free(s->tokens);
+    s->tokens = tokens;
+    s->layer.tokens = tokens;
+    *layout = next;
+    moe_scenario_set_node(s);
+    return MOE_OK;
+}
+
+void moe_scenario_check_shapes(const moe_parts_build_t *b)
+{
+    const moe_model_t *model = &b->s->model;
+    moe_at_t workload = moe_at_key(&b->root, "workload");
+    moe_at_t tokens = moe_at_key(&workload, "tokens");
+    int64_t total = moe_layer_total_tokens(&b->s->layer);
+    int64_t widest = model->hidden + 2 * model->intermediate + model->experts;
+    int64_t bytes;
+
+    /* Every (token, expert) pair in the widest rows, as 64-bit numbers. */
+    if (!moe_mul_i64(total, widest, &bytes) ||
+        !moe_mul_i64(bytes, 8 * (int64_t)model->topk, &bytes)) {
+        moe_at_error(&tokens,
+                     "are %lld in all: x topk x widths of the model is more "
+                     "than 2^63 bytes",
+                     (long long)total);
+    }
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "sim/scenario_parts.h"
+
+#include "base/text.h"
+#include "sim/yaml_print.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SWEEPS_MAX 16
+#define POINTS_MAX 1024
+
+static char *flow_text(const moe_yaml_node_t *node)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+
+    if (stream == NULL) {
+        return NULL;
+    }
+    moe_yaml_print_node(node, stream);
+    if (fclose(stream) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static bool fill(moe_sweep_t *sweep, const moe_yaml_node_t *list,
+                 const char *path)
+{
+    sweep->line = list->line;
+    sweep->column = list->column;
+    sweep->path = strdup(path);
+    sweep->value = calloc(list->n, sizeof(*sweep->value));
+    if (sweep->path == NULL || sweep->value == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < list->n; i++) {
+        sweep->value[i] = flow_text(list->item[i]);
+        if (sweep->value[i] == NULL) {
+            return false;
+        }
+        sweep->n++;
+    }
+    return true;
+}
+
+static moe_status_t add_sweep(moe_scenario_t *s, const moe_at_t *list,
+                              const char *path)
+{
+    moe_sweep_t *grown;
+
+    if (!moe_at_expect(list, MOE_YAML_LIST, "a list of values")) {
+        return MOE_OK;
+    }
+    if (list->node->n < 1 || list->node->n > POINTS_MAX ||
+        s->n_sweeps == SWEEPS_MAX) {
+        moe_at_error(list,
+                     "has %zu values, expected 1 to %d of at most %d "
+                     "keys",
+                     list->node->n, POINTS_MAX, SWEEPS_MAX);
+        return MOE_OK;
+    }
+    grown = realloc(s->sweep, (s->n_sweeps + 1) * sizeof(*grown));
+    if (grown == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "out of memory for a sweep");
+    }
+    s->sweep = grown;
+    grown[s->n_sweeps] = (moe_sweep_t){0};
+    if (!fill(&grown[s->n_sweeps++], list->node, path)) {
+        return moe_fail(MOE_ERR_NOMEM, "out of memory for a sweep");
+    }
+    return MOE_OK;
+}
+
+/* {a.b: [..]} and {a: {b: [..]}} are the same. */
+static moe_status_t read_map(moe_scenario_t *s, const moe_at_t *map,
+                             const char *prefix)
+{
+    moe_status_t status = MOE_OK;
+    moe_at_t entry;
+    char *path;
+
+    for (size_t i = 0; i < map->node->n && status == MOE_OK; i++) {
+        entry = moe_at_entry(map, i);
+        path = moe_strdup_printf("%s%s%s", prefix, prefix[0] == '\0' ? "" : ".",
+                                 entry.key);
+        if (path == NULL) {
+            return moe_fail(MOE_ERR_NOMEM, "out of memory for a sweep");
+        }
+        if (strcmp(path, "sweep") == 0 || strncmp(path, "sweep.", 6) == 0) {
+            moe_at_key_error(map, i, "a sweep of sweeps, expected another key");
+        } else if (moe_at_is(&entry, MOE_YAML_MAP)) {
+            status = read_map(s, &entry, path);
+        } else {
+            status = add_sweep(s, &entry, path);
+        }
+        free(path);
+    }
+    return status;
+}
+
+moe_status_t moe_scenario_read_sweep(moe_scenario_t *s, const moe_at_t *root)
+{
+    moe_at_t at = moe_at_key(root, "sweep");
+
+    if (!moe_at_given(&at) ||
+        !moe_at_expect(&at, MOE_YAML_MAP, "a map {key.path: [values]}")) {
+        return MOE_OK;
+    }
+    return read_map(s, &at, "");
+}
+
+/* True if the path leads to a value of the tree. */
+static bool has_path(const moe_yaml_node_t *node, const char *path)
+{
+    size_t part;
+    char *end;
+
+    while (node != NULL && *path != '\0') {
+        part = strcspn(path, ".");
+        if (node->kind == MOE_YAML_LIST) {
+            unsigned long place = strtoul(path, &end, 10);
+
+            node = end == path + part && place < node->n ? node->item[place]
+                                                         : NULL;
+        } else {
+            const moe_yaml_node_t *next = NULL;
+
+            for (size_t i = 0; i < node->n && next == NULL; i++) {
+                if (strncmp(node->key[i], path, part) == 0 &&
+                    node->key[i][part] == '\0') {
+                    next = node->item[i];
+                }
+            }
+            node = next;
+        }
+        path += part + (path[part] == '.');
+    }
+    return node != NULL;
+}
+
+moe_status_t moe_scenario_set_base(const moe_scenario_t *s, moe_yaml_doc_t *doc,
+                                   moe_diag_t *diag)
+{
+    moe_status_t status = MOE_OK;
+
+    for (size_t i = 0; i < s->n_sweeps && status != MOE_ERR_NOMEM; i++) {
+        if (!has_path(moe_yaml_root(doc), s->sweep[i].path)) {
+            status =
+                moe_yaml_set(doc, s->sweep[i].path, s->sweep[i].value[0], diag);
+        }
+    }
+    return status == MOE_ERR_NOMEM ? status : MOE_OK;
+}
