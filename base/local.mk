@@ -51,7 +51,8 @@ EXTRA_DIST += base/README.md
 
 BASE_TESTS = tests/check_dtype tests/check_status tests/check_philox \
   tests/check_digest tests/check_diag tests/check_yaml \
-  tests/check_yaml_value tests/check_yaml_set
+  tests/check_yaml_value tests/check_yaml_set tests/check_outfile \
+  tests/check_safetensors
 check_PROGRAMS += $(BASE_TESTS)
 TESTS += $(BASE_TESTS)
 tests_check_dtype_SOURCES = tests/check_dtype.c
@@ -70,3 +71,7 @@ tests_check_yaml_value_SOURCES = tests/check_yaml_value.c
 tests_check_yaml_value_LDADD = base/libbase.la $(CHECK_LIBS)
 tests_check_yaml_set_SOURCES = tests/check_yaml_set.c
 tests_check_yaml_set_LDADD = base/libbase.la $(CHECK_LIBS)
+tests_check_outfile_SOURCES = tests/check_outfile.c
+tests_check_outfile_LDADD = base/libbase.la $(CHECK_LIBS)
+tests_check_safetensors_SOURCES = tests/check_safetensors.c
+tests_check_safetensors_LDADD = base/libbase.la $(CHECK_LIBS)
