@@ -56,3 +56,16 @@ libmoeref_la_DEPENDENCIES = ref/libref.la moe/libmoe.la base/libcore.la \
 include_HEADERS += ref/moeref.h
 
 EXTRA_DIST += ref/README.md ref/moeref.map
+
+# Tests of ref/. Each links all of the archive.
+REF_LIBS = ref/libref.la moe/libmoe.la base/libcore.la $(BLAS_LIBS) \
+  $(MPFR_LIBS) $(GMP_LIBS) $(CHECK_LIBS) -lm
+
+check_PROGRAMS += tests/check_formats tests/check_permute tests/check_swizzle
+TESTS += tests/check_formats tests/check_permute tests/check_swizzle
+tests_check_formats_SOURCES = tests/check_formats.c
+tests_check_formats_LDADD = $(REF_LIBS)
+tests_check_permute_SOURCES = tests/check_permute.c
+tests_check_permute_LDADD = $(REF_LIBS)
+tests_check_swizzle_SOURCES = tests/check_swizzle.c
+tests_check_swizzle_LDADD = $(REF_LIBS)
