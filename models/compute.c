@@ -60,6 +60,16 @@ static moe_status_t matmul_seconds(const moe_machine_t *machine,
     return MOE_OK;
 }
 
+/* Hidden states lie in memory already; without rows nothing is started, and
+ * no weights are read. */
+static bool is_kernel(const moe_trace_record_t *record, double bytes)
+{
+    if (moe_cost_is_matmul(record->op)) {
+        return record->flops > 0.0;
+    }
+    return record->op != MOE_OP_load_hidden && bytes > 0.0;
+}
+
 moe_status_t moe_cost_local(const moe_machine_t *machine,
                             const moe_trace_record_t *record,
                             moe_cost_t *cost_p, moe_format_t *rate_p)
@@ -70,8 +80,7 @@ moe_status_t moe_cost_local(const moe_machine_t *machine,
     double memory = bytes / (machine->hbm_bytes_per_s.value *
                              machine->memory_efficiency.value);
 
-    /* hidden states lie in memory already; no rows, no kernel */
-    if (record->op != MOE_OP_load_hidden && bytes > 0.0) {
+    if (is_kernel(record, bytes)) {
         if (moe_cost_is_matmul(record->op)) {
             moe_status_t status =
                 matmul_seconds(machine, record, rate_p, &compute);

@@ -67,9 +67,47 @@ nobase_dist_pkgdata_DATA += \
 EXTRA_DIST += models/README.md
 
 MODELS_CHECK_LIBS = models/libmodels.la moe/libmoe.la base/libbase.la \
-  $(CHECK_LIBS)
+  $(CHECK_LIBS) -lm
+# Layers, a machine and traces that several suites use.
+LAYERS = tests/layers.c tests/layers.h
+HAND = $(LAYERS) tests/hand_trace.c tests/hand_trace.h
 
 check_PROGRAMS += tests/check_wire
 TESTS += tests/check_wire
 tests_check_wire_SOURCES = tests/check_wire.c
 tests_check_wire_LDADD = $(MODELS_CHECK_LIBS)
+
+check_PROGRAMS += tests/check_timeline
+TESTS += tests/check_timeline
+tests_check_timeline_SOURCES = tests/check_timeline.c $(LAYERS)
+tests_check_timeline_LDADD = $(MODELS_CHECK_LIBS)
+
+check_PROGRAMS += tests/check_price
+TESTS += tests/check_price
+tests_check_price_SOURCES = tests/check_price.c $(HAND)
+tests_check_price_LDADD = $(MODELS_CHECK_LIBS)
+
+check_PROGRAMS += tests/check_cost
+TESTS += tests/check_cost
+tests_check_cost_SOURCES = tests/check_cost.c $(HAND)
+tests_check_cost_LDADD = $(MODELS_CHECK_LIBS)
+
+check_PROGRAMS += tests/check_meta
+TESTS += tests/check_meta
+tests_check_meta_SOURCES = tests/check_meta.c $(LAYERS)
+tests_check_meta_LDADD = $(MODELS_CHECK_LIBS)
+
+check_PROGRAMS += tests/check_summary
+TESTS += tests/check_summary
+tests_check_summary_SOURCES = tests/check_summary.c
+tests_check_summary_LDADD = $(MODELS_CHECK_LIBS)
+
+check_PROGRAMS += tests/check_methods_meta
+TESTS += tests/check_methods_meta
+tests_check_methods_meta_SOURCES = tests/check_methods_meta.c $(LAYERS)
+tests_check_methods_meta_LDADD = sim/libsim.la $(MODELS_CHECK_LIBS)
+
+check_PROGRAMS += tests/check_price_methods
+TESTS += tests/check_price_methods
+tests_check_price_methods_SOURCES = tests/check_price_methods.c $(LAYERS)
+tests_check_price_methods_LDADD = sim/libsim.la $(MODELS_CHECK_LIBS)
