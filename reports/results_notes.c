@@ -111,6 +111,71 @@ static void fastest(json_t *document, const notes_t *notes)
         text_of(first, "label"));
 }
 
+/* Values of a point's keys: "128", or "deepseek-r1 128". */
+static size_t put_point(json_t *set, char *out, size_t size)
+{
+    const char *blank = "";
+    const char *name;
+    size_t used = 0;
+    json_t *value;
+
+    json_object_foreach(set, name, value)
+    {
+        int n = snprintf(out + used, size - used, "%s%s", blank,
+                         json_string_value(value));
+
+        if (n < 0 || used + (size_t)n >= size) {
+            return used;
+        }
+        used += (size_t)n;
+        blank = " ";
+    }
+    return used;
+}
+
+/* The points of a sweep at which a method is fastest. */
+static void fastest_at(const json_t *sweep, const char *label,
+                       const notes_t *notes)
+{
+    char text[768] = "";
+    size_t used = 0;
+    size_t i;
+
+    for (i = 0; i < json_array_size(sweep) && used + 64 < sizeof(text); ++i) {
+        const json_t *point = json_array_get(sweep, i);
+        const json_t *methods = json_object_get(point, "methods");
+        int best = moe_results_fastest(methods);
+
+        if (best < 0 ||
+            strcmp(text_of(json_array_get(methods, (size_t)best), "label"),
+                   label) != 0) {
+            continue;
+        }
+        if (used > 0) {
+            text[used++] = ',';
+            text[used++] = ' ';
+        }
+        used += put_point(json_object_get(point, "set"), text + used,
+                          sizeof(text) - used);
+    }
+    if (used > 0) {
+        say(notes, MOE_STYLE_plain, "fastest, predicted: %s at %s", label,
+            text);
+    }
+}
+
+/* Each method that is fastest somewhere, in order of the scenario. */
+static void sweep_fastest(json_t *document, const notes_t *notes)
+{
+    const json_t *sweep = json_object_get(document, "sweep");
+    const json_t *methods = json_object_get(document, "methods");
+    size_t i;
+
+    for (i = 0; i < json_array_size(methods); ++i) {
+        fastest_at(sweep, text_of(json_array_get(methods, i), "label"), notes);
+    }
+}
+
 static void oracle(json_t *document, const notes_t *notes)
 {
     const json_t *methods = json_object_get(document, "methods");
@@ -167,6 +232,8 @@ void moe_results_notes(json_t *document, moe_line_func_t *line, void *self)
     all_refusals(document, &notes);
     if (!moe_results_has_sweep(document)) {
         fastest(document, &notes);
+    } else {
+        sweep_fastest(document, &notes);
     }
     oracle(document, &notes);
     memory(document, &notes);

@@ -42,9 +42,9 @@ static moe_status_t unknown_list(const char *what, moe_diag_t *diag)
         moe_diag_add(diag, NULL, 0, 0, NULL,
                      "list '%s': unknown, did you mean '%s'?", what, near);
     } else {
-        moe_diag_add(diag, NULL, 0, 0, NULL, "list %s%s%s: expected one of %s",
-                     what != NULL ? "'" : "", what != NULL ? what : "what?",
-                     what != NULL ? "'" : "", all);
+        moe_diag_add(diag, NULL, 0, 0, NULL, "list%s%s%s: expected one of %s",
+                     what != NULL ? " '" : "", what != NULL ? what : "",
+                     what != NULL ? "': unknown" : " what?", all);
     }
     return MOE_ERR_INPUT;
 }

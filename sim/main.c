@@ -5,9 +5,11 @@
 #include "sim/options.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int run(int argc, char **argv, moe_diag_t *diag)
 {
@@ -29,6 +31,14 @@ static int run(int argc, char **argv, moe_diag_t *diag)
     return exit_status;
 }
 
+/* True if stdout is a pipe that nobody reads any more. */
+static bool reader_left(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    return poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 /* A reader that went away (moesim ... | head) is no error; a full disk is. */
 static int close_stdout(int exit_status)
 {
@@ -38,7 +48,7 @@ static int close_stdout(int exit_status)
     if (fflush(stdout) != 0) {
         failed = true;
     }
-    if (failed && errno != EPIPE && exit_status == 0) {
+    if (failed && !reader_left() && exit_status == 0) {
         fprintf(stderr, "moesim: cannot write to stdout: %s\n",
                 strerror(errno != 0 ? errno : EIO));
         return 3;

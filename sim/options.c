@@ -107,8 +107,11 @@ static int take_option(moe_parse_t *parse, const char *given, const char *next)
     return option->arg != NULL && given == NULL && next != NULL;
 }
 
-static void unknown_option(moe_parse_t *parse, const char *word, size_t n)
+/* Returns 1 if the next word looks like the value of what was meant. */
+static int unknown_option(moe_parse_t *parse, const char *word, size_t n,
+                          const char *next)
 {
+    const moe_opt_t *meant;
     const char *names[64];
     char name[64];
     const char *near;
@@ -120,14 +123,17 @@ static void unknown_option(moe_parse_t *parse, const char *word, size_t n)
         names[count++] = moe_opt_get(i)->name;
     }
     near = moe_nearest(name, names, count);
-    if (near != NULL) {
-        moe_diag_add(parse->diag, NULL, 0, 0, NULL,
-                     "--%s: unknown option, did you mean --%s?", name, near);
-    } else {
+    if (near == NULL) {
         moe_diag_add(parse->diag, NULL, 0, 0, NULL,
                      "--%s: unknown option; 'moesim %s --help' lists them",
                      name, moe_verb_name(parse->command->verb));
+        return 0;
     }
+    moe_diag_add(parse->diag, NULL, 0, 0, NULL,
+                 "--%s: unknown option, did you mean --%s?", name, near);
+    meant = moe_opt_find(near, strlen(near));
+    return meant->arg != NULL && word[n] != '=' && next != NULL &&
+           next[0] != '-';
 }
 
 static int take_long(moe_parse_t *parse, const char *word, const char *next)
@@ -136,8 +142,7 @@ static int take_long(moe_parse_t *parse, const char *word, const char *next)
 
     parse->option = moe_opt_find(word, n);
     if (parse->option == NULL) {
-        unknown_option(parse, word, n);
-        return 0;
+        return unknown_option(parse, word, n, next);
     }
     return take_option(parse, word[n] == '=' ? word + n + 1 : NULL, next);
 }

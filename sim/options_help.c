@@ -11,7 +11,7 @@ static void print_wrapped(FILE *stream, int column, const char *text)
 {
     int at = HELP_COLUMN;
 
-    if (column >= HELP_COLUMN) {
+    if (column + 2 > HELP_COLUMN) {
         fputc('\n', stream);
         column = 0;
     }
@@ -66,7 +66,7 @@ static void print_option(FILE *stream, const moe_opt_t *option)
     if (option->arg != NULL) {
         column += fprintf(stream, " %s", option->arg);
     }
-    print_wrapped(stream, column + 1, option->text);
+    print_wrapped(stream, column, option->text);
 }
 
 void moe_options_help(FILE *stream, moe_verb_t verb)

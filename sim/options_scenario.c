@@ -172,6 +172,10 @@ static void add_name(moe_parse_t *parse, const char *word, void *self)
         add_method(parse, method, self);
         return;
     }
+    if (strcmp(word, "all") == 0) {
+        moe_parse_problem(parse, "'all' stands alone: it is every method");
+        return;
+    }
     for (n = 0; n < 64 && n < (size_t)moe_method_count(); ++n) {
         names[n] = moe_method_get((int)n)->name;
     }

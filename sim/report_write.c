@@ -69,6 +69,17 @@ static moe_status_t write_device(const char *path, json_t *document)
     return status;
 }
 
+/* Whether stdout took it all is asked once, when the program ends: a reader
+ * that went away is no error. */
+static moe_status_t leave_stdout(moe_status_t status)
+{
+    if (status == MOE_ERR_IO) {
+        moe_error_clear();
+        return MOE_OK;
+    }
+    return status;
+}
+
 moe_status_t moe_report_write_json(const moe_command_t *command,
                                    json_t *document)
 {
@@ -76,7 +87,7 @@ moe_status_t moe_report_write_json(const moe_command_t *command,
         return MOE_OK;
     }
     if (json_on_stdout(command)) {
-        return moe_report_json(document, stdout);
+        return leave_stdout(moe_report_json(document, stdout));
     }
     if (!is_file(command->json)) {
         return write_device(command->json, document);
@@ -165,8 +176,8 @@ moe_status_t moe_report_write(const moe_command_t *command, json_t *document,
     if (!table) {
         say_warnings(document);
     } else if (status == MOE_OK) {
-        status = moe_report_terminal(document, moe_report_has_color(command),
-                                     stdout);
+        status = leave_stdout(moe_report_terminal(
+            document, moe_report_has_color(command), stdout));
         if (status == MOE_OK && folder != NULL) {
             printf("report: %s\n", folder);
         }
