@@ -67,5 +67,12 @@ tests_check_formats_SOURCES = tests/check_formats.c
 tests_check_formats_LDADD = $(REF_LIBS)
 tests_check_permute_SOURCES = tests/check_permute.c
 tests_check_permute_LDADD = $(REF_LIBS)
+check_PROGRAMS += tests/check_quantize tests/check_quantize_steps
+TESTS += tests/check_quantize tests/check_quantize_steps
+tests_check_quantize_SOURCES = tests/check_quantize.c tests/rows_store.h
+tests_check_quantize_LDADD = $(REF_LIBS)
+tests_check_quantize_steps_SOURCES = tests/check_quantize_steps.c \
+  tests/rows_store.h
+tests_check_quantize_steps_LDADD = $(REF_LIBS)
 tests_check_swizzle_SOURCES = tests/check_swizzle.c
 tests_check_swizzle_LDADD = $(REF_LIBS)
