@@ -18,6 +18,7 @@
 #include "ref/mpi/injection.h"
 #include "ref/mpi/ledger.h"
 #include "ref/mpi/world.h"
+#include "ref/rows.h"
 #include "ref/stats.h"
 
 /** What a rank brings. All is kept. */
@@ -36,6 +37,8 @@ typedef struct {
     size_t n_injections;
     int64_t n_calls; /* collectives of this rank in the whole run, as `meta`
                       * counts them; for skip-collective@R:last; 0 unknown */
+    int n_methods;   /* of the run, for progress in the run state; 0: the
+                      * backend reports none */
 } moe_ref_inputs_t;
 
 /**
@@ -52,6 +55,9 @@ moe_status_t moe_ref_backend_begin(moe_backend_t *backend,
 
 /** What had to be redone so far on this rank. */
 const moe_ref_stats_t *moe_ref_backend_stats(const moe_backend_t *backend);
+
+/** Rows of a tensor of this backend, with its scales. */
+moe_rows_t moe_ref_rows(const moe_tensor_t *tensor);
 
 /** A table with storage_bytes and workspace_bytes alone: the memory that a
  * rank will take, for the meta backend. Needs no MPI. */

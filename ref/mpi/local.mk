@@ -6,6 +6,9 @@ ref_mpi_librefmpi_la_SOURCES = \
   ref/mpi/agreement.h \
   ref/mpi/agreement_compare.c \
   ref/mpi/agreement_wire.h \
+  ref/mpi/backend_inside.h \
+  ref/mpi/backend_ref.c \
+  ref/mpi/backend_ref.h \
   ref/mpi/comm.c \
   ref/mpi/comm.h \
   ref/mpi/injection.c \
@@ -13,6 +16,15 @@ ref_mpi_librefmpi_la_SOURCES = \
   ref/mpi/injection.h \
   ref/mpi/ledger.c \
   ref/mpi/ledger.h \
+  ref/mpi/ref_collectives.c \
+  ref/mpi/ref_exact.c \
+  ref/mpi/ref_experts.c \
+  ref/mpi/ref_local.c \
+  ref/mpi/ref_memory.c \
+  ref/mpi/ref_redo.c \
+  ref/mpi/ref_reduce.c \
+  ref/mpi/ref_rows.c \
+  ref/mpi/ref_topk.c \
   ref/mpi/share.c \
   ref/mpi/version.c \
   ref/mpi/version.h \

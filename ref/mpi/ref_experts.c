@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Grouping and the experts' matmuls of one rank. */
+#include "config.h"
+
+#include "ref/mpi/backend_inside.h"
+
+#include "ref/matmul.h"
+
+moe_status_t moe_ref_group(moe_ref_backend_t *be, const moe_call_t *call)
+{
+    const moe_tensor_t *ids = call->in[0];
+    moe_tensor_t *out = call->out[0];
+    moe_ref_index_t *index = out->data;
+    moe_status_t status =
+        moe_ref_index_init(ids->data, ids->valid_rows, (int)ids->dim[1],
+                           out->first_expert, out->n_experts, index);
+
+    for (int64_t e = 0; status == MOE_OK && e < out->n_experts; e++) {
+        int64_t n = index->offset[e + 1] - index->offset[e];
+
+        if (n != out->rows_per_expert[e]) {
+            status =
+                moe_fail(MOE_ERR_CHECK,
+                         "rank %d: expert %lld has %lld rows, the plan "
+                         "of %s counted %lld",
+                         moe_world_rank(be->in.world),
+                         (long long)(out->first_expert + e), (long long)n,
+                         be->use->label, (long long)out->rows_per_expert[e]);
+        }
+    }
+    return status;
+}
+
+/* Rows [row, row + n) of some rows with linear scales. */
+static moe_rows_t part_of(const moe_tensor_t *t, int64_t row, int64_t n)
+{
+    moe_rows_t part = moe_ref_rows(t);
+
+    part.rows = n;
+    part.codes = (char *)part.codes + moe_tensor_row_bytes(t, row);
+    if (part.scales != NULL) {
+        part.scales = (char *)part.scales + moe_tensor_row_bytes(t->scale, row);
+    }
+    return part;
+}
+
+static void progress(moe_ref_backend_t *be, int64_t n_experts)
+{
+    int64_t each = 2 * n_experts;
+
+    if (be->in.n_methods > 0) {
+        be->n_experts_done++;
+        moe_runstate_progress(moe_world_state(be->in.world),
+                              (be->n_begun - 1) * each + be->n_experts_done,
+                              be->in.n_methods * each, "experts");
+    }
+}
+
+/* Expert by expert, so that progress shows. */
+moe_status_t moe_ref_matmul(moe_ref_backend_t *be, const moe_call_t *call)
+{
+    const moe_ref_index_t *index = moe_ref_index_of(call->in[1]);
+    const moe_layer_t *layer = be->in.layer;
+    moe_ref_weights_t weights = {.model = layer->model,
+                                 .seed = layer->seed,
+                                 .weight = call->weight,
+                                 .format = layer->chain.weights};
+    moe_status_t status = MOE_OK;
+
+    if (index == NULL) {
+        return moe_fail(MOE_ERR_INPUT,
+                        "stage experts has no rows without stage permute");
+    }
+    for (int64_t e = 0; status == MOE_OK && e < index->n_experts; e++) {
+        int64_t first = index->offset[e];
+        int64_t n = index->offset[e + 1] - first;
+        const int64_t offset[2] = {0, n};
+        moe_rows_t in = part_of(call->in[0], first, n);
+        moe_rows_t out = part_of(call->out[0], first, n);
+
+        weights.first_expert = call->in[1]->first_expert + e;
+        if (n > 0) {
+            status = moe_ref_grouped_matmul(&weights, &in, offset, 1, &out,
+                                            &be->stats);
+        }
+        progress(be, index->n_experts);
+    }
+    return status;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Routing of rows, held against the routing source. */
+#include "config.h"
+
+#include "ref/mpi/backend_inside.h"
+
+#include "ref/route.h"
+
+#include <string.h>
+
+/* Token of a row; -1 for a row of zeros. */
+static int64_t token_of(const moe_call_t *call, int64_t row)
+{
+    for (int i = 0; i < call->n_spans; i++) {
+        const moe_span_t *s = &call->spans[i];
+
+        if (row >= s->row && row < s->row + s->n) {
+            return s->token + row - s->row;
+        }
+    }
+    return -1;
+}
+
+static moe_status_t not_a_number(const moe_ref_backend_t *be,
+                                 const moe_call_t *call, const int64_t bad[2])
+{
+    int64_t token = token_of(call, bad[0]);
+    int rank = moe_world_rank(be->in.world);
+
+    if (token < 0) {
+        return moe_fail(MOE_ERR_INTERNAL,
+                        "rank %d: the logit of row %lld, which is of zeros, "
+                        "for expert %lld is NaN",
+                        rank, (long long)bad[0], (long long)bad[1]);
+    }
+    return moe_fail(MOE_ERR_RANGE,
+                    "rank %d: the logit of token %lld for expert %lld is NaN",
+                    rank, (long long)token, (long long)bad[1]);
+}
+
+/* What the source says of a row; false if it does not know its token. */
+static bool expected(const moe_routing_t *source, int64_t token,
+                     const int32_t **ids_p, const float **weights_p)
+{
+    int64_t at = (token - source->first) * source->topk;
+
+    if (token < 0) {
+        *ids_p = source->pad_ids;
+        *weights_p = source->pad_weights;
+        return true;
+    }
+    if (token < source->first || token >= source->first + source->n) {
+        return false;
+    }
+    *ids_p = source->ids + at;
+    *weights_p = source->weights + at;
+    return true;
+}
+
+/* One row of ids and weights. */
+typedef struct {
+    int32_t *ids;
+    float *weights;
+    size_t k;
+} row_t;
+
+static row_t row_of(const moe_call_t *call, int64_t row)
+{
+    int64_t k = call->out[0]->dim[1];
+    row_t r = {(int32_t *)call->out[0]->data + row * k,
+               (float *)call->out[1]->data + row * k, (size_t)k};
+
+    return r;
+}
+
+/* A sampled or traced router: the result is the source. */
+static moe_status_t impose(const moe_call_t *call)
+{
+    for (int64_t i = 0; i < call->out[0]->valid_rows; i++) {
+        int64_t token = token_of(call, i);
+        row_t r = row_of(call, i);
+        const int32_t *ids;
+        const float *weights;
+
+        if (!expected(call->source, token, &ids, &weights)) {
+            return moe_fail(MOE_ERR_INTERNAL,
+                            "no routing is known for token %lld",
+                            (long long)token);
+        }
+        memcpy(r.ids, ids, r.k * sizeof(*ids));
+        memcpy(r.weights, weights, r.k * sizeof(*weights));
+    }
+    return MOE_OK;
+}
+
+static moe_status_t compare(const moe_ref_backend_t *be, const moe_call_t *call)
+{
+    for (int64_t i = 0; i < call->out[0]->valid_rows; i++) {
+        int64_t token = token_of(call, i);
+        row_t r = row_of(call, i);
+        const int32_t *ids;
+        const float *weights;
+
+        if (!expected(call->source, token, &ids, &weights)) {
+            continue;
+        }
+        if (memcmp(r.ids, ids, r.k * sizeof(*ids)) != 0 ||
+            memcmp(r.weights, weights, r.k * sizeof(*weights)) != 0) {
+            return moe_fail(MOE_ERR_CHECK,
+                            "rank %d: %s routed row %lld (token %lld) "
+                            "otherwise than the routing source",
+                            moe_world_rank(be->in.world), be->use->label,
+                            (long long)i, (long long)token);
+        }
+    }
+    return MOE_OK;
+}
+
+moe_status_t moe_ref_topk(moe_ref_backend_t *be, const moe_call_t *call)
+{
+    int64_t bad[2] = {-1, -1};
+    moe_status_t status;
+
+    if (be->in.impose_routing) {
+        return impose(call);
+    }
+    status = moe_ref_route(be->in.layer->model, call->in[0]->data, be->in.bias,
+                           call->in[0]->valid_rows, call->out[0]->data,
+                           call->out[1]->data, &be->stats, bad);
+    if (status == MOE_ERR_RANGE && bad[0] >= 0) {
+        return not_a_number(be, call, bad);
+    }
+    return status == MOE_OK && call->source != NULL ? compare(be, call)
+                                                    : status;
+}
