@@ -25,12 +25,14 @@ ARROWS = {
     "sim/methods": {"base", "moe"},
 }
 
-# Which folders may include a library's header.
+# Which folders, and single files, may include a library's header. doctor tests
+# the BLAS itself, and names the versions that it was built with.
 LIBRARIES = {
     r"mpi\.h": {"ref/mpi", "tests"},
-    r"(cblas|openblas_config|f77blas)\.h": {"ref", "sim", "tests"},
-    r"(mpfr|gmp)\.h": {"ref", "tests"},
-    r"yaml\.h": {"base", "tests"},
+    r"(cblas|openblas_config|f77blas)\.h": {"ref", "sim/doctor_blas_test.c",
+                                          "tests"},
+    r"(mpfr|gmp)\.h": {"ref", "sim/doctor_software.c", "tests"},
+    r"yaml\.h": {"base", "sim/doctor_software.c", "tests"},
     r"jansson\.h": {"base", "ref/mpi", "reports", "sim", "tests"},
     r"(cuda.*|nccl|cublas.*)\.h": {"gpu"},
     r"check\.h": {"tests"},
@@ -72,7 +74,7 @@ def sim_and_methods(mine, other):
 def system(path, name):
     mine = folder_of(path)
     for pattern, folders in LIBRARIES.items():
-        if re.fullmatch(pattern, name) and mine not in folders:
+        if re.fullmatch(pattern, name) and not {mine, path} & folders:
             return f"<{name}> belongs to {', '.join(sorted(folders))}"
     return None
 

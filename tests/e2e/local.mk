@@ -1,0 +1,8 @@
+# The program as a user runs it.
+E2E_TESTS = \
+  tests/e2e/run.sh \
+  tests/e2e/faults.sh \
+  tests/e2e/monitoring.sh
+TESTS += $(E2E_TESTS)
+
+EXTRA_DIST += $(E2E_TESTS) tests/e2e/lib.sh tests/e2e/monitoring.py
