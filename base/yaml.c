@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <yaml.h>
 
 moe_status_t moe_yaml_parse(const char *name, const char *text, size_t size,
                             moe_diag_t *diag, moe_yaml_doc_t **doc_p)
@@ -109,4 +110,9 @@ moe_yaml_node_t *moe_yaml_get(const moe_yaml_node_t *node, const char *key)
         }
     }
     return NULL;
+}
+
+const char *moe_yaml_version(void)
+{
+    return yaml_get_version_string();
 }

@@ -97,4 +97,7 @@ moe_yaml_node_t *moe_yaml_get(const moe_yaml_node_t *node, const char *key);
 moe_status_t moe_yaml_set(moe_yaml_doc_t *doc, const char *path,
                           const char *value, moe_diag_t *diag);
 
+/** Version of the library beneath; never NULL. */
+const char *moe_yaml_version(void);
+
 #endif

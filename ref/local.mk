@@ -40,7 +40,9 @@ ref_libref_la_SOURCES = \
   ref/score.h \
   ref/stats.h \
   ref/swizzle.c \
-  ref/swizzle.h
+  ref/swizzle.h \
+  ref/version.c \
+  ref/version.h
 
 libmoeref_la_SOURCES =
 libmoeref_la_LIBADD = ref/libref.la moe/libmoe.la base/libcore.la \

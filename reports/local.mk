@@ -19,8 +19,10 @@ reports_libreports_la_SOURCES = \
 EXTRA_DIST += reports/README.md
 dist_doc_DATA += doc/report.md
 
-TESTS += tests/check_report
-check_PROGRAMS += tests/check_report
+TESTS += tests/check_report tests/check_report_writers
+check_PROGRAMS += tests/check_report tests/check_report_writers
 tests_check_report_SOURCES = tests/check_report.c
 tests_check_report_LDADD = reports/libreports.la base/libbase.la \
   $(JANSSON_LIBS) $(CHECK_LIBS)
+tests_check_report_writers_SOURCES = tests/check_report_writers.c
+tests_check_report_writers_LDADD = $(tests_check_report_LDADD)

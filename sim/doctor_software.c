@@ -6,7 +6,9 @@
 
 #include "sim/doctor.h"
 
+#include "base/yaml.h"
 #include "gpu/gpu.h"
+#include "ref/version.h"
 #include "ref/mpi/version.h"
 #include "ref/mpi/world.h"
 #include "sim/data.h"
@@ -14,9 +16,7 @@
 #include "sim/supervise.h"
 
 #include <jansson.h>
-#include <mpfr.h>
 #include <string.h>
-#include <yaml.h>
 
 static size_t count_names(const char *folder)
 {
@@ -52,8 +52,8 @@ void moe_doctor_libraries(const moe_command_t *command, moe_finding_t *finding)
     (void)command;
     moe_finding_set(finding, MOE_HEALTH_ok, "",
                     "libyaml %s, jansson %s, MPFR %s, %s",
-                    yaml_get_version_string(), JANSSON_VERSION,
-                    mpfr_get_version(), moe_mpi_version());
+                    moe_yaml_version(), JANSSON_VERSION,
+                    moe_mpfr_version(), moe_mpi_version());
 }
 
 /* One of the ranks: everybody tells everybody its number. */

@@ -1,61 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The report document: the list of its fields, its page, its writers.
+ * The report document: the list of its fields, its page.
  */
 #include "tests/support.h"
 
 #include "reports/report.h"
-#include "reports/units.h"
 
-#include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char document_text[] =
-    "{\"schema\": \"moesim-report-1\", \"command\": \"run\","
-    " \"scenario\": {\"name\": \"s\\u001b[31m|x\"}, \"status\": \"ok\","
-    " \"ranks\": 2, \"tokens_total\": 7, \"phase\": \"decode\","
-    " \"numerics\": \"exact\", \"layout\": {\"dp\": 2, \"tp\": 1, \"ep\": 2},"
-    " \"model\": {\"name\": \"m\"}, \"machine\": {\"name\": \"box\"},"
-    " \"warnings\": [\"beware\"], \"methods\": ["
-    "{\"label\": \"old\", \"predicted_us\": 300.0, \"low_us\": 200.0,"
-    " \"high_us\": 400.0, \"dispatch_bytes_per_token\": 14336,"
-    " \"ratio_to_bf16\": 1.0, \"payload_bytes\": [5, 20480],"
-    " \"wire_sent_bytes\": [1, 2], \"bit_identical_to_oracle\": false,"
-    " \"elements_compared\": 90, \"elements_mismatching\": 4},"
-    "{\"label\": \"new\", \"predicted_us\": 100.0, \"low_us\": 50.0,"
-    " \"high_us\": 150.0, \"dispatch_bytes_per_token\": 4096,"
-    " \"ratio_to_bf16\": 0.286, \"payload_bytes\": [5, 6],"
-    " \"wire_sent_bytes\": [1, 2], \"bit_identical_to_oracle\": true,"
-    " \"elements_compared\": 90, \"elements_mismatching\": 0},"
-    "{\"label\": \"odd\", \"refused\": \"needs ep = dp\"}]}";
-
-static json_t *load(const char *text)
-{
-    json_t *document = json_loads(text, 0, NULL);
-
-    ck_assert_ptr_nonnull(document);
-    return document;
-}
-
-/* What a writer writes; freed by the caller. */
-static char *written(json_t *document, bool color,
-                     moe_status_t (*write)(json_t *, FILE *))
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
-
-    ck_assert_ptr_nonnull(stream);
-    if (write != NULL) {
-        ck_assert_int_eq(write(document, stream), MOE_OK);
-    } else {
-        ck_assert_int_eq(moe_report_terminal(document, color, stream), MOE_OK);
-    }
-    ck_assert_int_eq(fclose(stream), 0);
-    return text;
-}
 
 /* --- a document made from the list of fields ----------------------------- */
 
@@ -269,184 +222,17 @@ START_TEST(the_page_has_one_row_for_each_field_in_order)
 }
 END_TEST
 
-/* --- writers -------------------------------------------------------------- */
-
-START_TEST(json_reads_back_as_the_same_values)
-{
-    const double numbers[] = {0.0,   0.1,     1.0 / 3.0, 5.0,
-                              1e300, DBL_MIN, -1e-300,   123456789.125,
-                              1e15,  2.0 / 7, DBL_MAX,   5e-324};
-    json_t *document = load(document_text);
-    json_t *list = json_array();
-    json_t *again;
-    char *text;
-    size_t i;
-
-    for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); ++i) {
-        (void)json_array_append_new(list, json_real(numbers[i]));
-    }
-    (void)json_object_set_new(document, "numbers", list);
-    (void)json_object_set_new(document, "empty",
-                              json_pack("{s:[], s:{}}", "a", "b"));
-    (void)json_object_set_new(document, "text",
-                              json_string("\"\\\n\t\x01\x7f \xc3\xa9"));
-    text = written(document, false, moe_report_json);
-    again = load(text);
-    ck_assert(json_equal(document, again));
-    free(text);
-    json_decref(again);
-    json_decref(document);
-}
-END_TEST
-
-START_TEST(the_table_marks_the_lowest_prediction_alone)
-{
-    json_t *document = load(document_text);
-    char *text = written(document, false, NULL);
-    const char *star = strchr(text, '*');
-
-    ck_assert_ptr_nonnull(star);
-    ck_assert_int_eq(strncmp(star, "* 100 us", 8), 0);
-    ck_assert_ptr_null(strchr(star + 1, '*'));
-    ck_assert_ptr_nonnull(strstr(text, "3.00 times as fast as old"));
-    ck_assert_ptr_nonnull(strstr(text, "refused: odd: needs ep = dp"));
-    ck_assert_ptr_nonnull(strstr(text, "4 of 90 elements differ"));
-    ck_assert_ptr_nonnull(strstr(text, "bit-identical, 90 elements"));
-    ck_assert_ptr_nonnull(strstr(text, "warning: beware"));
-    ck_assert_ptr_nonnull(strstr(text, "20.0 KiB"));
-    free(text);
-    json_decref(document);
-}
-END_TEST
-
-START_TEST(escapes_are_written_for_colour_only)
-{
-    json_t *document = load(document_text);
-    char *plain = written(document, false, NULL);
-    char *color = written(document, true, NULL);
-
-    ck_assert_ptr_null(strchr(plain, '\033'));
-    ck_assert_ptr_nonnull(strstr(color, "\033[32m* 100 us\033[0m"));
-    ck_assert_ptr_null(strstr(color, "\033[31m|x"));
-    free(plain);
-    free(color);
-    json_decref(document);
-}
-END_TEST
-
-START_TEST(columns_of_the_table_are_aligned)
-{
-    json_t *document = load(document_text);
-    char *text = written(document, false, NULL);
-    const char *head = strstr(text, "method  predicted");
-    const char *row;
-    size_t column;
-
-    ck_assert_ptr_nonnull(head);
-    column = (size_t)(strstr(head, "predicted") - head) + strlen("predicted");
-    for (row = strchr(head, '\n') + 1; *row != '\n';
-         row = strchr(row, '\n') + 1) {
-        ck_assert(row[column - 1] != ' ');
-        ck_assert(row[column] == ' ');
-    }
-    free(text);
-    json_decref(document);
-}
-END_TEST
-
-/* Bars of a Markdown line that are not escaped. */
-static int bars(const char *line)
-{
-    int n = 0;
-
-    for (; *line != '\n'; ++line) {
-        if (*line == '\\') {
-            ++line;
-        } else {
-            n += *line == '|';
-        }
-    }
-    return n;
-}
-
-START_TEST(markdown_rows_have_as_many_cells_as_their_heading)
-{
-    json_t *document = load(document_text);
-    char *text = written(document, false, moe_report_markdown);
-    const char *line;
-    int want = 0;
-    int rows = 0;
-
-    for (line = text; *line != '\0'; line = strchr(line, '\n') + 1) {
-        if (*line != '|') {
-            want = 0;
-        } else if (want == 0) {
-            want = bars(line);
-        } else {
-            ck_assert_int_eq(bars(line), want);
-            ++rows;
-        }
-    }
-    ck_assert_int_ge(rows, 4);
-    ck_assert_ptr_null(strchr(text, '\033'));
-    free(text);
-    json_decref(document);
-}
-END_TEST
-
-START_TEST(a_stream_that_fails_is_an_error)
-{
-    moe_status_t (*const write[])(json_t *, FILE *) = {moe_report_json,
-                                                       moe_report_markdown};
-    json_t *document = load(document_text);
-    size_t i;
-
-    for (i = 0; i < 2; ++i) {
-        FILE *full = fopen("/dev/full", "w");
-
-        ck_assert_ptr_nonnull(full);
-        (void)setvbuf(full, NULL, _IONBF, 0);
-        ck_assert_int_eq(write[i](document, full), MOE_ERR_IO);
-        (void)fclose(full);
-    }
-    json_decref(document);
-}
-END_TEST
-
-START_TEST(units_fit_the_number)
-{
-    char text[MOE_UNIT_SIZE];
-
-    ck_assert_str_eq(moe_unit_bytes(4096, text), "4096 B");
-    ck_assert_str_eq(moe_unit_bytes(10239, text), "10239 B");
-    ck_assert_str_eq(moe_unit_bytes(10240, text), "10.0 KiB");
-    ck_assert_str_eq(moe_unit_bytes(INT64_C(3) << 30, text), "3.00 GiB");
-    ck_assert_str_eq(moe_unit_us(0.123, text), "0.12 us");
-    ck_assert_str_eq(moe_unit_us(999.6, text), "1.00 ms");
-    ck_assert_str_eq(moe_unit_us(2.5e6, text), "2.50 s");
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("report");
-    TCase *fields = tcase_create("fields");
-    TCase *writers = tcase_create("writers");
+    TCase *tcase = tcase_create("fields");
 
-    tcase_add_test(fields, a_document_with_every_field_is_good);
-    tcase_add_test(fields, every_field_that_must_be_there_is_missed);
-    tcase_add_test(fields, every_field_of_another_type_is_noticed);
-    tcase_add_test(fields, an_unknown_field_is_noticed);
-    tcase_add_test(fields, a_refused_method_needs_no_result);
-    tcase_add_test(fields, the_page_has_one_row_for_each_field_in_order);
-    tcase_add_test(writers, json_reads_back_as_the_same_values);
-    tcase_add_test(writers, the_table_marks_the_lowest_prediction_alone);
-    tcase_add_test(writers, escapes_are_written_for_colour_only);
-    tcase_add_test(writers, columns_of_the_table_are_aligned);
-    tcase_add_test(writers, markdown_rows_have_as_many_cells_as_their_heading);
-    tcase_add_test(writers, a_stream_that_fails_is_an_error);
-    tcase_add_test(writers, units_fit_the_number);
-    suite_add_tcase(suite, fields);
-    suite_add_tcase(suite, writers);
+    tcase_add_test(tcase, a_document_with_every_field_is_good);
+    tcase_add_test(tcase, every_field_that_must_be_there_is_missed);
+    tcase_add_test(tcase, every_field_of_another_type_is_noticed);
+    tcase_add_test(tcase, an_unknown_field_is_noticed);
+    tcase_add_test(tcase, a_refused_method_needs_no_result);
+    tcase_add_test(tcase, the_page_has_one_row_for_each_field_in_order);
+    suite_add_tcase(suite, tcase);
     return moe_suite_main(suite);
 }
