@@ -18,9 +18,14 @@ static const moe_nvfp4_kernel_t *const kernels[] = {
     &moe_nvfp4_blas,
 };
 
+const moe_nvfp4_kernel_t *moe_nvfp4_kernel_at(int i)
+{
+    return i < (int)(sizeof(kernels) / sizeof(kernels[0])) ? kernels[i] : NULL;
+}
+
 const moe_nvfp4_kernel_t *moe_nvfp4_kernel(void)
 {
-    size_t i = 0;
+    int i = 0;
 
     while (!kernels[i]->available()) {
         i++;

@@ -63,6 +63,9 @@ typedef struct {
 
 extern const moe_nvfp4_kernel_t moe_nvfp4_blas;
 
+/** Kernel i, best first, whether available or not; NULL at the end. */
+const moe_nvfp4_kernel_t *moe_nvfp4_kernel_at(int i);
+
 /** The best kernel of this processor. */
 const moe_nvfp4_kernel_t *moe_nvfp4_kernel(void);
 
