@@ -21,7 +21,7 @@
 
 #define MOE_YAML_MAX_BYTES   (16 << 20) /* of a file */
 #define MOE_YAML_MAX_DEPTH   64
-#define MOE_YAML_MAX_NODES   1000000
+#define MOE_YAML_MAX_NODES   200000
 #define MOE_YAML_MAX_TEXT    (32 << 20) /* bytes of all texts, aliased too */
 #define MOE_YAML_MAX_ANCHORS 256
 #define MOE_YAML_MAX_ALIASES 10000
