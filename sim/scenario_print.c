@@ -16,14 +16,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A key of one word, with its default. */
+/* A key of one word or number, with its default. */
 static void print_word(const moe_printer_t *p, moe_section_t section,
                        int indent, const char *key, const char *value)
 {
     const moe_key_t *row = moe_schema_find(section, key);
 
     (void)fprintf(p->stream, "%*s%s: ", indent, "", key);
-    moe_yaml_print_text(value, p->stream);
+    if (row->type == MOE_TYPE_number) {
+        (void)fputs(value, p->stream);
+    } else {
+        moe_yaml_print_text(value, p->stream);
+    }
     moe_print_why(p, row,
                   row->standard != NULL && strcmp(value, row->standard) == 0);
 }
@@ -122,7 +126,9 @@ static void print_router(const moe_printer_t *p, const moe_scenario_t *s)
                       moe_sampler_name(s->sampler.kind));
         if (s->sampler.kind == MOE_SAMPLER_zipf) {
             moe_number_text(s->sampler.s, number, sizeof(number));
-            print_word(p, MOE_SECTION_router, 4, "s", number);
+            (void)fprintf(p->stream, "    s: %s", number);
+            moe_print_why(p, moe_schema_find(MOE_SECTION_router, "s"),
+                          s->sampler.s == 1.0);
         }
     }
 }
