@@ -102,6 +102,17 @@ sim_libsim_la_SOURCES += \
   sim/sweep.h \
   sim/verbs.def
 
+# Ranks and who watches them.
+sim_libsim_la_SOURCES += \
+  sim/launch.c \
+  sim/launch.h \
+  sim/supervise.c \
+  sim/supervise.h \
+  sim/supervise_parts.h \
+  sim/supervise_show.c \
+  sim/supervise_start.c \
+  sim/supervise_watch.c
+
 bin_PROGRAMS += moesim
 moesim_SOURCES = sim/main.c
 moesim_LDADD = sim/libsim.la reports/libreports.la models/libmodels.la \

@@ -25,8 +25,8 @@ typedef struct {
 /**
  * Run and wait.
  *
- * The ranks' stdout is the supervisor's; their stderr is shown only if the
- * run fails without a better message.
+ * What mpirun and the ranks print is shown only if the run fails without a
+ * better message: stdout is the supervisor's alone.
  *
  * @return exit status: 0; 1 a check failed or ranks disagree; 2 the input is
  *         wrong; 3 the environment is (a rank died, memory, MPI,

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which rank is dead, has failed, or waits for ever. */
+#include "config.h"
+
+#include "sim/supervise_parts.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A rank that failed tells the others first; then all end by themselves. */
+#define GRACE_S 3.0
+
+/* All ranks wait, and nothing changes: that long, and longer if they move
+ * much. */
+#define HUNG_S       6.0
+#define SLOW_BYTES_S 50e6
+
+void moe_watch_init(moe_watch_t *watch, const moe_runstate_t *state)
+{
+    memset(watch, 0, sizeof(*watch));
+    watch->state = state;
+    watch->ranks = moe_runstate_ranks(state);
+    watch->begin_s = moe_supervise_now();
+    watch->died = -1;
+}
+
+/* State letter of a process; 'X' if there is none. */
+static char process_state(int pid)
+{
+    char path[64];
+    char line[512] = "";
+    const char *end;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    file = fopen(path, "r");
+    if (file == NULL) {
+        /* no /proc, perhaps */
+        return kill(pid, 0) == 0 || errno != ESRCH ? 'R' : 'X';
+    }
+    if (fgets(line, sizeof(line), file) == NULL) {
+        line[0] = '\0';
+    }
+    (void)fclose(file);
+    end = strrchr(line, ')');
+    return end != NULL && end[1] == ' ' ? end[2] : 'X';
+}
+
+static bool is_alive(const moe_rank_slot_t *slot)
+{
+    char letter = slot->pid > 0 ? process_state(slot->pid) : 'X';
+
+    return letter != 'X' && letter != 'Z' && letter != 'x';
+}
+
+bool moe_watch_lives(const moe_watch_t *watch, int rank)
+{
+    moe_rank_slot_t slot;
+
+    moe_runstate_read(watch->state, rank, &slot);
+    return is_alive(&slot);
+}
+
+static bool has_ended(const moe_rank_slot_t *slot)
+{
+    return slot->state == MOE_RANK_done || slot->state == MOE_RANK_failed;
+}
+
+/* Dead without a word: not done, not failed, not asked to end. The slot is
+ * read again: it may have said a last word before it went. */
+static bool is_dead(const moe_watch_t *watch, int rank,
+                    const moe_rank_slot_t *slot)
+{
+    moe_rank_slot_t last;
+
+    if (slot->pid == 0 || has_ended(slot) || slot->ended || is_alive(slot)) {
+        return false;
+    }
+    moe_runstate_read(watch->state, rank, &last);
+    return !has_ended(&last) && !last.ended;
+}
+
+/* What all ranks together look like. */
+typedef struct {
+    uint64_t changes;
+    bool all_wait; /* all that live, and they are not all done */
+    bool same;     /* in the same place */
+    bool failed;
+    double bytes; /* that they are to move */
+    int64_t place;
+    int waiting;
+} view_t;
+
+static void look_at(const moe_watch_t *watch, int rank, view_t *view)
+{
+    moe_rank_slot_t slot;
+
+    moe_runstate_read(watch->state, rank, &slot);
+    view->changes += slot.changes;
+    view->failed = view->failed || (slot.state == MOE_RANK_failed);
+    if (slot.state == MOE_RANK_waiting) {
+        view->same = view->waiting == 0 || slot.place == view->place;
+        view->place = slot.place;
+        view->bytes += (double)slot.wait_bytes;
+        view->waiting++;
+    } else if (!has_ended(&slot)) {
+        view->all_wait = false;
+    }
+}
+
+static double hung_after(const view_t *view)
+{
+    return HUNG_S + (view->same ? view->bytes / SLOW_BYTES_S : 0.0);
+}
+
+static bool find_dead(moe_watch_t *watch)
+{
+    for (int r = 0; watch->died < 0 && r < watch->ranks; r++) {
+        moe_rank_slot_t slot;
+
+        moe_runstate_read(watch->state, r, &slot);
+        if (is_dead(watch, r, &slot)) {
+            watch->died = r;
+        }
+    }
+    return watch->died >= 0;
+}
+
+bool moe_watch_look(moe_watch_t *watch)
+{
+    view_t view = {.all_wait = true, .same = true};
+    double now = moe_supervise_now();
+
+    if (find_dead(watch)) {
+        return true;
+    }
+    for (int r = 0; r < watch->ranks; r++) {
+        look_at(watch, r, &view);
+    }
+    if (view.failed && watch->failed_s == 0.0) {
+        watch->failed_s = now;
+    }
+    if (!view.all_wait || view.waiting == 0) {
+        watch->waiting_s = 0.0;
+    } else if (watch->waiting_s == 0.0 || view.changes != watch->changes) {
+        watch->waiting_s = now;
+    }
+    watch->changes = view.changes;
+    return (watch->failed_s > 0.0 && now - watch->failed_s > GRACE_S) ||
+           (watch->waiting_s > 0.0 &&
+            now - watch->waiting_s > hung_after(&view));
+}
+
+bool moe_watch_all_good(const moe_watch_t *watch)
+{
+    for (int r = 0; r < watch->ranks; r++) {
+        moe_rank_slot_t slot;
+
+        moe_runstate_read(watch->state, r, &slot);
+        if (slot.state != MOE_RANK_done || slot.exit_status != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool moe_watch_none_came(const moe_watch_t *watch)
+{
+    for (int r = 0; r < watch->ranks; r++) {
+        moe_rank_slot_t slot;
+
+        moe_runstate_read(watch->state, r, &slot);
+        if (slot.pid != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool moe_watch_kill(const moe_watch_t *watch)
+{
+    bool any = false;
+
+    for (int r = 0; r < watch->ranks; r++) {
+        moe_rank_slot_t slot;
+
+        moe_runstate_read(watch->state, r, &slot);
+        if (is_alive(&slot)) {
+            (void)kill(slot.pid, SIGKILL);
+            any = true;
+        }
+    }
+    return any;
+}
+
+/* --- the verdict -----------------------------------------------------------
+ */
+
+static int died_verdict(const moe_watch_t *watch, int number, char *text,
+                        size_t size)
+{
+    char how[128] = "";
+    moe_rank_slot_t slot;
+
+    moe_runstate_read(watch->state, watch->died, &slot);
+    if (number > 0) {
+        (void)snprintf(
+            how, sizeof(how), " of signal %d (%s)%s", number, strsignal(number),
+            number == SIGKILL ? ", sent by somebody, or by the kernel for lack "
+                                "of memory"
+                              : "");
+    }
+    (void)snprintf(text, size, "rank %d died in %s%s", watch->died,
+                   slot.stage[0] != '\0' ? slot.stage : "its start", how);
+    return 3;
+}
+
+/* The rank whose failure is the first cause: a disagreement before all, else
+ * the lowest rank. */
+static int failed_rank(const moe_watch_t *watch)
+{
+    int first = -1;
+
+    for (int r = 0; r < watch->ranks; r++) {
+        moe_rank_slot_t slot;
+
+        moe_runstate_read(watch->state, r, &slot);
+        if (slot.status == MOE_ERR_DISAGREE) {
+            return r;
+        }
+        if (first < 0 && slot.status != MOE_OK) {
+            first = r;
+        }
+    }
+    return first;
+}
+
+static int failed_verdict(const moe_watch_t *watch, int rank, char *text,
+                          size_t size)
+{
+    moe_rank_slot_t slot;
+    bool plain;
+
+    moe_runstate_read(watch->state, rank, &slot);
+    /* what names its ranks itself, and what all of them say */
+    plain = strncmp(slot.error, "rank", 4) == 0 ||
+            moe_status_exit((moe_status_t)slot.status) == 2;
+    if (plain) {
+        (void)snprintf(text, size, "%s", slot.error);
+    } else {
+        (void)snprintf(text, size, "rank %d failed in %s: %s", rank, slot.stage,
+                       slot.error);
+    }
+    return slot.exit_status != 0 ? slot.exit_status : 3;
+}
+
+static int hung_verdict(const moe_watch_t *watch, char *text, size_t size)
+{
+    size_t used = (size_t)snprintf(
+        text, size, "all ranks wait for each other, and none can go on:");
+
+    for (int r = 0; r < watch->ranks && used + 1 < size; r++) {
+        moe_rank_slot_t slot;
+
+        moe_runstate_read(watch->state, r, &slot);
+        used += (size_t)snprintf(text + used, size - used,
+                                 "%s rank %d %s%s in %s", r > 0 ? ";" : "", r,
+                                 has_ended(&slot) ? "ended" : "waits in ",
+                                 has_ended(&slot) ? "" : slot.wait, slot.stage);
+    }
+    return moe_status_exit(MOE_ERR_DISAGREE);
+}
+
+static int largest_exit(const moe_watch_t *watch)
+{
+    int most = 0;
+
+    for (int r = 0; r < watch->ranks; r++) {
+        moe_rank_slot_t slot;
+
+        moe_runstate_read(watch->state, r, &slot);
+        most = slot.exit_status > most ? slot.exit_status : most;
+    }
+    return most;
+}
+
+int moe_watch_verdict(const moe_watch_t *watch, int signal, char *text,
+                      size_t size)
+{
+    int failed = failed_rank(watch);
+    int most;
+
+    text[0] = '\0';
+    if (failed >= 0) {
+        return failed_verdict(watch, failed, text, size);
+    }
+    if (watch->died >= 0) {
+        return died_verdict(watch, signal, text, size);
+    }
+    if (watch->waiting_s > 0.0) {
+        return hung_verdict(watch, text, size);
+    }
+    most = largest_exit(watch);
+    return most > 0 ? most : 3;
+}
