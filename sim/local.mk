@@ -35,10 +35,12 @@ sim_libsim_la_SOURCES += \
   sim/scenario_read.c \
   sim/scenario_relay.c \
   sim/scenario_sweep.c \
+  sim/scenario_tensors.c \
   sim/scenario_workload.c \
   sim/schema.c \
   sim/schema.def \
   sim/schema.h \
+  sim/schema_markdown.c \
   sim/section.def \
   sim/yaml_print.c \
   sim/yaml_print.h

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/reader.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define KEYS_MAX 32 /* of one section */
@@ -10,15 +11,18 @@ static void unknown_key(const moe_at_t *at, moe_section_t section, size_t i)
     const char *names[KEYS_MAX];
     size_t n = moe_schema_names(section, names, KEYS_MAX);
     const char *near = moe_nearest(at->node->key[i], names, n);
+    char all[512] = "";
+    size_t length = 0;
 
     if (near != NULL) {
         moe_at_key_error(at, i, "unknown key; did you mean '%s'?", near);
         return;
     }
-    moe_at_key_error(at, i, "unknown key, expected one of the keys of '%s'",
-                     moe_section_place(section)[0] == '\0'
-                         ? "a scenario"
-                         : moe_section_place(section));
+    for (size_t k = 0; k < n && length < sizeof(all); k++) {
+        length += (size_t)snprintf(all + length, sizeof(all) - length, "%s%s",
+                                   k > 0 ? ", " : "", names[k]);
+    }
+    moe_at_key_error(at, i, "unknown key, expected one of: %s", all);
 }
 
 void moe_at_check_keys(const moe_at_t *at, moe_section_t section)

@@ -89,12 +89,16 @@ static bool is_set_after(const moe_load_t *load, const char *path)
     return set;
 }
 
+/* True if the list has this problem, with or without a place before it. */
 static bool is_known(const moe_diag_t *diag, const char *text)
 {
+    size_t length = strlen(text);
     const char *known;
 
     for (size_t i = 0; (known = moe_diag_text(diag, i)) != NULL; i++) {
-        if (strcmp(known, text) == 0) {
+        size_t n = strlen(known);
+
+        if (n >= length && strcmp(known + n - length, text) == 0) {
             return true;
         }
     }

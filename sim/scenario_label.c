@@ -48,7 +48,7 @@ void moe_scenario_label_standard(const moe_scenario_t *s, size_t k, char *out,
     }
 }
 
-void moe_scenario_label(moe_parts_build_t *b, const moe_at_t *list)
+void moe_scenario_label(moe_build_t *b, const moe_at_t *list)
 {
     moe_scenario_t *s = b->s;
 

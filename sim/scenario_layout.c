@@ -14,7 +14,7 @@ static size_t list_length(const moe_at_t *tokens)
     return moe_at_is(&split, MOE_YAML_LIST) ? split.node->n : 0;
 }
 
-static bool read_ranks(moe_parts_build_t *b, const moe_at_t *tokens)
+static bool read_ranks(moe_build_t *b, const moe_at_t *tokens)
 {
     moe_layout_t *layout = &b->s->layer.layout;
     moe_at_t at = moe_at_key(&b->root, "layout");
@@ -125,7 +125,7 @@ static bool read_tokens(const moe_at_t *at, int64_t *tokens, int dp)
     return true;
 }
 
-moe_status_t moe_scenario_read_layout(moe_parts_build_t *b)
+moe_status_t moe_scenario_read_layout(moe_build_t *b)
 {
     moe_at_t workload = moe_at_key(&b->root, "workload");
     moe_at_t tokens = moe_at_key(&workload, "tokens");

@@ -70,6 +70,7 @@ bool moe_machine_read(const moe_at_t *at, moe_machine_t *machine_p)
     moe_at_t tiers = moe_at_key(at, "tiers");
 
     *machine_p = (moe_machine_t){0};
+    moe_at_check_aliases(at);
     moe_at_section(at, MOE_SECTION_machine, machine_p);
     read_flops(&flops, machine_p);
     read_tiers(&tiers, machine_p);
@@ -81,7 +82,7 @@ static bool read_machine(const moe_at_t *at, void *object)
     return moe_machine_read(at, object);
 }
 
-moe_status_t moe_scenario_read_machine(moe_parts_build_t *b)
+moe_status_t moe_scenario_read_machine(moe_build_t *b)
 {
     const moe_named_t machine = {.what = "a machine",
                                  .folder = "models/machines",

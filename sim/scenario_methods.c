@@ -144,7 +144,7 @@ static void read_options(const moe_at_t *map, moe_method_use_t *use)
 }
 
 /* One entry: NAME, or {NAME: {option: value}}. False if it is no method. */
-static bool read_entry(const moe_parts_build_t *b, const moe_at_t *at,
+static bool read_entry(const moe_build_t *b, const moe_at_t *at,
                        moe_method_use_t *use)
 {
     const moe_method_t *method;
@@ -176,7 +176,7 @@ static bool read_entry(const moe_parts_build_t *b, const moe_at_t *at,
     return true;
 }
 
-static void check_use(const moe_parts_build_t *b, const moe_at_t *at,
+static void check_use(const moe_build_t *b, const moe_at_t *at,
                       const moe_method_use_t *use)
 {
     const char *why;
@@ -190,7 +190,7 @@ static void check_use(const moe_parts_build_t *b, const moe_at_t *at,
     }
 }
 
-static moe_status_t read_list(moe_parts_build_t *b, const moe_at_t *list)
+static moe_status_t read_list(moe_build_t *b, const moe_at_t *list)
 {
     moe_scenario_t *s = b->s;
     moe_at_t at;
@@ -217,7 +217,7 @@ static moe_status_t read_list(moe_parts_build_t *b, const moe_at_t *list)
 }
 
 /* Add a use that `all` means, or why it cannot run. */
-static void add_all(moe_parts_build_t *b, moe_method_use_t *use)
+static void add_all(moe_build_t *b, moe_method_use_t *use)
 {
     moe_scenario_t *s = b->s;
     const char *why = NULL;
@@ -236,7 +236,7 @@ static void add_all(moe_parts_build_t *b, moe_method_use_t *use)
 }
 
 /* Every method with every dispatch format that it has. */
-static moe_status_t read_all(moe_parts_build_t *b, const moe_at_t *at)
+static moe_status_t read_all(moe_build_t *b, const moe_at_t *at)
 {
     moe_scenario_t *s = b->s;
     size_t max = (size_t)moe_method_count() * MOE_FORMAT_COUNT;
@@ -270,7 +270,7 @@ static moe_status_t read_all(moe_parts_build_t *b, const moe_at_t *at)
     return MOE_OK;
 }
 
-moe_status_t moe_scenario_read_methods(moe_parts_build_t *b)
+moe_status_t moe_scenario_read_methods(moe_build_t *b)
 {
     moe_at_t at = moe_at_key(&b->root, "methods");
 

@@ -1,39 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/scenario_parts.h"
 
+/* E experts in n_group groups of which a token uses topk_group. */
+static void check_groups(const moe_at_t *at, const moe_model_t *model)
+{
+    moe_at_t topk = moe_at_key(at, "topk");
+    moe_at_t groups = moe_at_key(at, "n_group");
+    moe_at_t kept = moe_at_key(at, "topk_group");
+    int64_t allowed = model->experts / model->n_group * model->topk_group;
+
+    if (model->experts % model->n_group != 0) {
+        moe_at_error(&groups, "is %d, expected a divisor of experts = %lld",
+                     model->n_group, (long long)model->experts);
+    } else if (model->topk_group > model->n_group) {
+        moe_at_error(&kept, "is %d, expected at most n_group = %d",
+                     model->topk_group, model->n_group);
+    } else if (model->n_group > 1 && model->experts == model->n_group) {
+        moe_at_error(&groups,
+                     "leaves 1 expert in a group, expected at least 2: a "
+                     "group's score is the sum of its two best");
+    } else if (model->topk > allowed) {
+        moe_at_error(&topk,
+                     "is %d, expected at most the %lld experts that a token "
+                     "may use",
+                     model->topk, (long long)allowed);
+    }
+}
+
+/* NVFP4 blocks, 16 elements a scale, must not be cut. */
+static void check_width(const moe_at_t *at, const char *key, int64_t width)
+{
+    moe_at_t place = moe_at_key(at, key);
+
+    if (width % 16 != 0) {
+        moe_at_error(&place, "is %lld, expected a multiple of 16",
+                     (long long)width);
+    }
+}
+
 bool moe_model_read(const moe_at_t *at, moe_model_t *model_p)
 {
     moe_model_t model = {0};
     size_t before = moe_diag_count(at->source->diag);
-    moe_at_t topk = moe_at_key(at, "topk");
-    moe_at_t groups = moe_at_key(at, "n_group");
-    moe_at_t kept = moe_at_key(at, "topk_group");
     moe_at_t layers = moe_at_key(at, "moe_layers");
-    int64_t allowed;
 
+    moe_at_check_aliases(at);
     moe_at_section(at, MOE_SECTION_model, &model);
     if (moe_diag_count(at->source->diag) != before) {
         return false;
     }
-    if (model.experts % model.n_group != 0) {
-        moe_at_error(&groups, "is %d, expected a divisor of experts = %lld",
-                     model.n_group, (long long)model.experts);
-    } else if (model.topk_group > model.n_group) {
-        moe_at_error(&kept, "is %d, expected at most n_group = %d",
-                     model.topk_group, model.n_group);
-    } else if (model.n_group > 1 && model.experts == model.n_group) {
-        moe_at_error(&groups,
-                     "leaves 1 expert in a group, expected at least 2: a "
-                     "group's score is the sum of its two best");
-    } else {
-        allowed = model.experts / model.n_group * model.topk_group;
-        if (model.topk > allowed) {
-            moe_at_error(&topk,
-                         "is %d, expected at most the %lld experts that a "
-                         "token may use",
-                         model.topk, (long long)allowed);
-        }
-    }
+    check_groups(at, &model);
+    check_width(at, "hidden", model.hidden);
+    check_width(at, "intermediate", model.intermediate);
     if (model.moe_layers > model.layers) {
         moe_at_error(&layers, "is %lld, expected at most layers = %lld",
                      (long long)model.moe_layers, (long long)model.layers);
@@ -47,7 +65,7 @@ static bool read_model(const moe_at_t *at, void *object)
     return moe_model_read(at, object);
 }
 
-moe_status_t moe_scenario_read_model(moe_parts_build_t *b)
+moe_status_t moe_scenario_read_model(moe_build_t *b)
 {
     const moe_named_t model = {.what = "a model",
                                .folder = "models/moe",

@@ -39,6 +39,25 @@ static moe_status_t read_file(const char *path, moe_diag_t *diag,
     return MOE_OK;
 }
 
+void moe_at_check_aliases(const moe_at_t *map)
+{
+    moe_at_t list = moe_at_key(map, "aliases");
+    moe_at_t item;
+    const char *text;
+
+    if (!moe_at_given(&list) ||
+        !moe_at_expect(&list, MOE_YAML_LIST, "a list of names")) {
+        return;
+    }
+    for (size_t i = 0; i < list.node->n; i++) {
+        item = moe_at_item(&list, i);
+        text = moe_at_text(&item, "a name");
+        if (text != NULL) {
+            (void)moe_at_is_plain(&item, text);
+        }
+    }
+}
+
 static moe_status_t unknown_name(const moe_at_t *at, const char *beside,
                                  const moe_named_t *named)
 {

@@ -24,7 +24,7 @@ typedef struct {
     bool machine_ok;
     bool layout_ok; /* layout and tokens */
     bool precision_ok;
-} moe_parts_build_t;
+} moe_build_t;
 
 /** One load: where it is from and what is changed. */
 typedef struct {
@@ -52,9 +52,12 @@ typedef struct {
 moe_status_t moe_at_named(const moe_at_t *at, const char *beside,
                           const moe_named_t *named, bool *ok_p);
 
+/** Problems of the list of aliases of a model or machine. */
+void moe_at_check_aliases(const moe_at_t *map);
+
 /** model and machine: a name, or a map. */
-moe_status_t moe_scenario_read_model(moe_parts_build_t *b);
-moe_status_t moe_scenario_read_machine(moe_parts_build_t *b);
+moe_status_t moe_scenario_read_model(moe_build_t *b);
+moe_status_t moe_scenario_read_machine(moe_build_t *b);
 
 /** A machine's map; false if it had a problem. */
 bool moe_machine_read(const moe_at_t *at, moe_machine_t *machine_p);
@@ -63,25 +66,28 @@ bool moe_machine_read(const moe_at_t *at, moe_machine_t *machine_p);
 bool moe_model_read(const moe_at_t *at, moe_model_t *model_p);
 
 /** layout and workload.tokens. */
-moe_status_t moe_scenario_read_layout(moe_parts_build_t *b);
+moe_status_t moe_scenario_read_layout(moe_build_t *b);
 
 /** Cut the same global tokens into another number of ranks. */
-moe_status_t moe_scenario_relay(moe_parts_build_t *b, int ranks);
+moe_status_t moe_scenario_relay(moe_build_t *b, int ranks);
 
 /** Ranks of a node: of the machine's first tier, or all. */
 void moe_scenario_set_node(moe_scenario_t *s);
 
 /** What model, layout, tokens and formats must be to each other. */
-void moe_scenario_check_shapes(const moe_parts_build_t *b);
+void moe_scenario_check_shapes(const moe_build_t *b);
 
 /** phase, router, data, after the model and the layout. */
-void moe_scenario_read_workload(moe_parts_build_t *b);
+void moe_scenario_read_workload(moe_build_t *b);
+
+/** Tensors from files, after the workload. */
+moe_status_t moe_scenario_check_tensors(const moe_build_t *b);
 
 /** precision and numerics, after the data. */
-void moe_scenario_read_precision(moe_parts_build_t *b);
+void moe_scenario_read_precision(moe_build_t *b);
 
 /** methods, last of all. */
-moe_status_t moe_scenario_read_methods(moe_parts_build_t *b);
+moe_status_t moe_scenario_read_methods(moe_build_t *b);
 
 /** A method with the defaults of its options in a layer. */
 void moe_method_use_start(const moe_layer_t *layer, const moe_method_t *method,
@@ -91,14 +97,14 @@ void moe_method_use_start(const moe_layer_t *layer, const moe_method_t *method,
 int moe_method_option_place(const moe_method_t *method, const char *key);
 
 /** Give the methods labels, each its own; list is where they stand. */
-void moe_scenario_label(moe_parts_build_t *b, const moe_at_t *list);
+void moe_scenario_label(moe_build_t *b, const moe_at_t *list);
 
 /** Label that method number k has by default. */
 void moe_scenario_label_standard(const moe_scenario_t *s, size_t k, char *out,
                                  size_t size);
 
 /** published. */
-moe_status_t moe_scenario_read_published(moe_parts_build_t *b);
+moe_status_t moe_scenario_read_published(moe_build_t *b);
 
 /** sweep; and the first value of each swept key that is not given. */
 moe_status_t moe_scenario_read_sweep(moe_scenario_t *s, const moe_at_t *root);

@@ -108,7 +108,7 @@ static void read_map(const moe_at_t *at, const moe_key_t *place,
                        &storage->global_scale, sizeof(storage->global_scale));
 }
 
-static void read_place(moe_parts_build_t *b, const moe_at_t *at,
+static void read_place(moe_build_t *b, const moe_at_t *at,
                        const moe_key_t *place, moe_storage_t *storage)
 {
     size_t before = moe_diag_count(at->source->diag);
@@ -132,18 +132,31 @@ static void read_place(moe_parts_build_t *b, const moe_at_t *at,
     }
 }
 
+/* Weights are drawn in their format: no quantiser, no scale to choose. */
 static void read_weights(const moe_at_t *precision, moe_format_t *weights)
 {
-    moe_at_t at = moe_at_key(precision, "weights");
     const moe_key_t *place = moe_schema_find(MOE_SECTION_precision, "weights");
+    moe_at_t at = moe_at_key(precision, "weights");
+    moe_at_t format = at;
 
     (void)moe_format_find(place->standard, weights);
-    if (moe_at_given(&at)) {
-        (void)read_format(&at, place, weights);
+    if (!moe_at_given(&at)) {
+        return;
+    }
+    if (moe_at_is(&at, MOE_YAML_MAP)) {
+        moe_at_check_keys(&at, MOE_SECTION_storage);
+        if (at.node->n != 1) {
+            moe_at_error(&at, "are drawn in their format, expected {format: "
+                              "NAME} alone");
+        }
+        format = moe_at_key(&at, "format");
+    }
+    if (moe_at_given(&format)) {
+        (void)read_format(&format, place, weights);
     }
 }
 
-void moe_scenario_read_precision(moe_parts_build_t *b)
+void moe_scenario_read_precision(moe_build_t *b)
 {
     moe_at_t precision = moe_at_key(&b->root, "precision");
     moe_at_t numerics = moe_at_key(&b->root, "numerics");

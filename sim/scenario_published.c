@@ -33,7 +33,7 @@ static bool read_one(const moe_at_t *at, moe_published_t *published)
            read_text(at, "source", &published->source);
 }
 
-moe_status_t moe_scenario_read_published(moe_parts_build_t *b)
+moe_status_t moe_scenario_read_published(moe_build_t *b)
 {
     moe_scenario_t *s = b->s;
     moe_at_t list = moe_at_key(&b->root, "published");

@@ -38,7 +38,7 @@ static char *standard_name(const moe_scenario_t *s)
     return strndup(base, length);
 }
 
-static moe_status_t read_names(moe_parts_build_t *b)
+static moe_status_t read_names(moe_build_t *b)
 {
     moe_at_t name = moe_at_key(&b->root, "name");
     moe_at_t source = moe_at_key(&b->root, "source");
@@ -58,7 +58,7 @@ static moe_status_t read_names(moe_parts_build_t *b)
     return status;
 }
 
-static void read_numbers(moe_parts_build_t *b)
+static void read_numbers(moe_build_t *b)
 {
     moe_at_t version = moe_at_key(&b->root, "moesim");
     moe_at_t seed = moe_at_key(&b->root, "seed");
@@ -77,9 +77,9 @@ static void read_numbers(moe_parts_build_t *b)
 }
 
 /* All parts; what depends on others comes after them. */
-static moe_status_t read_parts(moe_parts_build_t *b, int ranks)
+static moe_status_t read_parts(moe_build_t *b, int ranks)
 {
-    moe_status_t (*const first[])(moe_parts_build_t *) = {
+    moe_status_t (*const first[])(moe_build_t *) = {
         moe_scenario_read_model, moe_scenario_read_machine, read_names,
         moe_scenario_read_layout, moe_scenario_read_published};
     moe_status_t status = MOE_OK;
@@ -104,7 +104,10 @@ static moe_status_t read_parts(moe_parts_build_t *b, int ranks)
     }
     moe_scenario_read_workload(b);
     moe_scenario_read_precision(b);
-    return moe_scenario_read_methods(b);
+    if (b->layout_ok && b->model_ok) {
+        status = moe_scenario_check_tensors(b);
+    }
+    return status == MOE_OK ? moe_scenario_read_methods(b) : status;
 }
 
 moe_status_t moe_scenario_read_tree(const moe_load_t *load, moe_yaml_doc_t *doc,
@@ -117,7 +120,7 @@ moe_status_t moe_scenario_read_tree(const moe_load_t *load, moe_yaml_doc_t *doc,
             : strndup(load->path,
                       slash == load->path ? 1 : (size_t)(slash - load->path));
     moe_source_t source = {.diag = diag, .file = load->path, .folder = folder};
-    moe_parts_build_t b = {.s = s, .beside = folder};
+    moe_build_t b = {.s = s, .beside = folder};
     moe_status_t status = MOE_OK;
 
     s->file = load->path == NULL ? NULL : strdup(load->path);

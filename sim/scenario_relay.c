@@ -38,7 +38,7 @@ static bool scale(const moe_layout_t *old, int ranks, moe_layout_t *new_p)
     return true;
 }
 
-moe_status_t moe_scenario_relay(moe_parts_build_t *b, int ranks)
+moe_status_t moe_scenario_relay(moe_build_t *b, int ranks)
 {
     moe_scenario_t *s = b->s;
     moe_layout_t *layout = &s->layer.layout;
@@ -73,7 +73,7 @@ moe_status_t moe_scenario_relay(moe_parts_build_t *b, int ranks)
     return MOE_OK;
 }
 
-void moe_scenario_check_shapes(const moe_parts_build_t *b)
+void moe_scenario_check_shapes(const moe_build_t *b)
 {
     const moe_model_t *model = &b->s->model;
     moe_at_t workload = moe_at_key(&b->root, "workload");

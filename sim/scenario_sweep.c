@@ -116,44 +116,68 @@ moe_status_t moe_scenario_read_sweep(moe_scenario_t *s, const moe_at_t *root)
     return read_map(s, &at, "");
 }
 
-/* True if the path leads to a value of the tree. */
-static bool has_path(const moe_yaml_node_t *node, const char *path)
+/* A key of a map, or the place in a list, that the first part of a path
+ * names; n if there is none. */
+static size_t find_part(const moe_yaml_node_t *node, const char *path,
+                        size_t part)
 {
-    size_t part;
     char *end;
+    unsigned long place;
 
-    while (node != NULL && *path != '\0') {
-        part = strcspn(path, ".");
-        if (node->kind == MOE_YAML_LIST) {
-            unsigned long place = strtoul(path, &end, 10);
-
-            node = end == path + part && place < node->n ? node->item[place]
-                                                         : NULL;
-        } else {
-            const moe_yaml_node_t *next = NULL;
-
-            for (size_t i = 0; i < node->n && next == NULL; i++) {
-                if (strncmp(node->key[i], path, part) == 0 &&
-                    node->key[i][part] == '\0') {
-                    next = node->item[i];
-                }
-            }
-            node = next;
+    if (node->kind == MOE_YAML_LIST) {
+        place = strtoul(path, &end, 10);
+        return end == path + part && place < node->n ? place : node->n;
+    }
+    for (size_t i = 0; i < node->n; i++) {
+        if (strncmp(node->key[i], path, part) == 0 &&
+            node->key[i][part] == '\0') {
+            return i;
         }
+    }
+    return node->n;
+}
+
+/* True if the path leads to a value of the tree. What a change has put there
+ * gets a place in the file, if one is given. */
+static bool follow(moe_yaml_node_t *node, const char *path,
+                   const moe_sweep_t *place)
+{
+    while (*path != '\0') {
+        size_t part = strcspn(path, ".");
+        size_t i = find_part(node, path, part);
+
+        if (i == node->n) {
+            return false;
+        }
+        if (place != NULL && node->item[i]->line == 0) {
+            node->item[i]->line = place->line;
+            node->item[i]->column = place->column;
+        }
+        if (place != NULL && node->kind == MOE_YAML_MAP &&
+            node->key_line[i] == 0) {
+            node->key_line[i] = place->line;
+            node->key_column[i] = place->column;
+        }
+        node = node->item[i];
         path += part + (path[part] == '.');
     }
-    return node != NULL;
+    return true;
 }
 
 moe_status_t moe_scenario_set_base(const moe_scenario_t *s, moe_yaml_doc_t *doc,
                                    moe_diag_t *diag)
 {
+    const moe_sweep_t *sweep;
     moe_status_t status = MOE_OK;
 
     for (size_t i = 0; i < s->n_sweeps && status != MOE_ERR_NOMEM; i++) {
-        if (!has_path(moe_yaml_root(doc), s->sweep[i].path)) {
-            status =
-                moe_yaml_set(doc, s->sweep[i].path, s->sweep[i].value[0], diag);
+        sweep = &s->sweep[i];
+        if (follow(moe_yaml_root(doc), sweep->path, NULL)) {
+            continue;
+        }
+        status = moe_yaml_set(doc, sweep->path, sweep->value[0], diag);
+        if (status == MOE_OK) {
+            (void)follow(moe_yaml_root(doc), sweep->path, sweep);
         }
     }
     return status == MOE_ERR_NOMEM ? status : MOE_OK;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static void read_sample(moe_parts_build_t *b, const moe_at_t *at)
+static void read_sample(moe_build_t *b, const moe_at_t *at)
 {
     moe_sampler_t *sampler = &b->s->sampler;
     moe_at_t sample = moe_at_key(at, "sample");
@@ -31,7 +31,7 @@ static void read_sample(moe_parts_build_t *b, const moe_at_t *at)
     }
 }
 
-static void read_router(moe_parts_build_t *b, const moe_at_t *at)
+static void read_router(moe_build_t *b, const moe_at_t *at)
 {
     static const char *const words[] = {"data"};
     moe_at_t sample = moe_at_key(at, "sample");
@@ -57,7 +57,7 @@ static void read_router(moe_parts_build_t *b, const moe_at_t *at)
     }
 }
 
-static void read_data(moe_parts_build_t *b, const moe_at_t *at)
+static void read_data(moe_build_t *b, const moe_at_t *at)
 {
     static const char *const words[] = {"normal"};
     moe_at_t hidden = moe_at_key(at, "hidden");
@@ -80,7 +80,7 @@ static void read_data(moe_parts_build_t *b, const moe_at_t *at)
     }
 }
 
-void moe_scenario_read_workload(moe_parts_build_t *b)
+void moe_scenario_read_workload(moe_build_t *b)
 {
     moe_at_t at = moe_at_key(&b->root, "workload");
     moe_at_t phase = moe_at_key(&at, "phase");
