@@ -126,9 +126,7 @@ static void print_router(const moe_printer_t *p, const moe_scenario_t *s)
                       moe_sampler_name(s->sampler.kind));
         if (s->sampler.kind == MOE_SAMPLER_zipf) {
             moe_number_text(s->sampler.s, number, sizeof(number));
-            (void)fprintf(p->stream, "    s: %s", number);
-            moe_print_why(p, moe_schema_find(MOE_SECTION_router, "s"),
-                          s->sampler.s == 1.0);
+            print_word(p, MOE_SECTION_router, 4, "s", number);
         }
     }
 }
