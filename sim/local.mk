@@ -136,3 +136,23 @@ $(METHOD_OBJECTS): sim/methods/%.lo: sim/methods/%.c
 EXTRA_DIST += sim/README.md sim/methods/README.md sim/methods/methods.def \
   $(METHODS:%=sim/methods/%.c)
 CLEANFILES += $(METHOD_DEPFILES)
+
+# The command line's own tests, man page and completion.
+dist_man_MANS += doc/moesim.1
+completiondir = $(datadir)/bash-completion/completions
+dist_completion_DATA = doc/completion/moesim
+
+TESTS += tests/check_options tests/check_sweep tests/check_doctor \
+  tests/e2e/command_line.sh tests/e2e/price.sh
+check_PROGRAMS += tests/check_options tests/check_sweep tests/check_doctor \
+  tests/report_judge
+EXTRA_DIST += tests/e2e/command_line.sh tests/e2e/price.sh
+tests_check_options_SOURCES = tests/check_options.c
+tests_check_options_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
+tests_check_sweep_SOURCES = tests/check_sweep.c
+tests_check_sweep_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
+tests_check_doctor_SOURCES = tests/check_doctor.c
+tests_check_doctor_LDADD = sim/libsim.la $(CHECK_LIBS)
+tests_report_judge_SOURCES = tests/report_judge.c
+tests_report_judge_LDADD = reports/libreports.la base/libbase.la \
+  $(JANSSON_LIBS)

@@ -229,7 +229,8 @@ void moe_parse_finish(moe_parse_t *parse)
 {
     /* Options alone make the scenario: all methods unless they say which. */
     bool whole = parse->command->operand == NULL &&
-                 parse->command->n_changes > 0 && !sets_methods(parse->command);
+                 (parse->command->n_changes > 0 || parse->dispatch != NULL) &&
+                 !sets_methods(parse->command);
 
     if (parse->dispatch != NULL && parse->method == NULL && !whole) {
         parse->option = moe_opt_find("dispatch", strlen("dispatch"));

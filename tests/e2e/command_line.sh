@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The command line as a user meets it: problems, streams, lists, doctor,
+# completion.
+set -eu
+. "$top_srcdir/tests/e2e/lib.sh"
+cd "$work"
+price="$MOESIM price --model deepseek-r1 --machine dgx-b200 --ep 8 --tokens 8"
+
+# status OP... : exit status of a shell line, without stopping the test
+status() {
+    local got=0
+    eval "$1" || got=$?
+    [ "$got" -eq "$2" ] && pass "exit $2: $1" || fail "exit $got, not $2: $1"
+}
+
+# problems: all at once, nearest name, exit status 2
+expect 2 "$MOESIM"
+expect 2 "$MOESIM" prise
+says "did you mean 'price'"
+expect 2 $price --tokns 3 --ranks none --color blue
+says 'did you mean --tokens'
+says '^--ranks: '
+says '^--color: '
+expect 2 "$MOESIM" price
+says 'SCENARIO.yaml'
+expect 2 "$MOESIM" price "$work/none.yaml"
+expect 2 "$MOESIM" price --model deepsek-r1 --machine dgx-b200 --ep 8 --tokens 8
+says "deepseek-r1"
+expect 2 "$MOESIM" run --backend gpu --model deepseek-r1 --ep 1 --tokens 1
+expect 2 "$MOESIM" list mehtods
+says "did you mean 'methods'"
+[ ! -s stdout ] && pass "stdout is empty" || fail "problems on stdout"
+
+# help and version
+for verb in run price list doctor; do
+    expect 0 "$MOESIM" "$verb" --help
+    grep -q "usage: moesim $verb" stdout && pass help || fail "help $verb"
+done
+expect 0 "$MOESIM" --help
+expect 0 "$MOESIM" --version
+grep -Eq '^moesim [0-9]+\.' stdout && pass version || fail version
+
+# streams: JSON alone, a reader that leaves, a full disk, nothing there
+expect 0 $price --json -
+"$PYTHON" -m json.tool <stdout >/dev/null && pass "JSON alone" || fail "no JSON"
+status "set -o pipefail; $price --json - 2>/dev/null | head -c 1 >/dev/null" 0
+status "set -o pipefail; $MOESIM list keys | head -n 1 >/dev/null" 0
+status "$price >/dev/full 2>stderr" 3
+says 'cannot write to stdout'
+status "$price --json - >/dev/full 2>stderr" 3
+says 'cannot write to stdout'
+status "$price >&- 2>stderr" 3
+status "$price --quiet --json /dev/full 2>stderr" 3
+status "$price --quiet --json $work/no/such/folder.json 2>stderr" 3
+status "$price --quiet -o /dev/null/folder 2>stderr" 3
+NO_COLOR=1 expect 0 $price
+expect 0 $price --quiet
+[ ! -s stdout ] && pass quiet || fail "quiet is not"
+
+# lists
+for what in models machines methods formats profiles operations injections \
+    scenarios samplers keys; do
+    expect 0 "$MOESIM" list "$what"
+    [ "$(wc -l <stdout)" -gt 1 ] && pass "$what" || fail "$what is empty"
+    expect 0 "$MOESIM" list "$what" --json "$what.json"
+    holds "$what.json" "r['schema'] == 'moesim-list-1' and r['items'] and
+        all(i['name'] and set(i) == set(r['items'][0]) for i in r['items'])"
+done
+holds models.json "any(m['name'] == 'deepseek-r1' and m['hidden'] == 7168 and
+    m['experts'] == 256 for m in r['items'])"
+holds methods.json "all(m['source'] and m['payload'] and m['options']
+    for m in r['items'])"
+
+# doctor: sound here; a BLAS of other kernels; nothing to write on
+expect 0 "$MOESIM" doctor --json doctor.json
+holds doctor.json "r['status'] == 'ok' and
+    {c['name'] for c in r['checks']} >= {'blas', 'mpi', 'memory', 'libraries'}"
+holds doctor.json "all(c['state'] in ('ok', 'warning') for c in r['checks'])"
+expect 0 "$MOESIM" doctor --blas-core NoSuchCore --json core.json
+holds core.json "any(c['name'] == 'blas' and c['state'] == 'warning'
+    for c in r['checks'])"
+MOESIM_PATH=/nonexistent expect 0 "$MOESIM" doctor --quiet
+[ ! -s stdout ] && pass quiet || fail "doctor --quiet is not"
+
+# completion: commands, options, names
+. "$top_srcdir/doc/completion/moesim"
+complete_line() {
+    COMP_WORDS=("$MOESIM" "$@")
+    COMP_CWORD=$#
+    _moesim
+    printf '%s ' "${COMPREPLY[@]}"
+}
+for case in "pr=price" "price --toke=--tokens" "run --inj=--inject" \
+    "price --model deepseek-r=deepseek-r1" "price --method all=allgatherv" \
+    "list mach=machines" "price --numerics f=faithful"; do
+    words=${case%%=*}
+    complete_line $words | grep -qw -- "${case#*=}" &&
+        pass "completes $words" || fail "completes $words: $(complete_line $words)"
+done
+finish

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# moesim price as a user runs it: numbers of the seeds, sweeps, files.
+set -eu
+. "$top_srcdir/tests/e2e/lib.sh"
+judge=$top_builddir/tests/report_judge
+cd "$work"
+price="$MOESIM price --model deepseek-r1 --machine dgx-b200 --ep 8"
+
+# bytes of SGLang #7667 at 8 ranks and 1024 tokens a rank, ring algorithms
+expect 0 $price --tokens 1024 --method all --json all.json
+expect 0 "$judge" all.json
+for row in allgatherv:nvfp4:4096 allgatherv:fp8_1x128:7456 \
+    allgatherv:bf16:14400 pad_allreduce:bf16:14336; do
+    IFS=: read -r name format bytes <<<"$row"
+    holds all.json "[m['dispatch_bytes_per_token'] for m in r['methods']
+        if m['name'] == '$name' and m['options']['dispatch'] == '$format'] ==
+        [$bytes]"
+done
+sent="lambda m, s: set(m['by_stage'][s]['wire_sent_bytes'])"
+holds all.json "[($sent)(m, s) for m in r['methods']
+    if m['name'] == 'pad_allreduce' for s in ('prepare', 'finalize')] ==
+    [{205520896}, {205520896}]"
+holds all.json "[($sent)(m, s) for m in r['methods']
+    if m['options']['dispatch'] == 'nvfp4' and m['name'] == 'allgatherv'
+    for s in ('prepare', 'finalize')] == [{29360128}, {102760448}]"
+expect 0 $price --tokens 1024 --method pad_allreduce --phase decode --json d.json
+holds d.json "[($sent)(r['methods'][0], s) for s in ('prepare', 'finalize')] ==
+    [{102760448}, {205520896}]"
+
+# what a reader may rely on
+holds all.json "all(m['low_us'] <= m['predicted_us'] <= m['high_us']
+    for m in r['methods'])"
+holds all.json "all(abs(sum(m['parts'].values()) - m['predicted_us']) <
+    1e-6 * m['predicted_us'] for m in r['methods'])"
+holds all.json "all(sum(p[i][i] for i in range(8)) == 0
+    for m in r['methods'] for p in [m['pair_bytes']])"
+holds all.json "all([sum(s[k][i] for s in m['by_stage'].values())
+    for i in range(8)] == m[k] for m in r['methods']
+    for k in ('payload_bytes', 'wire_sent_bytes', 'carried_bytes'))"
+holds all.json "any('sampled' in w for w in r['warnings'])"
+holds all.json "all(c['source'] and c['kind'] for m in r['methods']
+    for c in m['constants'])"
+holds all.json "len(r['methods']) >= 4 and r['backend'] == 'meta'"
+
+# a comma list is a sweep; one table; the fastest is marked at each point
+expect 0 $price --tokens 1,128,4096 --method all --json sweep.json
+expect 0 "$judge" sweep.json
+holds sweep.json "[p['set']['workload.tokens'] for p in r['sweep']] ==
+    ['1', '128', '4096'] and r['tokens_total'] == 8"
+expect 0 $price --tokens 1,128,4096 --method all
+[ "$(grep -c '\* ' stdout)" -eq 3 ] && pass "marks" || fail "marks: $(cat stdout)"
+[ "$(grep -c '^ *[0-9].*pad_allreduce' stdout)" -eq 3 ] && pass rows || fail rows
+if grep -q $'\033' stdout; then fail "colour in a pipe"; else pass "no colour"; fi
+expect 0 $price --tokens 8 --color always
+if grep -q $'\033' stdout; then pass "colour"; else fail "no colour"; fi
+
+# the scenario's own sweep, and an option that wins over it
+seed=$top_srcdir/scenarios/seeds/sglang-7667.yaml
+expect 0 "$MOESIM" price "$seed" --json seed.json
+expect 0 "$judge" seed.json
+holds seed.json "len(r['sweep']) == 5 and r['scenario']['name'] == 'sglang-7667'"
+holds seed.json "len(r['published']) > 0 and len(r['scenario']['digest']) == 64"
+expect 0 "$MOESIM" price "$seed" --set workload.tokens=16 --json one.json
+holds one.json "'sweep' not in r and r['tokens'] == [16] * 8"
+
+# seconds: a sweep of the whole range is quick
+start=$(date +%s%N)
+expect 0 $price --tokens 1,16,128,1024,16384 --method all --quiet
+took=$((($(date +%s%N) - start) / 1000000))
+[ "$took" -lt 5000 ] && pass "${took} ms" || fail "sweep took ${took} ms"
+
+# methods that cannot run are listed with their reason
+expect 2 $price --dp 4 --tp 2 --tokens 4 --method allgatherv
+says 'ep = dp'
+
+# what is printed can be read again, and means the same
+expect 0 $price --tokens 64 --method allgatherv --dispatch nvfp4 --print-scenario
+cp stdout again.yaml
+expect 0 "$MOESIM" price again.yaml --json again.json
+expect 0 $price --tokens 64 --method allgatherv --dispatch nvfp4 --json first.json
+[ "$(ask again.json "r['scenario']['digest']")" = \
+    "$(ask first.json "r['scenario']['digest']")" ] && pass digest || fail digest
+
+# folders: written whole, never over another report
+expect 0 $price --tokens 8 -o out
+[ "$(tail -n 1 stdout)" = "report: out" ] && pass "last line" || fail "last line"
+expect 0 "$judge" out/report.json
+grep -q '^| method' out/report.md && pass report.md || fail report.md
+expect 2 $price --tokens 8 -o out
+says "another run's report"
+expect 0 $price --tokens 8 -o out --force
+[ "$(ls -A out | tr '\n' ' ')" = "report.json report.md " ] && pass files || fail files
+
+# --strict: a sampled routing is a warning, and a warning is an error
+expect 2 $price --tokens 8 --strict
+expect 0 $price --tokens 8 --strict --set 'workload.router={sample: zipf, s: 1.1}'
+finish
