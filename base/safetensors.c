@@ -228,8 +228,8 @@ moe_status_t moe_safetensors_read(const moe_safetensors_t *file,
         return moe_fail(
             MOE_ERR_RANGE,
             "%s: tensor '%.80s': %lld bytes from byte %lld on of %lld",
-            file->path, tensor->name, (long long)offset,
-            (long long)offset + (long long)size, (long long)tensor->size_bytes);
+            file->path, tensor->name, (long long)size, (long long)offset,
+            (long long)tensor->size_bytes);
     }
     return read_exactly(file->path, file->fd, out, (size_t)size,
                         tensor->begin + offset);

@@ -194,7 +194,7 @@ START_TEST(abort_all_removes_every_temporary_and_no_finished_file)
 
     ck_assert_int_eq(write_text(in("done"), "a"), MOE_OK);
     for (int i = 0; i < 20; i++) {
-        char name[8];
+        char name[16];
 
         (void)snprintf(name, sizeof(name), "x%d", i);
         ck_assert_int_eq(moe_outfile_open(in(name), &file[i], &stream), MOE_OK);
