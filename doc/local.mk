@@ -1,1 +1,14 @@
-EXTRA_DIST += doc/README.md doc/architecture.md doc/symbols.md
+# Pages to read are installed, beside README.md.
+dist_doc_DATA += \
+  doc/architecture.md \
+  doc/progress.md \
+  doc/report.md \
+  doc/scenario.md \
+  doc/symbols.md
+
+dist_man_MANS += doc/moesim.1
+
+bashcompdir = $(datadir)/bash-completion/completions
+dist_bashcomp_DATA = doc/completion/moesim
+
+EXTRA_DIST += doc/README.md

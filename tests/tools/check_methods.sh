@@ -26,7 +26,7 @@ rebuild() {
         abs_top_srcdir="$src" VPATH="$src" AUTOCONF=: AUTOMAKE=: \
         ACLOCAL=: AUTOHEADER=: moesim >"$tmp/log" 2>&1 ||
         { cat "$tmp/log"; return 1; }
-    "$build/moesim" list methods | sort
+    "$build/moesim" list methods
 }
 
 names() {
@@ -37,7 +37,7 @@ names() {
 expect() {
     what=$1
     want=$(names | sort)
-    got=$(rebuild | sed 's/[ \t].*//')
+    got=$(rebuild | sed -n "s/^\([a-z0-9_]*\)\$/\1/p" | sort)
     if [ "$want" != "$got" ]; then
         printf '%s: wanted\n%s\ngot\n%s\n' "$what" "$want" "$got"
         exit 1
