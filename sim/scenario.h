@@ -51,6 +51,8 @@ typedef struct {
     moe_machine_t machine;
     bool has_machine;
     moe_layer_t layer; /* points into this object */
+    bool dp_implied;   /* layout.dp follows from other keys */
+    bool ep_implied;
     int64_t *tokens;   /* [dp] */
     moe_router_kind_t router;
     moe_sampler_t sampler;

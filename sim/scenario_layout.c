@@ -28,6 +28,8 @@ static bool read_ranks(moe_build_t *b, const moe_at_t *tokens)
     if (moe_diag_count(b->root.source->diag) != before) {
         return false;
     }
+    b->s->dp_implied = layout->dp == 0;
+    b->s->ep_implied = layout->ep == 0;
     if (layout->dp == 0 && length > 0 && length <= MOE_WORLD_MAX) {
         layout->dp = (int)length;
     } else if (layout->dp == 0) {

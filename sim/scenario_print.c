@@ -70,26 +70,57 @@ static bool all_equal(const int64_t *tokens, int dp)
     return true;
 }
 
-static void print_layout(const moe_printer_t *p, const moe_layer_t *layer)
+/* An implied key of a swept scenario is not printed: at another point other
+ * keys may imply another value. */
+static bool hides_ep(const moe_scenario_t *s)
 {
-    const moe_layout_t *l = &layer->layout;
-    bool equal = all_equal(layer->tokens, l->dp);
-    int dp = equal ? (l->ep > l->tp ? l->ep / l->tp : 1) : l->dp;
-
-    (void)fprintf(p->stream, "layout:\n  dp: %d", l->dp);
-    moe_print_why(p, moe_schema_find(MOE_SECTION_layout, "dp"), l->dp == dp);
-    (void)fprintf(p->stream, "  tp: %d", l->tp);
-    moe_print_why(p, moe_schema_find(MOE_SECTION_layout, "tp"), l->tp == 1);
-    (void)fprintf(p->stream, "  ep: %d", l->ep);
-    moe_print_why(p, moe_schema_find(MOE_SECTION_layout, "ep"),
-                  l->ep == moe_layout_world(l));
+    return s->n_sweeps > 0 && s->ep_implied &&
+           s->layer.layout.ep == moe_layout_world(&s->layer.layout);
 }
 
-static void print_tokens(const moe_printer_t *p, const moe_layer_t *layer)
+/* What dp is if only ep, where printed, and tp tell. */
+static int implied_dp(const moe_scenario_t *s)
 {
+    const moe_layout_t *l = &s->layer.layout;
+
+    return !hides_ep(s) && l->ep > l->tp ? l->ep / l->tp : 1;
+}
+
+/* Whether tokens are printed as a list, which implies dp. */
+static bool prints_list(const moe_scenario_t *s)
+{
+    const int dp = s->layer.layout.dp;
+
+    return !all_equal(s->tokens, dp) ||
+           (s->n_sweeps > 0 && s->dp_implied && implied_dp(s) != dp);
+}
+
+static void print_layout(const moe_printer_t *p, const moe_scenario_t *s)
+{
+    const moe_layout_t *l = &s->layer.layout;
+    int dp = prints_list(s) ? l->dp : implied_dp(s);
+
+    (void)fprintf(p->stream, "layout:\n");
+    if (s->n_sweeps == 0 || !s->dp_implied || l->dp != dp) {
+        (void)fprintf(p->stream, "  dp: %d", l->dp);
+        moe_print_why(p, moe_schema_find(MOE_SECTION_layout, "dp"),
+                      l->dp == dp);
+    }
+    (void)fprintf(p->stream, "  tp: %d", l->tp);
+    moe_print_why(p, moe_schema_find(MOE_SECTION_layout, "tp"), l->tp == 1);
+    if (!hides_ep(s)) {
+        (void)fprintf(p->stream, "  ep: %d", l->ep);
+        moe_print_why(p, moe_schema_find(MOE_SECTION_layout, "ep"),
+                      l->ep == moe_layout_world(l));
+    }
+}
+
+static void print_tokens(const moe_printer_t *p, const moe_scenario_t *s)
+{
+    const moe_layer_t *layer = &s->layer;
     int dp = layer->layout.dp;
 
-    if (all_equal(layer->tokens, dp)) {
+    if (!prints_list(s)) {
         (void)fprintf(p->stream, "  tokens: %lld\n",
                       (long long)layer->tokens[0]);
         return;
@@ -207,11 +238,11 @@ moe_status_t moe_scenario_text(const moe_scenario_t *s, bool digest,
         moe_schema_find(MOE_SECTION_scenario, "numerics");
 
     print_head(&p, s);
-    print_layout(&p, &s->layer);
+    print_layout(&p, s);
     (void)fprintf(stream, "workload:\n");
     print_word(&p, MOE_SECTION_workload, 2, "phase",
                moe_phase_name(s->layer.phase));
-    print_tokens(&p, &s->layer);
+    print_tokens(&p, s);
     print_router(&p, s);
     print_data(&p, s);
     moe_print_precision(&p, s);
