@@ -3,8 +3,28 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #define US_PER_S 1e6
+
+/* Constants before and after the matrix rates, in the file's order. */
+enum {
+    HBM,
+    MEMORY_EFFICIENCY,
+    FLOPS,
+    MATMUL_EFFICIENCY = FLOPS + MOE_FORMAT_COUNT,
+    LAUNCH,
+    COLLECTIVE,
+    TIERS, /* bandwidth and latency of each */
+    CONSTANTS_MAX = TIERS + 2 * MOE_TIERS_MAX
+};
+
+/* A constant, or several of one fit, and what it moves of a cost. */
+typedef struct {
+    moe_constant_t constant;
+    double rise_us;
+    double fall_us;
+} mover_t;
 
 void moe_cost_add(moe_cost_t *sum, const moe_cost_t *more)
 {
@@ -41,35 +61,55 @@ moe_parts_t moe_cost_parts(const moe_cost_t *cost)
     return parts;
 }
 
-moe_time_t moe_cost_time(const moe_machine_t *machine, const moe_cost_t *cost)
+/* Constants that one fit gave err together. */
+static bool err_together(const moe_constant_t *a, const moe_constant_t *b)
 {
-    moe_time_t time = {.us = US_PER_S * moe_cost_seconds(cost)};
-    double up = 0.0;
-    double down = 0.0;
+    return a->kind == MOE_PROVENANCE_fitted && b->kind == a->kind &&
+           strcmp(a->source, b->source) == 0;
+}
+
+/* Constants that move a cost, those of one fit joined; their number. */
+static int movers_of(const moe_machine_t *machine, const moe_cost_t *cost,
+                     mover_t *mover)
+{
+    int n = 0;
 
     for (int i = 0; i < moe_constant_count(machine); i++) {
         moe_price_constant_t c = moe_constant_get(machine, i, cost);
         double rise = c.us * c.constant.error;
-        double fall = rise / (1.0 + c.constant.error);
+        int m = 0;
 
-        up += rise * rise;
-        down += fall * fall;
+        if (!(rise > 0.0)) {
+            continue;
+        }
+        while (m < n && !err_together(&mover[m].constant, &c.constant)) {
+            m++;
+        }
+        if (m == n) {
+            mover[n++] = (mover_t){.constant = c.constant};
+        }
+        mover[m].rise_us += rise;
+        mover[m].fall_us += rise / (1.0 + c.constant.error);
+    }
+    return n;
+}
+
+moe_time_t moe_cost_time(const moe_machine_t *machine, const moe_cost_t *cost)
+{
+    mover_t mover[CONSTANTS_MAX];
+    moe_time_t time = {.us = US_PER_S * moe_cost_seconds(cost)};
+    double up = 0.0;
+    double down = 0.0;
+    int n = movers_of(machine, cost, mover);
+
+    for (int i = 0; i < n; i++) {
+        up += mover[i].rise_us * mover[i].rise_us;
+        down += mover[i].fall_us * mover[i].fall_us;
     }
     time.high_us = time.us + sqrt(up);
     time.low_us = fmax(0.0, time.us - sqrt(down));
     return time;
 }
-
-/* Constants before and after the matrix rates, in the file's order. */
-enum {
-    HBM,
-    MEMORY_EFFICIENCY,
-    FLOPS,
-    MATMUL_EFFICIENCY = FLOPS + MOE_FORMAT_COUNT,
-    LAUNCH,
-    COLLECTIVE,
-    TIERS /* bandwidth and latency of each */
-};
 
 int moe_constant_count(const moe_machine_t *machine)
 {

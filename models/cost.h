@@ -34,8 +34,9 @@ moe_parts_t moe_cost_parts(const moe_cost_t *cost);
  *
  * A constant known to a relative error e lies between v / (1 + e) and
  * v (1 + e). The time that is proportional to one constant moves as a whole,
- * so errors of one constant add linearly over operations; those of different
- * constants are taken as independent and add as squares.
+ * so errors of one constant add linearly over operations. So do those of
+ * constants that one fit gave (same kind and source): they share its misfit.
+ * Others are taken as independent and add as squares.
  */
 moe_time_t moe_cost_time(const moe_machine_t *machine, const moe_cost_t *cost);
 

@@ -21,6 +21,8 @@ models_libmodels_la_SOURCES = \
   models/summary.h \
   models/timeline.c \
   models/timeline.h \
+  models/trace_json.c \
+  models/trace_json.h \
   models/wire.c \
   models/wire.h
 
@@ -111,3 +113,15 @@ check_PROGRAMS += tests/check_price_methods
 TESTS += tests/check_price_methods
 tests_check_price_methods_SOURCES = tests/check_price_methods.c $(LAYERS)
 tests_check_price_methods_LDADD = sim/libsim.la $(MODELS_CHECK_LIBS)
+
+check_PROGRAMS += tests/check_nccl
+TESTS += tests/check_nccl
+tests_check_nccl_SOURCES = tests/check_nccl.c
+tests_check_nccl_LDADD = sim/libsim.la reports/libreports.la $(MODELS_CHECK_LIBS)
+
+check_PROGRAMS += tests/check_trace_json
+TESTS += tests/check_trace_json
+tests_check_trace_json_SOURCES = tests/check_trace_json.c $(LAYERS)
+tests_check_trace_json_LDADD = sim/libsim.la $(MODELS_CHECK_LIBS)
+
+EXTRA_DIST += doc/cost-model.md doc/trace.md

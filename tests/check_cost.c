@@ -136,9 +136,30 @@ START_TEST(intervals_add_as_documented)
 }
 END_TEST
 
+/* Start, step and port of one fit err together: 1/2, 1/2 and 1/4 of them. */
+START_TEST(constants_of_one_fit_add_linearly)
+{
+    const int64_t rows[2] = {1 << 20, 1 << 20};
+    double port = PORT(INT64_C(1) << 30);
+    moe_hand_t t;
+
+    moe_hand_begin(&t, 2);
+    t.machine.collective_s.kind = MOE_PROVENANCE_fitted;
+    t.machine.tier[0].latency_s.kind = MOE_PROVENANCE_fitted;
+    t.machine.tier[0].bw_bytes_per_s.kind = MOE_PROVENANCE_fitted;
+    moe_hand_gather(&t, rows, 1024, 1, 2);
+    moe_hand_finish(&t);
+    ck_assert_double_eq_tol(t.result.total.high_us - t.result.total.us,
+                            (COLLECTIVE + STEP) * 0.5 + port * 0.25, 1e-6);
+    ck_assert_double_eq_tol(t.result.total.us - t.result.total.low_us,
+                            (COLLECTIVE + STEP) / 3.0 + port / 5.0, 1e-6);
+    moe_hand_end(&t);
+}
+END_TEST
+
 START_TEST(a_machine_that_cannot_be_computed_with_is_refused)
 {
-    static const double bad[] = {0.0, -1.0, NAN, INFINITY};
+    static const double bad[] = {0.0, -1.0, (double)NAN, HUGE_VAL};
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         moe_price_t *price = NULL;
@@ -168,6 +189,7 @@ int main(void)
     tcase_add_test(tcase, a_part_of_a_full_mesh_has_only_its_own_links);
     tcase_add_test(tcase, a_machine_too_small_for_a_group_is_refused);
     tcase_add_test(tcase, intervals_add_as_documented);
+    tcase_add_test(tcase, constants_of_one_fit_add_linearly);
     tcase_add_test(tcase, a_machine_that_cannot_be_computed_with_is_refused);
     suite_add_tcase(suite, tcase);
     return moe_suite_main(suite);

@@ -3,8 +3,8 @@
  * @file
  * A trace as JSON lines, as doc/trace.md describes them.
  */
-#ifndef MOE_TRACE_JSON_H
-#define MOE_TRACE_JSON_H
+#ifndef MODELS_TRACE_JSON_H
+#define MODELS_TRACE_JSON_H
 
 #include "moe/trace.h"
 
