@@ -1,14 +1,15 @@
 # Pages to read are installed, beside README.md.
 dist_doc_DATA += \
   doc/architecture.md \
-  doc/progress.md \
+  doc/cost-model.md \
   doc/report.md \
   doc/scenario.md \
-  doc/symbols.md
+  doc/symbols.md \
+  doc/trace.md
 
 dist_man_MANS += doc/moesim.1
 
 bashcompdir = $(datadir)/bash-completion/completions
 dist_bashcomp_DATA = doc/completion/moesim
 
-EXTRA_DIST += doc/README.md
+EXTRA_DIST += doc/README.md doc/progress.md
