@@ -21,8 +21,6 @@ models_libmodels_la_SOURCES = \
   models/summary.h \
   models/timeline.c \
   models/timeline.h \
-  models/trace_json.c \
-  models/trace_json.h \
   models/wire.c \
   models/wire.h
 

@@ -102,6 +102,8 @@ sim_libsim_la_SOURCES += \
   sim/report_write.c \
   sim/sweep.c \
   sim/sweep.h \
+  sim/trace_json.c \
+  sim/trace_json.h \
   sim/verbs.def
 
 # Ranks and who watches them.

@@ -3,8 +3,8 @@
  * @file
  * A trace as JSON lines, as doc/trace.md describes them.
  */
-#ifndef MODELS_TRACE_JSON_H
-#define MODELS_TRACE_JSON_H
+#ifndef SIM_TRACE_JSON_H
+#define SIM_TRACE_JSON_H
 
 #include "moe/trace.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "models/trace_json.h"
+#include "sim/trace_json.h"
 
 #include <jansson.h>
 #include <stdbool.h>
