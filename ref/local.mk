@@ -15,7 +15,6 @@ ref_libref_la_SOURCES = \
   ref/exp.h \
   ref/formats.c \
   ref/formats.h \
-  ref/hot.h \
   ref/logits.c \
   ref/logits.h \
   ref/matmul.c \
@@ -23,6 +22,8 @@ ref_libref_la_SOURCES = \
   ref/matmul_nvfp4.c \
   ref/matmul_nvfp4.h \
   ref/matmul_nvfp4_blas.c \
+  ref/moeref.c \
+  ref/moeref.h \
   ref/odd.h \
   ref/oracle.h \
   ref/permute.c \
@@ -63,20 +64,23 @@ EXTRA_DIST += ref/README.md ref/moeref.map
 REF_LIBS = ref/libref.la moe/libmoe.la base/libcore.la $(BLAS_LIBS) \
   $(MPFR_LIBS) $(GMP_LIBS) $(CHECK_LIBS) -lm
 
-check_PROGRAMS += tests/check_formats tests/check_permute tests/check_swizzle
-TESTS += tests/check_formats tests/check_permute tests/check_swizzle
+check_PROGRAMS += tests/check_formats tests/check_matmul \
+  tests/check_matmul_nvfp4 tests/check_moeref tests/check_permute \
+  tests/check_quantize tests/check_quantize_steps tests/check_swizzle
+TESTS += tests/check_formats tests/check_matmul tests/check_matmul_nvfp4 \
+  tests/check_moeref tests/check_moeref_exports.sh tests/check_permute \
+  tests/check_quantize tests/check_quantize_steps tests/check_swizzle
+EXTRA_DIST += tests/check_moeref_exports.sh
 tests_check_formats_SOURCES = tests/check_formats.c
 tests_check_formats_LDADD = $(REF_LIBS)
-tests_check_permute_SOURCES = tests/check_permute.c
-tests_check_permute_LDADD = $(REF_LIBS)
-check_PROGRAMS += tests/check_matmul tests/check_matmul_nvfp4
-TESTS += tests/check_matmul tests/check_matmul_nvfp4
 tests_check_matmul_SOURCES = tests/check_matmul.c
 tests_check_matmul_LDADD = $(REF_LIBS)
 tests_check_matmul_nvfp4_SOURCES = tests/check_matmul_nvfp4.c
 tests_check_matmul_nvfp4_LDADD = $(REF_LIBS)
-check_PROGRAMS += tests/check_quantize tests/check_quantize_steps
-TESTS += tests/check_quantize tests/check_quantize_steps
+tests_check_moeref_SOURCES = tests/check_moeref.c
+tests_check_moeref_LDADD = libmoeref.la $(CHECK_LIBS) -lm
+tests_check_permute_SOURCES = tests/check_permute.c
+tests_check_permute_LDADD = $(REF_LIBS)
 tests_check_quantize_SOURCES = tests/check_quantize.c tests/rows_store.h
 tests_check_quantize_LDADD = $(REF_LIBS)
 tests_check_quantize_steps_SOURCES = tests/check_quantize_steps.c \
@@ -84,3 +88,8 @@ tests_check_quantize_steps_SOURCES = tests/check_quantize_steps.c \
 tests_check_quantize_steps_LDADD = $(REF_LIBS)
 tests_check_swizzle_SOURCES = tests/check_swizzle.c
 tests_check_swizzle_LDADD = $(REF_LIBS)
+
+BENCHES += tests/bench/bench_matmul
+tests_bench_bench_matmul_SOURCES = tests/bench/bench_matmul.c
+tests_bench_bench_matmul_LDADD = ref/libref.la moe/libmoe.la \
+  base/libcore.la $(BLAS_LIBS) $(MPFR_LIBS) $(GMP_LIBS) -lm

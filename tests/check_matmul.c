@@ -82,7 +82,7 @@ static case_t make(const moe_model_t *model, moe_weight_t weight,
     c.out =
         (moe_rows_t){.storage = {.format = out}, .rows = c.x.rows, .cols = n};
     c.x.codes = calloc((size_t)c.x.rows + 1, (size_t)k / 2);
-    c.x.scales = calloc((size_t)c.x.rows + 1, (size_t)k / 16);
+    c.x.scales = calloc((size_t)c.x.rows + 1, (size_t)(k + 15) / 16);
     c.out.codes = calloc((size_t)c.x.rows + 1, (size_t)n * 4);
     ck_assert(c.x.codes != NULL && c.x.scales != NULL && c.out.codes != NULL);
     draw_rows(&c.x);

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * libmoeref: low-precision number formats, bit for bit.
+ *
+ * The reference conversions and quantisers of moesim as a library of plain C,
+ * for tests of kernels in any language. This header needs nothing else of
+ * moesim.
+ *
+ * All rounding is to nearest, ties to even, in the default floating-point
+ * environment; nothing here allocates, prints, or keeps state, so that
+ * threads may call everything at once. Matrices are row-major. Arguments are
+ * borrowed for the call. Outputs are untouched on error.
+ */
+#ifndef MOEREF_H
+#define MOEREF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define MOEREF_API __attribute__((visibility("default")))
+#else
+#define MOEREF_API
+#endif
+
+#define MOEREF_VERSION_MAJOR 0
+#define MOEREF_VERSION_MINOR 1
+#define MOEREF_VERSION_PATCH 0
+
+/** Version of the library that runs: "0.1.0". */
+MOEREF_API const char *moeref_version(void);
+
+/** What functions return that can fail. */
+typedef enum {
+    MOEREF_OK = 0,
+    MOEREF_ERR_SIZE = 1, /* columns no multiple of 16, or sizes overflow */
+    MOEREF_ERR_SCALE = 2 /* a global scale that is no positive number */
+} moeref_status_t;
+
+/* ---- Numbers ------------------------------------------------------------
+ *
+ * bf16 and fp16: bits as in IEEE 754 interchange; a NaN stays a NaN, quiet.
+ * E4M3: the "fn" kind, without infinity, NaN 7F and FF; to_e4m3 saturates at
+ * 448, infinity too, and gives 7F for a NaN of either sign.
+ * E2M1: codes 0..F for +-{0, 0.5, 1, 1.5, 2, 3, 4, 6}; to_e2m1 saturates at
+ * 6, and gives 7 for NaN; from_e2m1 takes the low four bits.
+ * A zero keeps its sign. Source: OCP Microscaling Formats 1.0; cuda_fp4 and
+ * cuda_fp8 of CUDA 13.0 with saturation to finite, on all 2^32 floats. */
+
+MOEREF_API uint16_t moeref_to_bf16(float x);
+MOEREF_API float moeref_from_bf16(uint16_t bits);
+MOEREF_API uint16_t moeref_to_fp16(float x);
+MOEREF_API float moeref_from_fp16(uint16_t bits);
+MOEREF_API uint8_t moeref_to_e4m3(float x);
+MOEREF_API float moeref_from_e4m3(uint8_t code);
+MOEREF_API uint8_t moeref_to_e2m1(float x);
+MOEREF_API float moeref_from_e2m1(uint8_t code);
+
+/** float64 to bf16 or fp16 bits in one rounding, never by way of
+ * float. */
+MOEREF_API uint16_t moeref_double_to_bf16(double x);
+MOEREF_API uint16_t moeref_double_to_fp16(double x);
+
+/* ---- NVFP4 --------------------------------------------------------------
+ *
+ * Blocks of 16 columns: E2M1 codes, two a byte, the even column in the low
+ * nibble; one E4M3 scale a block, linear: [rows][cols / 16]; one fp32 global
+ * scale a tensor in the *encode* direction: code ~ x * global_scale / scale.
+ * Element = code * scale * RN32(1 / global_scale). */
+
+/**
+ * Global scale of a tensor whose largest magnitude is amax: 448 * 6 / amax,
+ * at most FLT_MAX; 1 if amax or that quotient is 0, as TransformerEngine
+ * has it.
+ */
+MOEREF_API float moeref_nvfp4_global_scale(float amax);
+
+/**
+ * Quantise by the profile te-exact: TransformerEngine's IEEE-exact recipe,
+ * which FlashInfer follows with FLASHINFER_DISABLE_FP4_QUANT_FAST_MATH=1.
+ * v is a block's largest magnitude (NaN counts nothing), RN one rounding to
+ * fp32:
+ *
+ *     scale = E4M3(RN(v * RN(global_scale * RN(1/6)))), 0 if v is 0
+ *     os    = min(RN(1 / RN(scale * RN(1/global_scale))), FLT_MAX)
+ *     code  = E2M1(RN(x * os))
+ *
+ * @param[in]  x             [rows][cols].
+ * @param[in]  cols          A multiple of 16.
+ * @param[in]  global_scale  Positive and finite, its inverse too.
+ * @param[out] codes         [rows][cols / 2].
+ * @param[out] scales        [rows][cols / 16].
+ */
+MOEREF_API moeref_status_t moeref_nvfp4_quantize(const float *x, size_t rows,
+                                                 size_t cols,
+                                                 float global_scale,
+                                                 uint8_t *codes,
+                                                 uint8_t *scales);
+
+/** The same from bf16 bits. */
+MOEREF_API moeref_status_t moeref_nvfp4_quantize_bf16(const uint16_t *x,
+                                                      size_t rows, size_t cols,
+                                                      float global_scale,
+                                                      uint8_t *codes,
+                                                      uint8_t *scales);
+
+/** Decode: the exact value of each element rounded once. out [rows][cols]. */
+MOEREF_API moeref_status_t moeref_nvfp4_dequantize(const uint8_t *codes,
+                                                   const uint8_t *scales,
+                                                   size_t rows, size_t cols,
+                                                   float global_scale,
+                                                   float *out);
+
+/** The same to bf16 bits. */
+MOEREF_API moeref_status_t moeref_nvfp4_dequantize_bf16(
+    const uint8_t *codes, const uint8_t *scales, size_t rows, size_t cols,
+    float global_scale, uint16_t *out);
+
+/* ---- Scale layouts ------------------------------------------------------ */
+
+typedef enum {
+    MOEREF_SCALES_LINEAR = 0, /* [rows][blocks] */
+    MOEREF_SCALES_128X4 = 1,  /* tiles of 128 rows x 4 blocks: cuBLAS,
+                               * CUTLASS, FlashInfer, vLLM, TensorRT-LLM */
+    MOEREF_SCALES_8X4 = 2     /* tiles of 8 rows x 4 blocks: TensorRT-LLM
+                               * for few rows */
+} moeref_scale_layout_t;
+
+/** Bytes of rows x blocks one-byte scales in a layout, padding included; 0
+ * for an unknown layout or sizes that overflow. */
+MOEREF_API size_t moeref_scales_bytes(moeref_scale_layout_t layout, size_t rows,
+                                      size_t blocks);
+
+/** Offset of the scale of a row and a block; blocks is the number of a row. */
+MOEREF_API size_t moeref_scales_offset(moeref_scale_layout_t layout,
+                                       size_t blocks, size_t row, size_t block);
+
+/**
+ * Linear scales to a layout, padding zeroed; and back.
+ *
+ * Tiled parts may be put together only if each has full tiles of rows: move
+ * scales linear, and tile them where they are used.
+ *
+ * @param[out] tiled  moeref_scales_bytes() bytes.
+ */
+MOEREF_API moeref_status_t moeref_scales_swizzle(moeref_scale_layout_t layout,
+                                                 size_t rows, size_t blocks,
+                                                 const uint8_t *linear,
+                                                 uint8_t *tiled);
+MOEREF_API moeref_status_t moeref_scales_unswizzle(moeref_scale_layout_t layout,
+                                                   size_t rows, size_t blocks,
+                                                   const uint8_t *tiled,
+                                                   uint8_t *linear);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
