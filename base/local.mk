@@ -20,6 +20,7 @@ base_libbase_la_SOURCES = \
   base/digest.c \
   base/digest.h \
   base/folder.c \
+  base/hot.h \
   base/infile.c \
   base/infile.h \
   base/nearest.c \

@@ -15,7 +15,7 @@
 
 #include "ref/exact.h"
 #include "ref/exp.h"
-#include "ref/hot.h"
+#include "base/hot.h"
 #include "ref/odd.h"
 
 #include <math.h>

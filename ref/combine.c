@@ -6,7 +6,7 @@
 #include "ref/combine.h"
 
 #include "ref/exact.h"
-#include "ref/hot.h"
+#include "base/hot.h"
 #include "ref/odd.h"
 
 #include <float.h>

@@ -21,7 +21,7 @@
 #ifndef REF_EXP_H
 #define REF_EXP_H
 
-#include "ref/hot.h"
+#include "base/hot.h"
 #include "ref/formats.h"
 
 /** Bound of the relative error of moe_exp(). */

@@ -25,7 +25,10 @@ ref_libref_la_SOURCES = \
   ref/moeref.c \
   ref/moeref.h \
   ref/odd.h \
+  ref/oracle.c \
   ref/oracle.h \
+  ref/oracle_numbers.h \
+  ref/oracle_route.c \
   ref/permute.c \
   ref/permute.h \
   ref/quantize.c \

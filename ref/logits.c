@@ -24,7 +24,7 @@
 #include "base/checked.h"
 #include "ref/combine.h"
 #include "ref/exact.h"
-#include "ref/hot.h"
+#include "base/hot.h"
 #include "ref/odd.h"
 
 #include <cblas.h>

@@ -30,12 +30,25 @@ typedef struct {
 } moe_oracle_token_t;
 
 /**
+ * Route one token by the data, in ref/oracle_route.c.
+ *
+ * @param[in]  hidden  [H] bf16 codes.
+ * @param[out] ids, weights  [k], larger choice first.
+ * @return MOE_OK; MOE_ERR_RANGE if a logit is NaN; MOE_ERR_NOMEM.
+ */
+moe_status_t moe_oracle_route(const moe_oracle_t *oracle,
+                              const uint16_t *hidden, int32_t *ids,
+                              float *weights);
+
+/**
  * Compute one token in numerics `exact`.
  *
  * @param[in] hidden  [H] codes of the token in the chain's hidden format
  *                    (bf16).
  * @param[in] routing_ids  NULL to route by the data, else [k] given experts
  *                    and [k] weights (a sampled or traced router).
+ * @return MOE_OK; MOE_ERR_UNSUPPORTED unless hidden is bf16, expert_in,
+ *         weights and gemm2_in nvfp4; MOE_ERR_RANGE; MOE_ERR_NOMEM.
  */
 moe_status_t moe_oracle_token(const moe_oracle_t *oracle,
                               const uint16_t *hidden,

@@ -9,8 +9,8 @@
  * (-ffp-contract=off). Under sanitizers and valgrind's smaller processors
  * the plain clone runs.
  */
-#ifndef REF_HOT_H
-#define REF_HOT_H
+#ifndef BASE_HOT_H
+#define BASE_HOT_H
 
 #include "config.h"
 

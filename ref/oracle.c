@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Written from doc/numerics.md, for one token, as plainly as speed allows.
+ * Of ref/ it uses nothing but format conversions. Its router has a file of
+ * its own, ref/oracle_route.c. */
+#include "ref/oracle.h"
+
+#include "base/hot.h"
+#include "moe/fill.h"
+#include "ref/oracle_numbers.h"
+
+#include <float.h>
+#include <stdlib.h>
+
+enum {
+    BLOCK = 16, /* columns that share a scale of nvfp4 */
+    WORD = 8    /* codes in 32 bits */
+};
+
+typedef struct {
+    const moe_oracle_t *oracle;
+    const moe_model_t *m;
+    const moe_storage_t *at; /* the chain */
+    double *x;               /* [H] what is dispatched */
+    double *y;               /* [max(H, 2 I)] */
+    double *term;            /* [k][H] what the experts return */
+    uint32_t *codes;         /* of a row of weights, by words of 8 */
+    uint8_t *scales;         /* of a row of weights */
+    int32_t *d;              /* [K / 8] */
+    /* a row of nvfp4: value = twice / 2 * units * 2^-9 * decode */
+    int32_t *twice; /* [8][n / 8]: column 8 j + i at [i][j] */
+    int32_t *units; /* [n / 16] */
+    float decode;
+    mpfr_t sum;
+} work_t;
+
+/* Profiles te-exact and deepep; x becomes what the codes say. A factor is
+ * fp32, and its exact product with x is rounded once. */
+static void quantise(work_t *w, double *x, int64_t n, int64_t at, int block,
+                     float gs)
+{
+    const bool four = block == BLOCK;
+    double v = four ? 0.0 : (double)1e-4f;
+    float scale, factor;
+
+    for (int i = 0; i < block; i++) {
+        v = fmax(v, fabs(x[at + i]));
+    }
+    scale = (float)(v * (double)((four ? gs * (1.0f / 6.0f) : 1.0f / 448.0f)));
+    factor = (float)(448.0 / v);
+    if (four) {
+        scale = moe_e4m3_to_f32(moe_e4m3_from_f32(scale));
+        factor = fminf(1.0f / (scale * w->decode), FLT_MAX);
+        w->units[at / BLOCK] = (int32_t)(scale * 512.0f);
+    }
+    for (int64_t i = at; i < at + block; i++) {
+        float z = (float)(x[i] * (double)factor);
+
+        if (four) {
+            int twice = moe_e2m1_twice(moe_e2m1_from_f32(z));
+
+            w->twice[i % WORD * (n / WORD) + i / WORD] = twice;
+            x[i] = twice * 0.5 * (double)scale * (double)w->decode;
+        } else {
+            z = moe_e4m3_to_f32(moe_e4m3_from_f32(z));
+            x[i] = (double)z * (double)scale;
+        }
+    }
+}
+
+static void store(work_t *w, double *x, int64_t n, moe_role_t role)
+{
+    const moe_storage_t *as = &w->at[role];
+    const int block = moe_format_info(as->format)->block;
+
+    w->decode = 1.0f / as->global_scale;
+    for (int64_t i = 0; i<n; i += block> 0 ? block : 1) {
+        if (block > 0) {
+            quantise(w, x, n, i, block, as->global_scale);
+        } else {
+            x[i] = oracle_rounded(as->format, x[i]);
+        }
+    }
+}
+
+/* Twice the value of an E2M1 code: 0 1 2 3 4 6 8 12. */
+MOE_HOT_INLINE int twice_of(int code)
+{
+    int m = code & 7;
+
+    m += (m > 4) + (m > 5) + 3 * (m > 6);
+    return (code & 8) != 0 ? -m : m;
+}
+
+/* d[j] = the eight products of word j, codes from the low bits up. */
+MOE_HOT static void dot_words(const uint32_t *restrict words,
+                              const int32_t *restrict twice, int64_t n,
+                              int32_t *restrict d)
+{
+    memset(d, 0, (size_t)n * sizeof(*d));
+    for (int i = 0; i < WORD; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            d[j] += twice[i * n + j] * twice_of((int)(words[j] >> (4 * i)));
+        }
+    }
+}
+
+/* Row of weights times the nvfp4 row, in units of 2^-20 and of both decode
+ * scales; at most 1.3e14 a block. */
+static int64_t dot(const work_t *w, int64_t n)
+{
+    int64_t sum = 0;
+
+    dot_words(w->codes, w->twice, n / WORD, w->d);
+    for (int64_t b = 0; b < n / BLOCK; b++) {
+        int32_t d = w->d[2 * b] + w->d[2 * b + 1];
+
+        sum += (int64_t)d * w->units[b] * moe_e4m3_units(w->scales[b]);
+    }
+    return sum;
+}
+
+/* y = weights times the nvfp4 row, each sum rounded once. */
+static void linear(const work_t *w, moe_weight_t weight, int64_t expert,
+                   moe_role_t role, double *y)
+{
+    const moe_format_t format = w->at[role].format;
+    const uint64_t seed = w->oracle->layer->seed;
+    const int64_t k = moe_weight_cols(w->m, weight);
+    const double d = (double)w->decode * (double)moe_fill_weight_global(k);
+    int e;
+    const moe_u128_t alpha = (uint64_t)(frexp(d, &e) * 0x1p48); /* exact */
+
+    for (int64_t r = 0; r < moe_weight_rows(w->m, weight); r++) {
+        int64_t s;
+
+        moe_fill_weight_codes(seed, weight, expert, r, 1, 0, k,
+                              (uint8_t *)w->codes);
+        moe_fill_weight_scales(seed, weight, expert, r, 1, 0, k / BLOCK,
+                               w->scales);
+        s = dot(w, k);
+        y[r] = moe_float_value(format, moe_round_int(format, s < 0,
+                                                     alpha * (uint64_t)llabs(s),
+                                                     e - 48 - 20));
+    }
+}
+
+static void run_expert(work_t *w, int64_t expert, double *out)
+{
+    const moe_format_t format = w->at[MOE_ROLE_act_out].format;
+    const int64_t n = w->m->intermediate;
+    double *y = w->y;
+
+    memcpy(y, w->x, (size_t)w->m->hidden * sizeof(*y));
+    store(w, y, w->m->hidden, MOE_ROLE_expert_in);
+    linear(w, MOE_W13, expert, MOE_ROLE_gemm1_out, y);
+    for (int64_t i = 0; i < n; i++) {
+        const double gate[2] = {y[i], 0.0};
+        double p = (y[i] < -DBL_MAX ? 0.0 : y[i]) * y[n + i];
+
+        y[i] = isfinite(p) ? oracle_share(w->sum, p, gate, 2, 0, format)
+                           : oracle_rounded(format, p); /* the limit */
+    }
+    store(w, y, n, MOE_ROLE_gemm2_in);
+    linear(w, MOE_W2, expert, MOE_ROLE_gemm2_out, out);
+}
+
+/* Dispatch, run the experts, and sum up. */
+static void run_token(work_t *w, const moe_oracle_token_t *token)
+{
+    const moe_format_t format = w->at[MOE_ROLE_output].format;
+    const int64_t h = w->m->hidden;
+
+    if (!moe_storage_equal(&w->at[MOE_ROLE_dispatch],
+                           &w->at[MOE_ROLE_expert_in])) {
+        store(w, w->x, h, MOE_ROLE_dispatch);
+    }
+    for (int s = 0; s < w->m->topk; s++) {
+        run_expert(w, token->ids[s], w->term + s * h);
+    }
+    for (int64_t c = 0; c < h; c++) {
+        mpfr_set_zero(w->sum, 1);
+        for (int s = 0; s < w->m->topk; s++) {
+            double term = (double)token->weights[s] * w->term[s * h + c];
+
+            mpfr_add_d(w->sum, w->sum, term, MPFR_RNDN);
+        }
+        token->output[c] =
+            moe_round_f64(format, oracle_round_sum(w->sum, format));
+    }
+}
+
+static bool is_supported(const moe_model_t *m, const moe_chain_t *chain)
+{
+    const moe_format_t dispatch = chain->at[MOE_ROLE_dispatch].format;
+    bool good = chain->at[MOE_ROLE_hidden].format == MOE_FORMAT_bf16 &&
+                chain->at[MOE_ROLE_expert_in].format == MOE_FORMAT_nvfp4 &&
+                chain->at[MOE_ROLE_gemm2_in].format == MOE_FORMAT_nvfp4 &&
+                chain->weights == MOE_FORMAT_nvfp4;
+
+    return good && m->hidden % BLOCK == 0 && m->intermediate % BLOCK == 0 &&
+           (dispatch != MOE_FORMAT_fp8_1x128 || m->hidden % 128 == 0);
+}
+
+/* Arrays of a token, all in one piece of memory. */
+static bool work_init(work_t *w, const moe_oracle_t *oracle)
+{
+    const moe_model_t *m = oracle->layer->model;
+    const int64_t twice = 2 * m->intermediate;
+    const int64_t wide = m->hidden > twice ? m->hidden : twice;
+    double *p = calloc((size_t)((m->topk + 5) * wide), sizeof(*p));
+
+    if (p == NULL) {
+        return false;
+    }
+    *w = (work_t){.oracle = oracle, .m = m, .at = oracle->chain->at, .x = p};
+    w->y = p + wide;
+    w->term = w->y + wide;
+    w->units = (int32_t *)(w->term + m->topk * wide);
+    w->twice = w->units + wide;
+    w->d = w->twice + wide;
+    w->codes = (uint32_t *)(w->d + wide);
+    w->scales = (uint8_t *)(w->codes + wide);
+    mpfr_init2(w->sum, ORACLE_BITS);
+    return true;
+}
+
+moe_status_t moe_oracle_token(const moe_oracle_t *oracle,
+                              const uint16_t *hidden,
+                              const int32_t *routing_ids,
+                              const float *routing_weights,
+                              moe_oracle_token_t *token)
+{
+    const moe_model_t *m = oracle->layer->model;
+    moe_status_t status = MOE_OK;
+    work_t w;
+
+    if (!is_supported(m, oracle->chain)) {
+        return moe_fail(MOE_ERR_UNSUPPORTED, "oracle: formats or shapes");
+    }
+    if (routing_ids == NULL) {
+        status = moe_oracle_route(oracle, hidden, token->ids, token->weights);
+    }
+    for (int s = 0; routing_ids != NULL && s < m->topk; s++) {
+        token->ids[s] = routing_ids[s];
+        token->weights[s] = routing_weights[s];
+    }
+    if (status == MOE_OK && !work_init(&w, oracle)) {
+        status = moe_fail(MOE_ERR_NOMEM, "oracle: no memory for a token");
+    }
+    if (status != MOE_OK) {
+        return status;
+    }
+    for (int64_t i = 0; i < m->hidden; i++) {
+        w.x[i] = (double)moe_bf16_to_f32(hidden[i]);
+    }
+    run_token(&w, token);
+    mpfr_clear(w.sum);
+    free(w.x);
+    return MOE_OK;
+}
