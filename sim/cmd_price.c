@@ -6,6 +6,8 @@
 
 #include "sim/command.h"
 
+#include "reports/units.h"
+#include "sim/memory.h"
 #include "sim/price_json.h"
 #include "sim/price_methods.h"
 #include "sim/report_head.h"
@@ -23,6 +25,37 @@ static double seconds(void)
 
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Bytes that a point takes, roughly: routing, results of pairs of ranks, the
+ * timeline. */
+static double bytes_needed(const moe_scenario_t *scenario)
+{
+    double ranks = moe_layout_world(&scenario->layer.layout);
+    double tokens = (double)moe_layer_total_tokens(&scenario->layer);
+    double pairs = ranks > MOE_JSON_RANKS ? 0.0 : ranks * ranks * 256.0;
+
+    return tokens * scenario->model.topk * 8.0 +
+           (double)scenario->n_methods * pairs + ranks * 65536.0;
+}
+
+static moe_status_t check_memory(const moe_command_t *command,
+                                 const moe_scenario_t *scenario)
+{
+    double need = bytes_needed(scenario);
+    int64_t limit =
+        command->memory_limit > 0 ? command->memory_limit : moe_memory_free();
+
+    if (limit >= 0 && need > (double)limit) {
+        return moe_fail(
+            MOE_ERR_NOMEM,
+            "pricing needs about %s, %s are %s: fewer tokens or ranks, or "
+            "--memory-limit",
+            moe_unit_bytes(need < 9e18 ? (int64_t)need : INT64_MAX, needed),
+            moe_unit_bytes(limit, text),
+            command->memory_limit > 0 ? "allowed" : "free");
+    }
+    return MOE_OK;
 }
 
 /* Routing of all tokens: never computed from data here. */
@@ -44,12 +77,17 @@ static moe_status_t make_routing(const moe_scenario_t *scenario,
 
 /* Every method of a scenario, appended to methods[]. Points of a sweep go
  * without timeline and constants. */
-static moe_status_t price_methods(const moe_scenario_t *scenario, bool point,
+static moe_status_t price_methods(const moe_command_t *command,
+                                  const moe_scenario_t *scenario, bool point,
                                   json_t *document, json_t *methods)
 {
     moe_routing_t routing = {0};
-    moe_status_t status = make_routing(scenario, &routing);
+    moe_status_t status = check_memory(command, scenario);
     size_t i;
+
+    if (status == MOE_OK) {
+        status = make_routing(scenario, &routing);
+    }
 
     for (i = 0; i < scenario->n_methods && status == MOE_OK; ++i) {
         json_t *method = NULL;
@@ -119,7 +157,7 @@ static moe_status_t price_point(const moe_command_t *command,
     }
     status = point_object(points, i, scenario, &point);
     if (status == MOE_OK) {
-        status = price_methods(scenario, true, document,
+        status = price_methods(command, scenario, true, document,
                                json_object_get(point, "methods"));
         if (!moe_json_append(json_object_get(document, "sweep"), point)) {
             status = moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
@@ -191,7 +229,7 @@ static moe_status_t price(const moe_command_t *command,
         status = moe_report_head(command, scenario, &document);
     }
     if (status == MOE_OK) {
-        status = price_methods(scenario, false, document,
+        status = price_methods(command, scenario, false, document,
                                json_object_get(document, "methods"));
     }
     if (status == MOE_OK) {

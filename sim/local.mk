@@ -86,6 +86,8 @@ sim_libsim_la_SOURCES += \
   sim/list_files.c \
   sim/list_items.c \
   sim/lists.def \
+  sim/memory.c \
+  sim/memory.h \
   sim/options.c \
   sim/options.def \
   sim/options.h \

@@ -125,7 +125,8 @@ static bool set_bytes(json_t *object, const moe_summary_t *summary,
            moe_json_set(object, "wire_algorithm", json_string(names)) &&
            moe_json_set(object, "carried_bytes",
                         rank_list(summary, stages, carried)) &&
-           moe_json_set(object, "pair_bytes", pair_lists(summary, stages));
+           (!summary->with_pairs ||
+            moe_json_set(object, "pair_bytes", pair_lists(summary, stages)));
 }
 
 bool moe_json_bytes(json_t *method, const moe_model_t *model,
@@ -247,7 +248,8 @@ static bool set_lists(json_t *method, const moe_price_result_t *result)
     size_t i;
 
     for (i = 0; i < result->n_events && good; ++i) {
-        good = moe_json_append(timeline, event_object(&result->event[i]));
+        good = result->n_ranks > MOE_JSON_RANKS ||
+               moe_json_append(timeline, event_object(&result->event[i]));
     }
     for (i = 0; i < result->n_constants && good; ++i) {
         good =

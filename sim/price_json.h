@@ -13,6 +13,10 @@
 
 #include <jansson.h>
 
+/** Ranks up to which pairs of ranks and timelines are told: they grow with
+ * the square of the ranks, and with ranks times operations. */
+#define MOE_JSON_RANKS 256
+
 /** name, label, options. */
 json_t *moe_json_method(const moe_method_use_t *use);
 

@@ -33,7 +33,7 @@ static moe_status_t priced_init(const moe_scenario_t *scenario,
     moe_status_t status;
 
     memset(priced, 0, sizeof(*priced));
-    status = moe_summary_init(world, true, &priced->summary);
+    status = moe_summary_init(world, world <= MOE_JSON_RANKS, &priced->summary);
     if (status == MOE_OK && scenario->has_machine) {
         status = moe_price_create(&scenario->machine, world, &priced->price);
         if (status != MOE_OK) {

@@ -70,6 +70,19 @@ expect 0 $price --tokens 1,16,128,1024,16384 --method all --quiet
 took=$((($(date +%s%N) - start) / 1000000))
 [ "$took" -lt 5000 ] && pass "${took} ms" || fail "sweep took ${took} ms"
 
+# what does not fit is refused before it is begun
+expect 3 $price --tokens 100000 --memory-limit 1M
+says 'pricing needs about'
+expect 3 $price --tokens 1073741824
+says 'pricing needs about'
+
+# many ranks: lists of ranks, no lists of pairs
+expect 0 "$MOESIM" price --model deepseek-r1 --machine gb200-nvl72 --ep 320 \
+    --tokens 4 --method allgatherv --json many.json
+expect 0 "$judge" many.json
+holds many.json "len(r['methods'][0]['payload_bytes']) == 320 and
+    'pair_bytes' not in r['methods'][0]"
+
 # methods that cannot run are listed with their reason
 expect 2 $price --dp 4 --tp 2 --tokens 4 --method allgatherv
 says 'ep = dp'
