@@ -1,11 +1,47 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# What was installed works: the program, and libmoeref for another program.
+# What was installed works: the program finds its data far from the source
+# tree, and another program finds and uses libmoeref.
+#
+# installcheck.sh BINDIR LIBDIR INCLUDEDIR PKGCONFIGDIR DATADIR, each with
+# DESTDIR in front; CC is the compiler.
 set -eu
 bindir=$1
 libdir=$2
 includedir=$3
+pkgconfigdir=$4
+datadir=$5
 
-test -f "$includedir/moeref.h"
-test -e "$libdir/libmoeref.so"
-"$bindir/moesim" list methods | grep -q .
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+cd "$tmp"
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+
+cat >use.c <<'END'
+#include <moeref.h>
+#include <string.h>
+
+int main(void)
+{
+    return strcmp(moeref_version(), VERSION) != 0 ||
+           moeref_from_e2m1(moeref_to_e2m1(3.25f)) != 3.0f;
+}
+END
+version=$("$bindir/moesim" --version | sed 's/^moesim //')
+# shellcheck disable=SC2086
+${CC:-cc} ${INSTALLCHECK_CFLAGS:-} -DVERSION="\"$version\"" \
+    -I"$includedir" use.c -o use -L"$libdir" -lmoeref
+LD_LIBRARY_PATH=$libdir ./use
+
+# The pkg-config file says the same, wherever DESTDIR is.
+grep -q "^Version: $version\$" "$pkgconfigdir/moeref.pc"
+grep -q '^Libs: .*-lmoeref' "$pkgconfigdir/moeref.pc"
+
+test -f "$datadir/scenarios/seeds/sglang-7667.yaml"
+"$bindir/moesim" list methods | grep -qx allgatherv
+MOESIM_PATH=$datadir "$bindir/moesim" price --model deepseek-r1 \
+    --machine dgx-b200 --ep 8 --tokens 8 --method all | grep -q allgatherv
+MOESIM_PATH=$datadir "$bindir/moesim" run \
+    "$datadir/scenarios/tutorial/tiny.yaml" --quiet -o out
+test -s out/report.json
+echo "installcheck: the program, its data and libmoeref work"

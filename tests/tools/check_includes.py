@@ -26,15 +26,14 @@ ARROWS = {
 }
 
 # Which folders, and single files, may include a library's header. doctor tests
-# the BLAS itself; a trace is written as JSON lines.
+# the BLAS itself.
 LIBRARIES = {
     r"mpi\.h": {"ref/mpi", "tests"},
     r"(cblas|openblas_config|f77blas)\.h": {"ref", "sim/doctor_blas_test.c",
                                           "tests"},
     r"(mpfr|gmp)\.h": {"ref", "tests"},
     r"yaml\.h": {"base", "tests"},
-    r"jansson\.h": {"base", "models/trace_json.c", "ref/mpi", "reports", "sim",
-                    "tests"},
+    r"jansson\.h": {"base", "ref/mpi", "reports", "sim", "tests"},
     r"(cuda.*|nccl|cublas.*)\.h": {"gpu"},
     r"check\.h": {"tests"},
 }
