@@ -45,6 +45,8 @@ static moe_status_t check_memory(const moe_command_t *command,
     double need = bytes_needed(scenario);
     int64_t limit =
         command->memory_limit > 0 ? command->memory_limit : moe_memory_free();
+    char needed[MOE_UNIT_SIZE];
+    char text[MOE_UNIT_SIZE];
 
     if (limit >= 0 && need > (double)limit) {
         return moe_fail(

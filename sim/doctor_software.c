@@ -51,9 +51,8 @@ void moe_doctor_libraries(const moe_command_t *command, moe_finding_t *finding)
 {
     (void)command;
     moe_finding_set(finding, MOE_HEALTH_ok, "",
-                    "libyaml %s, jansson %s, MPFR %s, %s",
-                    moe_yaml_version(), JANSSON_VERSION,
-                    moe_mpfr_version(), moe_mpi_version());
+                    "libyaml %s, jansson %s, MPFR %s, %s", moe_yaml_version(),
+                    JANSSON_VERSION, moe_mpfr_version(), moe_mpi_version());
 }
 
 /* One of the ranks: everybody tells everybody its number. */
