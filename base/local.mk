@@ -8,6 +8,11 @@ base_libcore_la_SOURCES = \
   base/dtype.def \
   base/dtype.h \
   base/philox.h \
+  base/philox.h \
+  base/philox_avx2.c \
+  base/philox_avx512.c \
+  base/philox_lanes.c \
+  base/philox_lanes.h \
   base/status.c \
   base/status.def \
   base/status.h \

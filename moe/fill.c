@@ -2,6 +2,7 @@
 #include "moe/fill.h"
 
 #include "base/philox.h"
+#include "base/philox_lanes.h"
 
 #include <math.h>
 #include <string.h>
@@ -97,7 +98,7 @@ void moe_fill_bias(uint64_t seed, int64_t experts, float *out)
 }
 
 /* Clear the sign of every nibble whose magnitude is 0. */
-static uint32_t no_negative_zero(uint32_t x)
+static inline uint32_t no_negative_zero(uint32_t x)
 {
     uint32_t magnitude = x & 0x77777777u;
     uint32_t nonzero = (magnitude + 0x77777777u) & 0x88888888u;
@@ -105,24 +106,69 @@ static uint32_t no_negative_zero(uint32_t x)
     return magnitude | (x & nonzero);
 }
 
+/* Consecutive calls of a row, side by side. */
+typedef struct {
+    uint32_t word[4][MOE_PHILOX_LANES];
+} lanes_t;
+
+static void draw_lanes(uint64_t seed, int64_t row, int64_t col, int64_t expert,
+                       int tensor, lanes_t *out)
+{
+    const uint32_t counter[4] = {(uint32_t)row, (uint32_t)col, (uint32_t)expert,
+                                 (uint32_t)tensor};
+
+    moe_philox_lanes((uint32_t)seed, (uint32_t)(seed >> 32), counter,
+                     out->word);
+}
+
+static void store_codes(const lanes_t *lanes, int64_t cols, uint8_t *out)
+{
+    for (int i = 0; i < MOE_PHILOX_LANES && cols > 0; i++) {
+        int64_t n = cols < CODES_PER_CALL ? cols : CODES_PER_CALL;
+        uint32_t word[4];
+
+        for (int w = 0; w < 4; w++) {
+            word[w] = no_negative_zero(lanes->word[w][i]);
+        }
+        if (n == CODES_PER_CALL) {
+            memcpy(out, word, sizeof(word));
+        } else {
+            memcpy(out, word, (size_t)n / 2);
+        }
+        out += n / 2;
+        cols -= n;
+    }
+}
+
 void moe_fill_weight_codes(uint64_t seed, moe_weight_t weight, int64_t expert,
                            int64_t row, int64_t rows, int64_t col, int64_t cols,
                            uint8_t *out)
 {
+    const int64_t step = (int64_t)MOE_PHILOX_LANES * CODES_PER_CALL;
     int tensor = TENSOR_CODES + (int)weight;
-    uint32_t word[4];
+    lanes_t lanes;
 
     for (int64_t r = row; r < row + rows; r++) {
-        for (int64_t c = 0; c < cols; c += CODES_PER_CALL) {
-            int64_t n = cols - c < CODES_PER_CALL ? cols - c : CODES_PER_CALL;
+        for (int64_t c = 0; c < cols; c += step) {
+            int64_t n = cols - c < step ? cols - c : step;
 
-            draw(seed, r, (col + c) / CODES_PER_CALL, expert, tensor, word);
-            for (int w = 0; w < 4; w++) {
-                word[w] = no_negative_zero(word[w]);
-            }
-            memcpy(out, word, (size_t)n / 2);
+            draw_lanes(seed, r, (col + c) / CODES_PER_CALL, expert, tensor,
+                       &lanes);
+            store_codes(&lanes, n, out);
             out += n / 2;
         }
+    }
+}
+
+/* Scales of blocks [block, block + n) of a call's 16, and of later calls. */
+static void store_scales(const lanes_t *lanes, int64_t block, int64_t n,
+                         uint8_t *out)
+{
+    for (int64_t b = block % SCALES_PER_CALL; n > 0; b++, n--) {
+        int64_t at = b % SCALES_PER_CALL;
+        uint32_t word = lanes->word[at / 4][b / SCALES_PER_CALL];
+
+        *out++ = (uint8_t)(SCALE_BASE | (word >> (8 * (at % 4)) & 15));
     }
 }
 
@@ -130,21 +176,18 @@ void moe_fill_weight_scales(uint64_t seed, moe_weight_t weight, int64_t expert,
                             int64_t row, int64_t rows, int64_t block,
                             int64_t blocks, uint8_t *out)
 {
+    const int64_t step = (int64_t)(MOE_PHILOX_LANES - 1) * SCALES_PER_CALL;
     int tensor = TENSOR_SCALES + (int)weight;
-    uint32_t word[4] = {0};
+    lanes_t lanes;
 
     for (int64_t r = row; r < row + rows; r++) {
-        int64_t drawn = -1;
+        for (int64_t b = 0; b < blocks; b += step) {
+            int64_t n = blocks - b < step ? blocks - b : step;
 
-        for (int64_t b = block; b < block + blocks; b++) {
-            int at = (int)(b % SCALES_PER_CALL);
-
-            if (b / SCALES_PER_CALL != drawn) {
-                drawn = b / SCALES_PER_CALL;
-                draw(seed, r, drawn, expert, tensor, word);
-            }
-            *out++ =
-                (uint8_t)(SCALE_BASE | (word[at / 4] >> (8 * (at % 4)) & 15));
+            draw_lanes(seed, r, (block + b) / SCALES_PER_CALL, expert, tensor,
+                       &lanes);
+            store_scales(&lanes, block + b, n, out);
+            out += n;
         }
     }
 }

@@ -10,7 +10,7 @@
  */
 #include "ref/matmul_nvfp4.h"
 
-#include "ref/formats.h"
+#include "ref/nvfp4_decode.h"
 #include "ref/swizzle.h"
 
 #include <cblas.h>
@@ -25,13 +25,11 @@ enum {
 /* The parts of the work memory, each aligned; what prepare() makes lies at
  * places that the number of weight rows does not move. */
 typedef struct {
-    double (*pair)[2]; /* [256] two codes of a byte, doubled */
-    double *unit;      /* [256] an E4M3 code in units of 2^-9 */
-    double *x;         /* [n][K] rows decoded */
-    double *weights;   /* [rows][piece] a piece decoded */
-    double *product;   /* [n][rows] of a piece */
-    uint8_t *codes;    /* [rows][piece / 2] */
-    uint8_t *scales;   /* [rows][piece / 16] */
+    double *x;       /* [n][K] rows decoded */
+    double *weights; /* [rows][piece] a piece decoded */
+    double *product; /* [n][rows] of a piece */
+    uint8_t *codes;  /* [rows][piece / 2] */
+    uint8_t *scales; /* [rows][piece / 16] */
     int64_t bytes;
 } work_t;
 
@@ -55,8 +53,6 @@ static work_t cut_work(void *base, int64_t n, int64_t rows, int64_t k)
     int64_t number = (int64_t)sizeof(double);
     work_t w = {0};
 
-    w.pair = take(base, 256 * 2 * number, &w.bytes);
-    w.unit = take(base, 256 * number, &w.bytes);
     w.x = take(base, n * k * number, &w.bytes);
     w.weights = take(base, rows * piece * number, &w.bytes);
     w.product = take(base, n * rows * number, &w.bytes);
@@ -75,25 +71,6 @@ static int64_t work_bytes(int64_t n, int64_t rows, int64_t k)
     return cut_work(NULL, n, rows, k).bytes;
 }
 
-static void fill_tables(const work_t *w)
-{
-    for (int i = 0; i < 256; i++) {
-        w->pair[i][0] = moe_e2m1_twice((uint8_t)(i & 15));
-        w->pair[i][1] = moe_e2m1_twice((uint8_t)(i >> 4));
-        w->unit[i] = moe_e4m3_units((uint8_t)i);
-    }
-}
-
-/* Eight bytes of codes to sixteen integers. */
-static void decode_block(const work_t *w, const uint8_t *codes, double unit,
-                         double *out)
-{
-    for (int j = 0; j < MOE_NVFP4_BLOCK / 2; j++) {
-        out[2 * j] = w->pair[codes[j]][0] * unit;
-        out[2 * j + 1] = w->pair[codes[j]][1] * unit;
-    }
-}
-
 static void prepare(const moe_nvfp4_tile_t *tile, void *work)
 {
     const moe_rows_t *x = tile->x;
@@ -102,7 +79,6 @@ static void prepare(const moe_nvfp4_tile_t *tile, void *work)
     const uint8_t *scales = x->scales;
     work_t w = cut_work(work, tile->n, tile->rows, k);
 
-    fill_tables(&w);
     for (int64_t i = 0; i < tile->n; i++) {
         const uint8_t *codes = moe_rows_codes(x, tile->first + i);
 
@@ -110,19 +86,9 @@ static void prepare(const moe_nvfp4_tile_t *tile, void *work)
             int64_t at =
                 moe_scales_offset(x->layout, blocks, tile->first + i, b);
 
-            decode_block(&w, codes + b * (MOE_NVFP4_BLOCK / 2),
-                         w.unit[scales[at]], w.x + i * k + b * MOE_NVFP4_BLOCK);
+            moe_nvfp4_decode(codes + b * (MOE_NVFP4_BLOCK / 2), scales + at, 1,
+                             w.x + i * k + b * MOE_NVFP4_BLOCK);
         }
-    }
-}
-
-static void decode_weights(const work_t *w, int64_t rows, int64_t cols)
-{
-    int64_t blocks = rows * (cols / MOE_NVFP4_BLOCK);
-
-    for (int64_t b = 0; b < blocks; b++) {
-        decode_block(w, w->codes + b * (MOE_NVFP4_BLOCK / 2),
-                     w->unit[w->scales[b]], w->weights + b * MOE_NVFP4_BLOCK);
     }
 }
 
@@ -139,7 +105,8 @@ static void sum(const moe_nvfp4_tile_t *tile, void *work, int64_t *sums)
 
         weights->fetch(weights->from, tile->row, tile->rows, c, cols, w.codes,
                        w.scales);
-        decode_weights(&w, tile->rows, cols);
+        moe_nvfp4_decode(w.codes, w.scales,
+                         tile->rows * (cols / MOE_NVFP4_BLOCK), w.weights);
         cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)tile->n,
                     (int)tile->rows, (int)cols, 1.0, w.x + c, (int)k, w.weights,
                     (int)cols, 0.0, w.product, (int)tile->rows);

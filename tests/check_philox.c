@@ -2,6 +2,7 @@
 #include "tests/support.h"
 
 #include "base/philox.h"
+#include "base/philox_lanes.h"
 
 #include <string.h>
 
@@ -75,6 +76,39 @@ START_TEST(each_word_of_key_and_counter_counts)
 }
 END_TEST
 
+static void check_lanes(moe_philox_func_t *lanes)
+{
+    uint32_t out[4][MOE_PHILOX_LANES];
+
+    for (uint32_t first = 0; first < 40; first++) {
+        const uint32_t key[2] = {first * 77777777u, ~first};
+        uint32_t ctr[4] = {first, 0xfffffff0u + first, 5 * first, 9};
+
+        lanes(key[0], key[1], ctr, out);
+        for (int i = 0; i < MOE_PHILOX_LANES; i++, ctr[1]++) {
+            uint32_t word[4];
+
+            moe_philox(key[0], key[1], ctr, word);
+            for (int w = 0; w < 4; w++) {
+                ck_assert_uint_eq(out[w][i], word[w]);
+            }
+        }
+    }
+}
+
+START_TEST(every_version_of_the_lanes_makes_the_same_words)
+{
+    check_lanes(moe_philox_lanes);
+    check_lanes(moe_philox_lanes_plain);
+    if (moe_philox_has_avx2()) {
+        check_lanes(moe_philox_lanes_avx2);
+    }
+    if (moe_philox_has_avx512()) {
+        check_lanes(moe_philox_lanes_avx512);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("philox");
@@ -82,6 +116,7 @@ static Suite *suite(void)
 
     tcase_add_test(t, known_answers_are_met);
     tcase_add_test(t, each_word_of_key_and_counter_counts);
+    tcase_add_test(t, every_version_of_the_lanes_makes_the_same_words);
     suite_add_tcase(s, t);
     return s;
 }

@@ -71,6 +71,6 @@ no_process_left() {
 }
 
 finish() {
-    echo "${0##*/}: $n_pass passed, $n_fail failed, 0 skipped"
+    echo "suite: $n_pass passed, $n_fail failed, 0 skipped"
     [ "$n_fail" -eq 0 ] && [ "$n_pass" -gt 0 ]
 }
