@@ -160,3 +160,23 @@ tests_check_doctor_LDADD = sim/libsim.la $(CHECK_LIBS)
 tests_report_judge_SOURCES = tests/report_judge.c
 tests_report_judge_LDADD = reports/libreports.la base/libbase.la \
   $(JANSSON_LIBS)
+
+# Scenarios: the table of keys, files by name, what is wrong.
+SCENARIO_TESTS = tests/check_schema tests/check_data tests/check_scenario \
+  tests/check_scenario_errors
+check_PROGRAMS += $(SCENARIO_TESTS)
+TESTS += $(SCENARIO_TESTS)
+tests_check_schema_SOURCES = tests/check_schema.c
+tests_check_schema_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
+tests_check_data_SOURCES = tests/check_data.c tests/scenarios.c \
+  tests/scenarios.h
+tests_check_data_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
+tests_check_scenario_SOURCES = tests/check_scenario.c tests/scenarios.c \
+  tests/scenarios.h
+tests_check_scenario_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
+tests_check_scenario_errors_SOURCES = tests/check_scenario_errors.c \
+  tests/scenarios.c tests/scenarios.h
+tests_check_scenario_errors_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
+EXTRA_DIST += tests/fixtures/scenario/bad.expect \
+  tests/fixtures/scenario/bad.yaml tests/fixtures/scenario/good.yaml
+CLEANFILES += scenario_keys.md

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support.h"
+
+#include "tests/scenarios.h"
+
+#include "sim/schema.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define GOOD "tests/fixtures/scenario/good.yaml"
+
+START_TEST(all_problems_of_a_file_come_out_in_one_pass)
+{
+    const char *path = moe_test_source("tests/fixtures/scenario/bad.yaml");
+    const char *expect = moe_test_source("tests/fixtures/scenario/bad.expect");
+    char *found = moe_load_bad(path, NULL, 0, 0);
+    FILE *stream = fopen(expect, "r");
+    char *line = NULL;
+    size_t room = 0;
+    const char *at = found;
+
+    ck_assert_ptr_nonnull(stream);
+    while (getline(&line, &room, stream) > 0) {
+        size_t length = strcspn(at, "\n");
+
+        line[strcspn(line, "\n")] = '\0';
+        if (strncmp(at, path, strlen(path)) == 0) {
+            at += strlen(path);
+            length -= strlen(path);
+        }
+        ck_assert_msg(strlen(line) == length && strncmp(line, at, length) == 0,
+                      "expected: %s\nfound: %.*s", line, (int)length, at);
+        at += length + 1;
+    }
+    ck_assert_str_eq(at, "");
+    free(line);
+    (void)fclose(stream);
+    free(found);
+}
+END_TEST
+
+/* One change of a good file, and all that is said of it. */
+static const struct {
+    const char *path;
+    const char *value;
+    const char *problem;
+} changes[] = {
+    {"layout.ep", "3",
+     "layout.ep: is 3, expected a divisor of the world size dp x tp = 4\n"},
+    {"workload.tokens", "[1, 2]",
+     "workload.tokens: has 2 numbers, expected one for each of 4 dp ranks\n"},
+    {"workload.tokens.split", "[1, 2, 3, 5]",
+     "workload.tokens.split: sums to 11, expected total = 10\n"},
+    {"workload.tokens", "1.5",
+     "workload.tokens: is '1.5', expected a whole number from 0 to "
+     "1073741824\n"},
+    {"workload.tokens", "9223372036854775808",
+     "workload.tokens: is '9223372036854775808', expected a whole number from "
+     "0 to 1073741824\n"},
+    {"workload.tokens", "1,128",
+     "workload.tokens: is '1,128', expected a whole number from 0 to "
+     "1073741824\n"},
+    {"workload.router", "{sample: uniform, s: 1}",
+     "workload.router.s: belongs to zipf, expected none with uniform\n"},
+    {"workload.router", "{}",
+     "workload.router: has neither, expected exactly one of 'sample' and "
+     "'trace'\n"},
+    {"workload.router", "{sample: zipf, trace: x}",
+     "workload.router: has both, expected exactly one of 'sample' and "
+     "'trace'\n"},
+    {"workload.router", "{trace: nowhere.safetensors}",
+     "workload.router.trace: cannot be read: 'nowhere.safetensors': No such "
+     "file or directory\n"},
+    {"model.topk", "9",
+     "model.topk: is 9, expected at most the 8 experts that a token may use\n"},
+    {"model.n_group", "3",
+     "model.n_group: is 3, expected a divisor of experts = 16\n"},
+    {"model.topk_group", "5",
+     "model.topk_group: is 5, expected at most n_group = 4\n"},
+    {"model.n_group", "16",
+     "model.n_group: leaves 1 expert in a group, expected at least 2: a "
+     "group's score is the sum of its two best\n"},
+    {"model.hidden", "250",
+     "model.hidden: is 250, expected a multiple of 16\n"},
+    {"model.moe_layers", "4",
+     "model.moe_layers: is 4, expected at most layers = 3\n"},
+    {"model", "~", "model: has no value, expected a model\n"},
+    {"model", "../x",
+     "model: is '../x', expected letters, digits, '.', '-', '_', the first a "
+     "letter or a digit\n"},
+    {"model", "deepseek-r2",
+     "model: 'deepseek-r2' is unknown, expected a model; did you mean "
+     "'deepseek-r1'?\n"},
+    {"precision.gemm1_out", "nvfp4",
+     "precision.gemm1_out: nvfp4 is not supported here, expected: bf16 fp16 "
+     "fp32\n"},
+    {"precision.expert_in", "bf16",
+     "precision.expert_in: bf16 is not supported here, expected: nvfp4\n"},
+    {"precision.expert_in.profile", "deepep",
+     "precision.expert_in.profile: deepep does not quantise to nvfp4, expected "
+     "te-exact\n"},
+    {"precision.gemm2_out.global_scale", "2",
+     "precision.gemm2_out.global_scale: is none of bf16's, expected no global "
+     "scale\n"},
+    {"precision.weights.global_scale", "2", NULL},
+    {"precision.expert_in.global_scale", "1e39",
+     "precision.expert_in.global_scale: is '1e39', expected a number from "
+     "1e-30 to 1e+30\n"},
+    {"precision.expert_in.global_scale", "0x10",
+     "precision.expert_in.global_scale: is '0x10', expected a number from "
+     "1e-30 to 1e+30\n"},
+    {"methods", "[]", "methods: has 0 methods, expected 1 to 64\n"},
+    {"methods", "[allgatherv, allgatherv]",
+     "methods: 'allgatherv' is there twice, expected different options or "
+     "labels\n"},
+    {"methods.2.allgatherv.dispatch", "fp32",
+     "methods[2].allgatherv.dispatch: is 'fp32', expected one of: bf16 "
+     "fp8_1x128 nvfp4\n"},
+    {"methods.3.allgatherv.label", "a/b",
+     "methods[3].allgatherv.label: is 'a/b', expected letters, digits, '.', "
+     "'-', '_', the first a letter or a digit\n"},
+    {"seed", "18446744073709551616",
+     "seed: is '18446744073709551616', expected a whole number from 0 to 2^64 "
+     "- 1\n"},
+    {"name", "a b",
+     "name: is 'a b', expected letters, digits, '.', '-', '_', the first a "
+     "letter or a digit\n"},
+    {"sweep", "{workload.tokens: [1, x]}",
+     "sweep.workload.tokens: at x: workload.tokens: is 'x', expected a whole "
+     "number from 0 to 1073741824\n"},
+    {"sweep", "{sweep: [1]}",
+     "sweep.sweep: a sweep of sweeps, expected another key\n"},
+    {"sweep", "{seed: []}",
+     "sweep.seed: has 0 values, expected 1 to 1024 of at most 16 keys\n"},
+    {"published.0.value", "1e999",
+     "published[0].value: is '1e999', expected a number from -1e+300 to "
+     "1e+300\n"},
+    {"machine", "{name: x}", NULL},
+    {"layout", "[4]", "layout: is a list, expected a map\n"},
+    {"layout.dp", "65537",
+     "layout.dp: is '65537', expected a whole number from 1 to 65536\n"},
+};
+
+#define N_CHANGES ((int)(sizeof(changes) / sizeof(changes[0])))
+
+START_TEST(a_wrong_value_is_told_once_with_its_place_and_what_was_expected)
+{
+    const moe_change_t change = {changes[_i].path, changes[_i].value};
+    char *found = moe_load_bad(moe_test_source(GOOD), &change, 1, 0);
+
+    if (changes[_i].problem != NULL) {
+        ck_assert_str_eq(found, changes[_i].problem);
+    } else {
+        ck_assert_str_ne(found, "");
+    }
+    free(found);
+}
+END_TEST
+
+/* A scenario whose model and machine are inline, and paths of its parts. */
+static char *inline_file(void)
+{
+    moe_scenario_t *s = moe_load_good(moe_test_source(GOOD), NULL, 0, 0);
+    char *text = moe_print_to_text(s);
+    char *path = moe_make_file("inline.yaml", text, strlen(text));
+
+    free(text);
+    moe_scenario_free(s);
+    return path;
+}
+
+static const char *const part[MOE_SECTION_COUNT] = {
+    [MOE_SECTION_scenario] = "",
+    [MOE_SECTION_layout] = "layout.",
+    [MOE_SECTION_workload] = "workload.",
+    [MOE_SECTION_tokens] = "workload.tokens.",
+    [MOE_SECTION_router] = "workload.router.",
+    [MOE_SECTION_data] = "workload.data.",
+    [MOE_SECTION_precision] = "precision.",
+    [MOE_SECTION_storage] = "precision.gemm2_in.",
+    [MOE_SECTION_published] = "published.0.",
+    [MOE_SECTION_model] = "model.",
+    [MOE_SECTION_machine] = "machine.",
+    [MOE_SECTION_flops] = "machine.flops.",
+    [MOE_SECTION_tier] = "machine.tiers.1.",
+    [MOE_SECTION_constant] = "machine.launch_s.",
+};
+
+/* What is said if a key of the table has this value. */
+static char *with_value(const char *file, const moe_key_t *key,
+                        const char *value)
+{
+    char path[128];
+    const bool form =
+        key->section == MOE_SECTION_tokens || key->section == MOE_SECTION_data;
+    const moe_change_t change[] = {
+        {"sweep", "{}"},
+        {key->section == MOE_SECTION_tokens ? "workload.tokens"
+                                            : "workload.data",
+         key->section == MOE_SECTION_tokens ? "{total: 4}" : "{}"},
+        {path, value}};
+
+    (void)snprintf(path, sizeof(path), "%s%s", part[key->section],
+                   key->section == MOE_SECTION_flops ? "bf16" : key->key);
+    return form ? moe_load_bad(file, change, 3, 0)
+                : moe_load_bad(file, (moe_change_t[]){change[0], change[2]}, 2,
+                               0);
+}
+
+START_TEST(no_key_takes_a_value_of_the_wrong_kind)
+{
+    char *file = inline_file();
+
+    for (size_t i = 0; i < moe_schema_count(); i++) {
+        const moe_key_t *key = moe_schema_get(i);
+        const bool flops = key->section == MOE_SECTION_flops;
+        char *found = with_value(
+            file, key, key->type == MOE_TYPE_map ? "[1]" : "[[1], [2]]");
+
+        ck_assert_msg(found[0] != '\0', "%s of %s takes a list", key->key,
+                      moe_section_place(key->section));
+        ck_assert_ptr_nonnull(strstr(found, flops ? "bf16" : key->key));
+        free(found);
+    }
+    moe_drop_file(file);
+}
+END_TEST
+
+static void number_as(const moe_key_t *key, double number, char *out,
+                      size_t size)
+{
+    const bool whole = key->type == MOE_TYPE_int ||
+                       key->type == MOE_TYPE_int64 ||
+                       key->type == MOE_TYPE_mixed;
+
+    if (key->type == MOE_TYPE_constant) {
+        (void)snprintf(out, size,
+                       "{value: %.17g, error: 0, kind: assumed, source: x}",
+                       number);
+    } else if (whole) {
+        (void)snprintf(out, size, "%.0f", number);
+    } else {
+        (void)snprintf(out, size, "%.17g", number);
+    }
+}
+
+START_TEST(no_number_is_taken_out_of_its_range)
+{
+    char *file = inline_file();
+    int n = 0;
+
+    for (size_t i = 0; i < moe_schema_count(); i++) {
+        const moe_key_t *key = moe_schema_get(i);
+        const double wrong[] = {-1.0 - key->low, 2.0 * key->high + 1.0};
+
+        for (int k = 0; k < 2 && key->low < key->high && key->high < 1e300 &&
+                        key->type != MOE_TYPE_list;
+             k++) {
+            char value[128];
+            char *found;
+
+            number_as(key, wrong[k], value, sizeof(value));
+            found = with_value(file, key, value);
+            ck_assert_msg(strstr(found, "expected") != NULL, "%s takes %s: %s",
+                          key->key, value, found);
+            free(found);
+            n++;
+        }
+    }
+    ck_assert_int_gt(n, 40);
+    moe_drop_file(file);
+}
+END_TEST
+
+START_TEST(a_key_that_must_be_given_is_missed)
+{
+    static const char *const empty[MOE_SECTION_COUNT] = {
+        [MOE_SECTION_workload] = "workload",
+        [MOE_SECTION_tokens] = "workload.tokens",
+        [MOE_SECTION_storage] = "precision.gemm2_in",
+        [MOE_SECTION_published] = "published.0",
+        [MOE_SECTION_model] = "model",
+        [MOE_SECTION_machine] = "machine",
+        [MOE_SECTION_tier] = "machine.tiers.1",
+        [MOE_SECTION_constant] = "machine.launch_s"};
+    char *file = inline_file();
+    int n = 0;
+
+    for (size_t i = 0; i < moe_schema_count(); i++) {
+        const moe_key_t *key = moe_schema_get(i);
+        const moe_change_t change = {empty[key->section], "{}"};
+        char missing[128];
+        char *found;
+
+        if (key->standard != NULL || change.path == NULL) {
+            continue;
+        }
+        (void)snprintf(missing, sizeof(missing), ".%s: is missing, expected ",
+                       key->key);
+        found = moe_load_bad(file, &change, 1, 0);
+        ck_assert_msg(strstr(found, missing) != NULL, "%s: %s", missing, found);
+        free(found);
+        n++;
+    }
+    ck_assert_int_gt(n, 20);
+    moe_drop_file(file);
+}
+END_TEST
+
+START_TEST(ranks_that_do_not_scale_are_refused)
+{
+    const moe_change_t change[] = {{"layout", "{dp: 2, tp: 2, ep: 2}"},
+                                   {"workload.tokens", "1"},
+                                   {"sweep", "{}"}};
+    char *found = moe_load_bad(moe_test_source(GOOD), change, 3, 5);
+
+    ck_assert_ptr_nonnull(strstr(
+        found,
+        "--ranks: 5: the layout dp 2, tp 2, ep 2 does not scale to it\n"));
+    free(found);
+}
+END_TEST
+
+START_TEST(a_file_that_is_no_scenario_is_refused)
+{
+    static const char *const texts[] = {
+        "",        "\n\n",   "42",           "[1, 2]",
+        "a: b: c", "\tx: 1", "x: 1\nx: 2\n", "\x01\x02"};
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        char *path = moe_make_file("x.yaml", texts[i], strlen(texts[i]));
+        char *found = moe_load_bad(path, NULL, 0, 0);
+
+        ck_assert_msg(strncmp(found, path, strlen(path)) == 0, "%s: %s",
+                      texts[i], found);
+        free(found);
+        moe_drop_file(path);
+    }
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("scenario_errors");
+    TCase *t = tcase_create("scenario_errors");
+
+    tcase_add_test(t, all_problems_of_a_file_come_out_in_one_pass);
+    tcase_add_loop_test(
+        t, a_wrong_value_is_told_once_with_its_place_and_what_was_expected, 0,
+        N_CHANGES);
+    tcase_add_test(t, no_key_takes_a_value_of_the_wrong_kind);
+    tcase_add_test(t, no_number_is_taken_out_of_its_range);
+    tcase_add_test(t, a_key_that_must_be_given_is_missed);
+    tcase_add_test(t, ranks_that_do_not_scale_are_refused);
+    tcase_add_test(t, a_file_that_is_no_scenario_is_refused);
+    suite_add_tcase(s, t);
+    return s;
+}
+
+int main(void)
+{
+    return moe_suite_main(suite());
+}
