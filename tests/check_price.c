@@ -88,6 +88,42 @@ START_TEST(a_batch_starts_once_and_adds_its_bytes)
 }
 END_TEST
 
+/* Rank 0 sends some rows of 8 bytes to 1 and to 2, or gets them from both. */
+static void exchange(moe_hand_t *t, int64_t rows, bool to_all)
+{
+    for (int rank = 0; rank < 3; rank++) {
+        moe_trace_record_t r = moe_hand_record(t, MOE_OP_alltoallv, rank, 1, 2);
+        const int64_t none[3] = {0, 0, 0};
+        const int64_t one[3] = {rows, 0, 0};
+        const int64_t both[3] = {0, rows, rows};
+        const int64_t *away = rank == 0 ? both : none;
+        const int64_t *home = rank == 0 ? none : one;
+
+        r.call = ++t->call[rank];
+        r.transfer = (moe_transfer_t){
+            3, rank, moe_hand_ranks, to_all ? away : home, to_all ? home : away,
+            8, -1};
+        ck_assert_int_eq(moe_price_record(t->price, &r), MOE_OK);
+    }
+}
+
+START_TEST(a_batch_is_as_slow_as_its_busiest_member_either_way)
+{
+    for (int to_all = 0; to_all < 2; to_all++) {
+        moe_hand_t t;
+
+        moe_hand_begin(&t, 3);
+        t.bracket = 1;
+        exchange(&t, 1 << 20, to_all != 0);
+        exchange(&t, 1 << 21, to_all != 0);
+        moe_hand_finish(&t);
+        ck_assert_double_eq_tol(t.result.total.us,
+                                COLLECTIVE + STEP + PORT(6 << 23), 1e-6);
+        moe_hand_end(&t);
+    }
+}
+END_TEST
+
 START_TEST(a_fused_bracket_is_one_kernel)
 {
     const int64_t rows[2] = {64, 64};
@@ -178,6 +214,7 @@ int main(void)
     tcase_add_test(tcase,
                    independent_work_overlaps_and_dependent_work_does_not);
     tcase_add_test(tcase, a_batch_starts_once_and_adds_its_bytes);
+    tcase_add_test(tcase, a_batch_is_as_slow_as_its_busiest_member_either_way);
     tcase_add_test(tcase, a_fused_bracket_is_one_kernel);
     tcase_add_test(tcase, an_operation_without_rows_costs_nothing);
     tcase_add_test(tcase,
