@@ -21,9 +21,12 @@ enum {
     CODES_PER_CALL = 32,
     SCALES_PER_CALL = 16,
     NORMALS_PER_CALL = 8,
-    SCALE_BASE = 0x60, /* E4M3 32 */
     BF16_EXPONENT_6 = 6 << 7
 };
+
+/* Four scales at once: E4M3 codes 60 (32) and up to 15 steps of it. */
+#define SCALE_BASES 0x60606060u
+#define SCALE_STEPS 0x0f0f0f0fu
 
 static const uint16_t quantile[QUANTILES] = {
 #include "moe/normal_quantiles.inc"
@@ -121,22 +124,33 @@ static void draw_lanes(uint64_t seed, int64_t row, int64_t col, int64_t expert,
                      out->word);
 }
 
-static void store_codes(const lanes_t *lanes, int64_t cols, uint8_t *out)
+/* Words of one call, in order. */
+static inline void call_words(const lanes_t *lanes, int i, uint32_t word[4])
 {
-    for (int i = 0; i < MOE_PHILOX_LANES && cols > 0; i++) {
-        int64_t n = cols < CODES_PER_CALL ? cols : CODES_PER_CALL;
-        uint32_t word[4];
+    word[0] = lanes->word[0][i];
+    word[1] = lanes->word[1][i];
+    word[2] = lanes->word[2][i];
+    word[3] = lanes->word[3][i];
+}
 
-        for (int w = 0; w < 4; w++) {
-            word[w] = no_negative_zero(lanes->word[w][i]);
+static void store_codes(lanes_t *lanes, int64_t cols, uint8_t *out)
+{
+    int64_t calls = cols / CODES_PER_CALL;
+    uint32_t word[4];
+
+    for (int w = 0; w < 4; w++) {
+        for (int i = 0; i < MOE_PHILOX_LANES; i++) {
+            lanes->word[w][i] = no_negative_zero(lanes->word[w][i]);
         }
-        if (n == CODES_PER_CALL) {
-            memcpy(out, word, sizeof(word));
-        } else {
-            memcpy(out, word, (size_t)n / 2);
-        }
-        out += n / 2;
-        cols -= n;
+    }
+    for (int i = 0; i < calls; i++) {
+        call_words(lanes, i, word);
+        memcpy(out + i * (int64_t)sizeof(word), word, sizeof(word));
+    }
+    if (cols % CODES_PER_CALL != 0) {
+        call_words(lanes, (int)calls, word);
+        memcpy(out + calls * (int64_t)sizeof(word), word,
+               (size_t)(cols % CODES_PER_CALL) / 2);
     }
 }
 
@@ -161,15 +175,22 @@ void moe_fill_weight_codes(uint64_t seed, moe_weight_t weight, int64_t expert,
 }
 
 /* Scales of blocks [block, block + n) of a call's 16, and of later calls. */
-static void store_scales(const lanes_t *lanes, int64_t block, int64_t n,
-                         uint8_t *out)
+static void store_scales(lanes_t *lanes, int64_t block, int64_t n, uint8_t *out)
 {
-    for (int64_t b = block % SCALES_PER_CALL; n > 0; b++, n--) {
-        int64_t at = b % SCALES_PER_CALL;
-        uint32_t word = lanes->word[at / 4][b / SCALES_PER_CALL];
+    uint8_t scales[MOE_PHILOX_LANES * SCALES_PER_CALL];
+    int64_t skip = block % SCALES_PER_CALL;
+    int64_t calls = (skip + n + SCALES_PER_CALL - 1) / SCALES_PER_CALL;
 
-        *out++ = (uint8_t)(SCALE_BASE | (word >> (8 * (at % 4)) & 15));
+    for (int i = 0; i < calls; i++) {
+        uint32_t word[4];
+
+        call_words(lanes, i, word);
+        for (int w = 0; w < 4; w++) {
+            word[w] = SCALE_BASES | (word[w] & SCALE_STEPS);
+        }
+        memcpy(scales + i * SCALES_PER_CALL, word, sizeof(word));
     }
+    memcpy(out, scales + skip, (size_t)n);
 }
 
 void moe_fill_weight_scales(uint64_t seed, moe_weight_t weight, int64_t expert,
