@@ -24,6 +24,10 @@ ref_libref_la_SOURCES = \
   ref/matmul_nvfp4_blas.c \
   ref/moeref.c \
   ref/moeref.h \
+  ref/nvfp4_decode.c \
+  ref/nvfp4_decode.h \
+  ref/nvfp4_decode_avx2.c \
+  ref/nvfp4_decode_avx512.c \
   ref/odd.h \
   ref/oracle.c \
   ref/oracle.h \

@@ -27,8 +27,8 @@ enum {
 
 /* K of both weights: one piece and a bit, two pieces and a bit, a few. */
 static const moe_model_t models[] = {
-    {.hidden = 1200, .intermediate = 64, .experts = 8},
-    {.hidden = 80, .intermediate = 2416, .experts = 8},
+    {.hidden = 1200, .intermediate = 32, .experts = 8},
+    {.hidden = 48, .intermediate = 2400, .experts = 8},
     {.hidden = 144, .intermediate = 16, .experts = 8},
 };
 

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "ref/matmul_nvfp4.h"
+#include "ref/nvfp4_decode.h"
 #include "tests/support.h"
 
 #include <mpfr.h>
@@ -210,6 +211,58 @@ START_TEST(the_built_worst_case_needs_more_than_float64)
 }
 END_TEST
 
+static bool everywhere(void)
+{
+    return true;
+}
+
+static const struct {
+    bool (*available)(void);
+    moe_nvfp4_decode_func_t *decode;
+} decoders[] = {
+    {moe_nvfp4_decode_has_avx2, moe_nvfp4_decode_avx2},
+    {moe_nvfp4_decode_has_avx512, moe_nvfp4_decode_avx512},
+    {everywhere, moe_nvfp4_decode},
+    {everywhere, moe_nvfp4_decode_plain},
+};
+
+enum {
+    DECODERS = sizeof(decoders) / sizeof(decoders[0])
+};
+
+/* Every byte of codes, with every scale that is a number. */
+static void expect_decoded(moe_nvfp4_decode_func_t *decode)
+{
+    double out[16 * 16];
+
+    for (int i = 0; i < 256; i++) {
+        a.codes[i] = (uint8_t)i;
+    }
+    a.k = 16;
+    for (int scale = 0; scale < 0x7f; scale++) {
+        for (int half = 0; half < 2; half++) {
+            memset(a.scales, scale, 16);
+            decode(a.codes + 128 * half, a.scales, 16, out);
+            for (int i = 0; i < 16 * 16; i++) {
+                int64_t row = i / 16 + 16 * half;
+                int want = twice_of(&a, row, i % 16) * units_of(&a, 0, 0);
+
+                if ((int)out[i] != want) {
+                    ck_abort_msg("scale %x, element %d", (unsigned)scale, i);
+                }
+            }
+        }
+    }
+}
+
+START_TEST(every_decoder_gives_the_integers)
+{
+    if (decoders[_i].available()) {
+        expect_decoded(decoders[_i].decode);
+    }
+}
+END_TEST
+
 START_TEST(there_is_a_kernel_for_every_processor)
 {
     ck_assert(moe_nvfp4_kernel()->available());
@@ -307,6 +360,7 @@ int main(void)
     tcase_add_loop_test(tests, sums_of_every_kernel_are_exact, 0,
                         (int)FILL_COUNT * (int)WIDTHS);
     tcase_add_test(tests, the_built_worst_case_needs_more_than_float64);
+    tcase_add_loop_test(tests, every_decoder_gives_the_integers, 0, DECODERS);
     tcase_add_test(tests, there_is_a_kernel_for_every_processor);
     tcase_add_test(tests, sums_are_rounded_once);
     tcase_add_test(tests, sums_beside_midpoints_are_redone_exactly);
