@@ -120,7 +120,7 @@ moe_status_t moe_scenario_read_tree(const moe_load_t *load, moe_yaml_doc_t *doc,
             : strndup(load->path,
                       slash == load->path ? 1 : (size_t)(slash - load->path));
     moe_source_t source = {.diag = diag, .file = load->path, .folder = folder};
-    moe_build_t b = {.s = s, .beside = folder};
+    moe_build_t b = {.s = s, .beside = load->path == NULL ? NULL : folder};
     moe_status_t status = MOE_OK;
 
     s->file = load->path == NULL ? NULL : strdup(load->path);

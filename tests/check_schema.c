@@ -6,16 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PAGE_MAX 1000000
+
 static char *read_all(const char *path)
 {
     FILE *stream = fopen(path, "r");
-    char *text = NULL;
-    size_t room = 0;
+    char *page = calloc(1, PAGE_MAX);
+    size_t n;
 
-    ck_assert_ptr_nonnull(stream);
-    ck_assert_int_gt((int)getdelim(&text, &room, '\0', stream), 0);
+    ck_assert(stream != NULL && page != NULL);
+    n = fread(page, 1, PAGE_MAX - 1, stream);
+    ck_assert(n > 0 && n < PAGE_MAX - 1);
     (void)fclose(stream);
-    return text;
+    return page;
 }
 
 /* Where the new text is, for whoever changes the table. */
