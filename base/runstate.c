@@ -138,6 +138,16 @@ void moe_runstate_reset(moe_runstate_t *state)
 
 /* --- a rank's side ------------------------------------------------------- */
 
+/* Done and failed are for good. */
+static void set_state(slot_t *s, moe_rank_state_t state)
+{
+    int now = atomic_load(&s->state);
+
+    if (now != MOE_RANK_done && now != MOE_RANK_failed) {
+        atomic_store(&s->state, (int)state);
+    }
+}
+
 static void changed(slot_t *s)
 {
     atomic_fetch_add(&s->changes, 1);
@@ -206,7 +216,7 @@ void moe_runstate_stage(moe_runstate_t *state, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(s->stage, sizeof(s->stage), format, args);
     va_end(args);
-    atomic_store(&s->state, MOE_RANK_running);
+    set_state(s, MOE_RANK_running);
     changed(s);
 }
 
@@ -237,14 +247,14 @@ void moe_runstate_wait(moe_runstate_t *state, int64_t place, int64_t bytes,
     (void)snprintf(s->wait, sizeof(s->wait), "%s", what);
     atomic_store(&s->place, place);
     atomic_store(&s->wait_bytes, bytes);
-    atomic_store(&s->state, MOE_RANK_waiting);
+    set_state(s, MOE_RANK_waiting);
     changed(s);
 }
 
 void moe_runstate_go(moe_runstate_t *state)
 {
     if (state != NULL) {
-        atomic_store(&state->own->state, MOE_RANK_running);
+        set_state(state->own, MOE_RANK_running);
         changed(state->own);
     }
 }

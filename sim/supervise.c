@@ -118,6 +118,15 @@ static bool is_late(job_t *job)
     return job->too_late;
 }
 
+/* The file has its name only until all ranks have opened it. */
+static void drop_name(job_t *job)
+{
+    if (!job->nameless && moe_watch_all_came(&job->watch)) {
+        (void)unlink(job->state_path);
+        job->nameless = true;
+    }
+}
+
 /* Until mpirun ends, somebody asks for the end, or something is wrong. */
 static void watch(job_t *job)
 {
@@ -126,6 +135,7 @@ static void watch(job_t *job)
             return;
         }
         moe_show_progress(&job->show, job->state);
+        drop_name(job);
         tick(job);
     }
 }
@@ -326,7 +336,7 @@ int moe_supervise(const moe_supervise_t *what)
     }
     release_signals(job);
     moe_runstate_close(job->state);
-    if (job->state != NULL) {
+    if (job->state != NULL && !job->nameless) {
         (void)unlink(job->state_path);
     }
     free(job->state_path);

@@ -53,6 +53,9 @@ bool moe_watch_look(moe_watch_t *watch);
 /** True if all ranks said that they are done, with exit status 0. */
 bool moe_watch_all_good(const moe_watch_t *watch);
 
+/** True if every rank has a slot. */
+bool moe_watch_all_came(const moe_watch_t *watch);
+
 /** True if no rank ever showed up. */
 bool moe_watch_none_came(const moe_watch_t *watch);
 

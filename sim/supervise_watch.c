@@ -166,17 +166,27 @@ bool moe_watch_all_good(const moe_watch_t *watch)
     return true;
 }
 
-bool moe_watch_none_came(const moe_watch_t *watch)
+static int count_came(const moe_watch_t *watch)
 {
+    int n = 0;
+
     for (int r = 0; r < watch->ranks; r++) {
         moe_rank_slot_t slot;
 
         moe_runstate_read(watch->state, r, &slot);
-        if (slot.pid != 0) {
-            return false;
-        }
+        n += slot.pid != 0;
     }
-    return true;
+    return n;
+}
+
+bool moe_watch_all_came(const moe_watch_t *watch)
+{
+    return count_came(watch) == watch->ranks;
+}
+
+bool moe_watch_none_came(const moe_watch_t *watch)
+{
+    return count_came(watch) == 0;
 }
 
 bool moe_watch_kill(const moe_watch_t *watch)
