@@ -53,7 +53,7 @@ typedef struct {
     moe_layer_t layer; /* points into this object */
     bool dp_implied;   /* layout.dp follows from other keys */
     bool ep_implied;
-    int64_t *tokens;   /* [dp] */
+    int64_t *tokens; /* [dp] */
     moe_router_kind_t router;
     moe_sampler_t sampler;
     char *router_trace; /* path, absolute */
