@@ -14,10 +14,16 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void remove_unfinished(void *self)
 {
     moe_run_folder_abandon(self);
+}
+
+static bool json_on_stdout(const moe_command_t *command)
+{
+    return command->json != NULL && strcmp(command->json, "-") == 0;
 }
 
 /* What the ranks wrote, as the table and --json. */
@@ -87,7 +93,7 @@ static int run_in(const moe_command_t *command, moe_scenario_t *scenario,
         return moe_run_rank(command, scenario, folder);
     }
     exit_status = supervise(command, scenario, folder);
-    if (exit_status == 0 && command->json == NULL && !command->quiet) {
+    if (exit_status == 0 && !json_on_stdout(command) && !command->quiet) {
         printf("report: %s\n", folder);
     }
     return exit_status;

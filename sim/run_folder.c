@@ -6,7 +6,6 @@
 #include "base/outfile.h"
 #include "base/text.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -73,21 +72,18 @@ static moe_status_t move_file(const char *from_folder, const char *folder,
     return status;
 }
 
+/* Only what a report is made of; the rest is scratch. */
 static moe_status_t move_all(const char *unfinished, const char *folder)
 {
-    DIR *dir = opendir(unfinished);
-    const struct dirent *entry;
+    static const char *const names[] = {MOE_RUN_LEDGER, "report.md",
+                                        "report.json"};
     moe_status_t status = MOE_OK;
 
-    if (dir == NULL) {
-        return moe_fail(MOE_ERR_IO, "%s: %s", unfinished, strerror(errno));
-    }
-    while (status == MOE_OK && (entry = readdir(dir)) != NULL) {
-        if (entry->d_name[0] != '.') {
-            status = move_file(unfinished, folder, entry->d_name);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (status == MOE_OK) {
+            status = move_file(unfinished, folder, names[i]);
         }
     }
-    (void)closedir(dir);
     return status;
 }
 

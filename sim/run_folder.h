@@ -10,6 +10,9 @@
 #include "base/status.h"
 #include "sim/command.h"
 
+/** Name of the ledger's file in a report's folder. */
+#define MOE_RUN_LEDGER "ledger.jsonl"
+
 /** Environment variable by which a supervisor tells ranks the folder. */
 #define MOE_RUN_FOLDER_ENV "MOESIM_RUN_FOLDER"
 
@@ -24,7 +27,7 @@ moe_status_t moe_run_folder_choose(const moe_command_t *command,
  * of memory. */
 char *moe_run_folder_unfinished(const char *folder);
 
-/** Move all files of the hidden folder, remove it, and point
+/** Move the report out of the hidden folder, remove that, and point
  * moesim-out/<name>/latest at a default folder. */
 moe_status_t moe_run_folder_publish(const char *folder);
 

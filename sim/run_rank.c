@@ -181,6 +181,7 @@ static void job_fini(moe_job_t *job)
     free(job->predicted);
 }
 
+/* MPI ends before the rank says that it is done. */
 static int end(moe_job_t *job, moe_status_t status)
 {
     bool together = status == MOE_OK || job->agreement == NULL ||
@@ -193,12 +194,12 @@ static int end(moe_job_t *job, moe_status_t status)
     if (!moe_launch_is_watched() && status != MOE_OK && job->rank == 0) {
         moe_run_folder_abandon(job->unfinished);
     }
-    exit_status = moe_launch_end(job->state, status, speaks);
     if (!together) {
-        moe_world_abort(job->world, exit_status);
+        moe_world_abort(job->world, moe_launch_end(job->state, status, speaks));
     }
     moe_agreement_free(job->agreement);
     moe_world_free(job->world);
+    exit_status = moe_launch_end(job->state, status, speaks);
     moe_runstate_close(job->state);
     return exit_status;
 }

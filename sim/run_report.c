@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEDGER "ledger.jsonl"
-
 static moe_status_t no_memory(void)
 {
     return moe_fail(MOE_ERR_NOMEM, "no memory for the report");
@@ -182,7 +180,7 @@ static moe_status_t set_run(const moe_job_t *job, const moe_joined_t *j,
                   numbers(j->start, job->n_ranks)));
     bad |= json_object_set_new(document, "verify_calls",
                                json_boolean(!job->command->no_verify_calls));
-    bad |= json_object_set_new(document, "ledger", json_pack("[s]", LEDGER));
+    bad |= json_object_set_new(document, "ledger", json_pack("[s]", MOE_RUN_LEDGER));
     return bad != 0 ? no_memory() : MOE_OK;
 }
 
@@ -209,7 +207,7 @@ static moe_status_t warn_all(const moe_job_t *job, json_t *document)
 
 static moe_status_t write_ledger(moe_job_t *job)
 {
-    char *path = moe_strdup_printf("%s/" LEDGER, job->unfinished);
+    char *path = moe_strdup_printf("%s/" MOE_RUN_LEDGER, job->unfinished);
     moe_outfile_t *file = NULL;
     FILE *stream = NULL;
     moe_status_t status = MOE_OK;
