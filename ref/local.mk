@@ -96,6 +96,22 @@ tests_check_quantize_steps_LDADD = $(REF_LIBS)
 tests_check_swizzle_SOURCES = tests/check_swizzle.c
 tests_check_swizzle_LDADD = $(REF_LIBS)
 
+# Correct rounding, judged by MPFR alone (tests/judge.h).
+ROUNDING_TESTS = tests/check_activation tests/check_combine \
+  tests/check_logits tests/check_route tests/check_score
+check_PROGRAMS += $(ROUNDING_TESTS)
+TESTS += $(ROUNDING_TESTS)
+tests_check_activation_SOURCES = tests/check_activation.c tests/judge.h
+tests_check_activation_LDADD = $(REF_LIBS)
+tests_check_combine_SOURCES = tests/check_combine.c tests/judge.h
+tests_check_combine_LDADD = $(REF_LIBS)
+tests_check_logits_SOURCES = tests/check_logits.c tests/judge.h
+tests_check_logits_LDADD = $(REF_LIBS)
+tests_check_route_SOURCES = tests/check_route.c tests/judge.h
+tests_check_route_LDADD = $(REF_LIBS)
+tests_check_score_SOURCES = tests/check_score.c tests/judge.h
+tests_check_score_LDADD = $(REF_LIBS)
+
 BENCHES += tests/bench/bench_matmul
 tests_bench_bench_matmul_SOURCES = tests/bench/bench_matmul.c
 tests_bench_bench_matmul_LDADD = ref/libref.la moe/libmoe.la \
