@@ -25,6 +25,7 @@ moe_libmoe_la_SOURCES = \
   moe/op_collective.c \
   moe/op_expert.c \
   moe/op_local.c \
+  moe/operations.h \
   moe/ops.def \
   moe/options.c \
   moe/profile.def \

@@ -36,7 +36,7 @@ static int64_t weight_bytes(const moe_ctx_t *c, const moe_call_t *call)
     const moe_tensor_t *index = call->in[1];
     int64_t hit = 0;
 
-    if (call->op == MOE_OP_logits) {
+    if (call->op == MOE_OP_logits && call->in[0]->valid_rows > 0) {
         return model->experts *
                moe_format_row_bytes(MOE_FORMAT_bf16, model->hidden);
     }
