@@ -34,6 +34,7 @@ typedef struct {
     moe_show_t show;
     bool ended; /* mpirun has, and was waited for */
     int wait_status;
+    bool nameless;                   /* the run state's file is */
     bool too_late;                   /* no rank ever came */
     char noise[MOE_SUPERVISE_NOISE]; /* what the children print, its start */
     size_t noise_n;

@@ -145,7 +145,7 @@ END_TEST
 
 /* --- unrounded sums --------------------------------------------------------
  *
- * TOKENS tokens of four slots; slot s of token t uses expert (t + 3 s) mod 12
+ * TOKENS tokens of four slots; slot s of token t uses expert (t + 2 s) mod 12
  * with a weight; the row that an expert returns holds values. Experts lie in
  * contiguous blocks over the ranks. Some tokens have terms that cancel, so
  * that an expansion of two numbers cannot decide their rounding. */
@@ -155,7 +155,7 @@ END_TEST
 
 static int32_t expert_of(int64_t token, int slot)
 {
-    return (int32_t)((token + 3 * slot) % 12);
+    return (int32_t)((token + 2 * slot) % 12);
 }
 
 /* Terms: odd tokens 2^120, a tie of bf16, a trifle, -2^120; others plain. */
