@@ -68,7 +68,9 @@ holds one.json "'sweep' not in r and r['tokens'] == [16] * 8"
 start=$(date +%s%N)
 expect 0 $price --tokens 1,16,128,1024,16384 --method all --quiet
 took=$((($(date +%s%N) - start) / 1000000))
-[ "$took" -lt 5000 ] && pass "${took} ms" || fail "sweep took ${took} ms"
+limit=5000 # of a busy machine; sanitizers are slow
+[ -z "${ASAN_OPTIONS:-}" ] || limit=60000
+[ "$took" -lt "$limit" ] && pass "${took} ms" || fail "sweep took ${took} ms"
 
 # what does not fit is refused before it is begun
 expect 3 $price --tokens 100000 --memory-limit 1M
