@@ -4,7 +4,7 @@
 # no process left, within 10 seconds.
 set -eu
 . "$top_srcdir/tests/e2e/lib.sh"
-tiny=$top_srcdir/scenarios/tutorial/tiny.yaml
+tiny=$top_srcdir/scenarios/tutorial/first.yaml
 
 # fault STATUS PATTERN INJECTION [OPTION...]
 fault() {
@@ -56,9 +56,9 @@ no_process_left
 # a full disk, where a small file system can be mounted
 mkdir "$work/small"
 if mount -t tmpfs -o size=1M tmpfs "$work/small" 2>/dev/null; then
-    expect 3 timeout 120 "$MOESIM" run \
-        "$top_srcdir/scenarios/tutorial/disk.yaml" -o "$work/small/out"
-    says 'No space left'
+    expect 3 timeout 120 "$MOESIM" run "$tiny" --tokens 2000 \
+        -o "$work/small/out"
+    says 'rank [0-9].*No space left'
     [ -z "$(ls -A "$work/small")" ] && pass "nothing left" ||
         fail "left: $(find "$work/small")"
     umount "$work/small"
