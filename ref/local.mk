@@ -112,6 +112,13 @@ tests_check_route_LDADD = $(REF_LIBS)
 tests_check_score_SOURCES = tests/check_score.c tests/judge.h
 tests_check_score_LDADD = $(REF_LIBS)
 
+# Stages against the oracle, and a fault at a time in the stages.
+check_PROGRAMS += tests/check_oracle
+TESTS += tests/check_oracle
+tests_check_oracle_SOURCES = tests/check_oracle.c tests/faults.def \
+  tests/judge.h tests/tiny_layer.c tests/tiny_layer.h
+tests_check_oracle_LDADD = $(REF_LIBS)
+
 BENCHES += tests/bench/bench_matmul
 tests_bench_bench_matmul_SOURCES = tests/bench/bench_matmul.c
 tests_bench_bench_matmul_LDADD = ref/libref.la moe/libmoe.la \

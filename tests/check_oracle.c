@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "moe/fill.h"
+#include "ref/oracle.h"
+#include "tests/judge.h"
+#include "tests/support.h"
+#include "tests/tiny_layer.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static tiny_t tiny;
+static tiny_result_t got;
+static tiny_result_t want;
+
+static bool same_routing(int topk)
+{
+    size_t n = (size_t)topk * TINY_TOKENS * 4;
+
+    return memcmp(got.ids, want.ids, n) == 0 &&
+           memcmp(got.weights, want.weights, n) == 0;
+}
+
+static bool same_output(void)
+{
+    return memcmp(got.output, want.output, sizeof(got.output)) == 0;
+}
+
+static void assert_agreement(void)
+{
+    ck_assert(tiny_run(&tiny, FAULT_none, &got));
+    ck_assert_int_eq(tiny_oracle(&tiny, &want), MOE_OK);
+    ck_assert(same_routing(tiny.model.topk));
+    ck_assert(same_output());
+}
+
+static const moe_format_t dispatches[] = {
+    MOE_FORMAT_bf16, MOE_FORMAT_fp16, MOE_FORMAT_nvfp4, MOE_FORMAT_fp8_1x128};
+
+START_TEST(the_stages_agree_with_the_oracle_for_every_dispatch)
+{
+    tiny_init(&tiny, dispatches[_i]);
+    assert_agreement();
+}
+END_TEST
+
+START_TEST(the_stages_agree_with_the_oracle_for_every_output_format)
+{
+    static const moe_format_t floats[] = {MOE_FORMAT_bf16, MOE_FORMAT_fp16,
+                                          MOE_FORMAT_fp32};
+    static const moe_role_t roles[] = {MOE_ROLE_gemm1_out, MOE_ROLE_act_out,
+                                       MOE_ROLE_gemm2_out, MOE_ROLE_output};
+
+    for (int i = 0; i < 81; i += 5) { /* all values at all places */
+        int n = i;
+
+        tiny_init(&tiny, MOE_FORMAT_nvfp4);
+        for (int r = 0; r < 4; r++, n /= 3) {
+            tiny.chain.at[roles[r]].format = floats[n % 3];
+        }
+        assert_agreement();
+    }
+}
+END_TEST
+
+START_TEST(the_stages_agree_with_the_oracle_for_every_router)
+{
+    for (int i = 0; i < 16; i++) {
+        tiny_init(&tiny, MOE_FORMAT_nvfp4);
+        tiny.model.score = (i & 1) != 0 ? MOE_SCORE_softmax : MOE_SCORE_sigmoid;
+        tiny.model.bias = (i & 2) != 0;
+        tiny.model.renormalize = (i & 4) != 0;
+        tiny.model.topk = (i & 8) != 0 ? 1 : 3;
+        if ((i & 1) != 0) {
+            tiny.model.n_group = 1;
+            tiny.model.topk_group = 1;
+        }
+        assert_agreement();
+    }
+}
+END_TEST
+
+/* Large hidden states: infinities in fp16, saturation in the quantisers. */
+START_TEST(the_stages_agree_with_the_oracle_on_extreme_data)
+{
+    for (int shift = -3; shift <= 4; shift++) {
+        tiny_init(&tiny, dispatches[(shift + 3) % 4]);
+        tiny.chain.at[MOE_ROLE_gemm1_out].format = MOE_FORMAT_fp16;
+        tiny.chain.at[MOE_ROLE_gemm2_out].format = MOE_FORMAT_fp16;
+        for (int i = 0; i < TINY_TOKENS * TINY_HIDDEN; i++) {
+            tiny.hidden[i] = (uint16_t)(tiny.hidden[i] + shift * 0x300);
+        }
+        tiny.chain.at[MOE_ROLE_expert_in].global_scale *=
+            (float)ldexp(1.0, -6 * shift);
+        tiny.chain.at[MOE_ROLE_dispatch].global_scale *=
+            (float)ldexp(1.0, -6 * shift);
+        memset(tiny.hidden, 0, TINY_HIDDEN * 2); /* and a row of zeros */
+        assert_agreement();
+    }
+}
+END_TEST
+
+START_TEST(quantising_before_or_after_the_gather_is_the_same)
+{
+    tiny_init(&tiny, MOE_FORMAT_bf16);
+    ck_assert_int_eq(tiny_oracle(&tiny, &got), MOE_OK);
+    tiny_init(&tiny, MOE_FORMAT_nvfp4);
+    ck_assert_int_eq(tiny_oracle(&tiny, &want), MOE_OK);
+    ck_assert(same_output());
+    tiny_init(&tiny, MOE_FORMAT_fp8_1x128);
+    ck_assert_int_eq(tiny_oracle(&tiny, &got), MOE_OK);
+    ck_assert(!same_output()); /* another rounding point */
+}
+END_TEST
+
+static const char *const fault_text[FAULT_COUNT] = {
+#define FAULT(id, text) [FAULT_##id] = #id ": " text,
+#include "tests/faults.def"
+#undef FAULT
+};
+
+START_TEST(every_fault_of_a_stage_is_noticed)
+{
+    tiny_init(&tiny, MOE_FORMAT_nvfp4);
+    ck_assert(tiny_run(&tiny, (fault_t)_i, &got));
+    ck_assert_int_eq(tiny_oracle(&tiny, &want), MOE_OK);
+    ck_assert_msg(!same_output(), "not noticed: %s", fault_text[_i]);
+}
+END_TEST
+
+START_TEST(a_given_routing_is_followed)
+{
+    static const int32_t ids[] = {7, 0, 7};
+    static const float weights[] = {0.5f, -2.0f, 0.25f};
+    uint32_t output[TINY_HIDDEN];
+    uint32_t again[TINY_HIDDEN];
+    moe_oracle_token_t token = {.output = output};
+    moe_oracle_t oracle = {&tiny.layer, &tiny.chain, tiny.router, tiny.bias};
+
+    tiny_init(&tiny, MOE_FORMAT_nvfp4);
+    ck_assert_int_eq(
+        moe_oracle_token(&oracle, tiny.hidden, ids, weights, &token), MOE_OK);
+    ck_assert_int_eq(memcmp(token.ids, ids, sizeof(ids)), 0);
+    ck_assert_int_eq(memcmp(token.weights, weights, sizeof(weights)), 0);
+    token.output = again; /* 0.5 + 0.25 of expert 7 is 0.75 of it */
+    ck_assert_int_eq(
+        moe_oracle_token(&oracle, tiny.hidden, (const int32_t[]){0, 7, 7},
+                         (const float[]){-2.0f, 0.0f, 0.75f}, &token),
+        MOE_OK);
+    ck_assert_int_eq(memcmp(output, again, sizeof(output)), 0);
+}
+END_TEST
+
+START_TEST(what_the_oracle_cannot_do_is_refused)
+{
+    tiny_init(&tiny, MOE_FORMAT_nvfp4);
+    tiny.chain.at[MOE_ROLE_expert_in].format = MOE_FORMAT_bf16;
+    ck_assert_int_eq(tiny_oracle(&tiny, &want), MOE_ERR_UNSUPPORTED);
+    tiny_init(&tiny, MOE_FORMAT_fp8_1x128);
+    tiny.model.hidden = 64;
+    ck_assert_int_eq(tiny_oracle(&tiny, &want), MOE_ERR_UNSUPPORTED);
+    tiny_init(&tiny, MOE_FORMAT_nvfp4);
+    tiny.hidden[5] = 0x7fc0;
+    ck_assert_int_eq(tiny_oracle(&tiny, &want), MOE_ERR_RANGE);
+    moe_error_clear();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("oracle");
+    TCase *agree = tcase_create("agreement");
+    TCase *faults = tcase_create("faults");
+
+    tcase_add_loop_test(
+        agree, the_stages_agree_with_the_oracle_for_every_dispatch, 0, 4);
+    tcase_add_test(agree,
+                   the_stages_agree_with_the_oracle_for_every_output_format);
+    tcase_add_test(agree, the_stages_agree_with_the_oracle_for_every_router);
+    tcase_add_test(agree, the_stages_agree_with_the_oracle_on_extreme_data);
+    tcase_add_test(agree, quantising_before_or_after_the_gather_is_the_same);
+    tcase_add_test(agree, a_given_routing_is_followed);
+    tcase_add_test(agree, what_the_oracle_cannot_do_is_refused);
+    suite_add_tcase(suite, agree);
+    tcase_add_loop_test(faults, every_fault_of_a_stage_is_noticed,
+                        FAULT_none + 1, FAULT_COUNT);
+    suite_add_tcase(suite, faults);
+    return moe_suite_main(suite);
+}
