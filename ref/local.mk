@@ -75,9 +75,8 @@ check_PROGRAMS += tests/check_formats tests/check_matmul \
   tests/check_matmul_nvfp4 tests/check_moeref tests/check_permute \
   tests/check_quantize tests/check_quantize_steps tests/check_swizzle
 TESTS += tests/check_formats tests/check_matmul tests/check_matmul_nvfp4 \
-  tests/check_moeref tests/check_moeref_exports.sh tests/check_permute \
+  tests/check_moeref tests/check_permute \
   tests/check_quantize tests/check_quantize_steps tests/check_swizzle
-EXTRA_DIST += tests/check_moeref_exports.sh
 tests_check_formats_SOURCES = tests/check_formats.c
 tests_check_formats_LDADD = $(REF_LIBS)
 tests_check_matmul_SOURCES = tests/check_matmul.c

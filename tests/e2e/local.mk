@@ -5,4 +5,4 @@ E2E_TESTS = \
   tests/e2e/monitoring.sh
 TESTS += $(E2E_TESTS)
 
-EXTRA_DIST += $(E2E_TESTS) tests/e2e/lib.sh tests/e2e/monitoring.py
+EXTRA_DIST += $(E2E_TESTS) tests/e2e/lib.sh tests/e2e/pair_bytes.py

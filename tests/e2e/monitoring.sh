@@ -27,7 +27,7 @@ for method in 'pad_allreduce: {padding: sum_len}' \
     'allgatherv: {dispatch: fp8_1x128}' 'allgatherv: {dispatch: bf16}'; do
     run "{$method}" "$tokens" full
     run "{$method}" '[0,0,0,0]' empty
-    if "$PYTHON" "$top_srcdir/tests/e2e/monitoring.py" "$work" "$ranks" \
+    if "$PYTHON" "$top_srcdir/tests/e2e/pair_bytes.py" "$work" "$ranks" \
         "$work/out.full/report.json"; then
         pass "$method"
     else

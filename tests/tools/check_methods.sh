@@ -25,7 +25,7 @@ rebuild() {
     make -C "$build" -s srcdir="$src" top_srcdir="$src" \
         abs_top_srcdir="$src" VPATH="$src" AUTOCONF=: AUTOMAKE=: \
         ACLOCAL=: AUTOHEADER=: moesim >"$tmp/log" 2>&1 ||
-        { cat "$tmp/log"; return 1; }
+        { cat "$tmp/log" >&2; return 1; }
     "$build/moesim" list methods
 }
 

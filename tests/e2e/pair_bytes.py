@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares Open MPI's monitoring files with a report's pair_bytes.
 
-monitoring.py FOLDER RANKS REPORT: FOLDER holds full.R.prof and empty.R.prof,
+pair_bytes.py FOLDER RANKS REPORT: FOLDER holds full.R.prof and empty.R.prof,
 written by --mca pml_monitoring_enable 2 for runs with and without tokens.
 Rows that begin with C are bytes of collectives: C from to "bytes" ...
 """
