@@ -53,20 +53,37 @@ AVX2 static inline state_t next_round(state_t s, uint32_t key0, uint32_t key1)
     return s;
 }
 
-AVX2 static inline state_t start(const uint32_t ctr[4], int first)
+/* Counters first, first + 1, ... of those that word 0 or 1 counts. */
+AVX2 static inline state_t start(const uint32_t ctr[4], int counting, int first)
 {
-    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i lane = _mm256_add_epi32(
+        _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(first));
+    const __m256i none = _mm256_setzero_si256();
     state_t s;
 
-    s.a = _mm256_set1_epi32((int)ctr[0]);
-    s.b = _mm256_add_epi32(_mm256_set1_epi32((int)ctr[1] + first), lane);
+    s.a = _mm256_add_epi32(_mm256_set1_epi32((int)ctr[0]),
+                           counting == 0 ? lane : none);
+    s.b = _mm256_add_epi32(_mm256_set1_epi32((int)ctr[1]),
+                           counting == 1 ? lane : none);
     s.c = _mm256_set1_epi32((int)ctr[2]);
     s.d = _mm256_set1_epi32((int)ctr[3]);
     return s;
 }
 
-AVX2 static inline void store(state_t s, int first,
-                              uint32_t out[4][MOE_PHILOX_LANES])
+/* Two halves at once: their multiplications overlap. */
+AVX2 static inline void all_rounds(state_t *low, state_t *high, uint32_t key0,
+                                   uint32_t key1)
+{
+    for (int r = 0; r < MOE_PHILOX_ROUNDS; r++) {
+        *low = next_round(*low, key0, key1);
+        *high = next_round(*high, key0, key1);
+        key0 += MOE_PHILOX_W0;
+        key1 += MOE_PHILOX_W1;
+    }
+}
+
+AVX2 static inline void store_rows(state_t s, int first,
+                                   uint32_t out[4][MOE_PHILOX_LANES])
 {
     _mm256_storeu_si256((__m256i *)(void *)&out[0][first], s.a);
     _mm256_storeu_si256((__m256i *)(void *)&out[1][first], s.b);
@@ -74,22 +91,49 @@ AVX2 static inline void store(state_t s, int first,
     _mm256_storeu_si256((__m256i *)(void *)&out[3][first], s.d);
 }
 
-/* Two halves at once: their multiplications overlap. */
-AVX2 void moe_philox_lanes_avx2(uint32_t key0, uint32_t key1,
-                                const uint32_t ctr[4],
-                                uint32_t out[4][MOE_PHILOX_LANES])
+AVX2 void moe_philox_rows_avx2(uint32_t key0, uint32_t key1,
+                               const uint32_t ctr[4],
+                               uint32_t out[4][MOE_PHILOX_LANES])
 {
-    state_t low = start(ctr, 0);
-    state_t high = start(ctr, WIDTH);
+    state_t low = start(ctr, 0, 0);
+    state_t high = start(ctr, 0, WIDTH);
 
-    for (int r = 0; r < MOE_PHILOX_ROUNDS; r++) {
-        low = next_round(low, key0, key1);
-        high = next_round(high, key0, key1);
-        key0 += MOE_PHILOX_W0;
-        key1 += MOE_PHILOX_W1;
-    }
-    store(low, 0, out);
-    store(high, WIDTH, out);
+    all_rounds(&low, &high, key0, key1);
+    store_rows(low, 0, out);
+    store_rows(high, WIDTH, out);
+}
+
+/* Call i of each half of four. */
+AVX2 static inline void store_two(__m256i calls, int i, uint32_t out[WIDTH][4])
+{
+    _mm_storeu_si128((__m128i *)(void *)out[i], _mm256_castsi256_si128(calls));
+    _mm_storeu_si128((__m128i *)(void *)out[4 + i],
+                     _mm256_extracti128_si256(calls, 1));
+}
+
+AVX2 static inline void store_calls(state_t s, uint32_t out[WIDTH][4])
+{
+    __m256i ab_low = _mm256_unpacklo_epi32(s.a, s.b);
+    __m256i ab_high = _mm256_unpackhi_epi32(s.a, s.b);
+    __m256i cd_low = _mm256_unpacklo_epi32(s.c, s.d);
+    __m256i cd_high = _mm256_unpackhi_epi32(s.c, s.d);
+
+    store_two(_mm256_unpacklo_epi64(ab_low, cd_low), 0, out);
+    store_two(_mm256_unpackhi_epi64(ab_low, cd_low), 1, out);
+    store_two(_mm256_unpacklo_epi64(ab_high, cd_high), 2, out);
+    store_two(_mm256_unpackhi_epi64(ab_high, cd_high), 3, out);
+}
+
+AVX2 void moe_philox_calls_avx2(uint32_t key0, uint32_t key1,
+                                const uint32_t ctr[4],
+                                uint32_t out[MOE_PHILOX_LANES][4])
+{
+    state_t low = start(ctr, 1, 0);
+    state_t high = start(ctr, 1, WIDTH);
+
+    all_rounds(&low, &high, key0, key1);
+    store_calls(low, out);
+    store_calls(high, out + WIDTH);
 }
 #else
 bool moe_philox_has_avx2(void)
@@ -97,9 +141,15 @@ bool moe_philox_has_avx2(void)
     return false;
 }
 
-void moe_philox_lanes_avx2(uint32_t key0, uint32_t key1, const uint32_t ctr[4],
-                           uint32_t out[4][MOE_PHILOX_LANES])
+void moe_philox_rows_avx2(uint32_t key0, uint32_t key1, const uint32_t ctr[4],
+                          uint32_t out[4][MOE_PHILOX_LANES])
 {
-    moe_philox_lanes_plain(key0, key1, ctr, out);
+    moe_philox_rows_plain(key0, key1, ctr, out);
+}
+
+void moe_philox_calls_avx2(uint32_t key0, uint32_t key1, const uint32_t ctr[4],
+                           uint32_t out[MOE_PHILOX_LANES][4])
+{
+    moe_philox_calls_plain(key0, key1, ctr, out);
 }
 #endif

@@ -28,18 +28,33 @@ AVX512 static inline void multiply(__m512i x, __m512i m, __m512i *high,
     *low = _mm512_mask_mov_epi32(even, ODD, _mm512_slli_epi64(odd, 32));
 }
 
-AVX512 void moe_philox_lanes_avx512(uint32_t key0, uint32_t key1,
-                                    const uint32_t ctr[4],
-                                    uint32_t out[4][MOE_PHILOX_LANES])
+AVX512 static inline void store_quarter(uint32_t out[4], __m128i call)
+{
+    _mm_storeu_si128((__m128i *)(void *)out, call);
+}
+
+/* Word w of all counters in a register each. */
+typedef struct {
+    __m512i word[4];
+} words_t;
+
+AVX512 static inline words_t start(const uint32_t ctr[4], int counting)
 {
     const __m512i lane =
         _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    words_t s;
+
+    for (int w = 0; w < 4; w++) {
+        s.word[w] = _mm512_set1_epi32((int)ctr[w]);
+    }
+    s.word[counting] = _mm512_add_epi32(s.word[counting], lane);
+    return s;
+}
+
+AVX512 static inline words_t all_rounds(words_t s, uint32_t key0, uint32_t key1)
+{
     const __m512i m0 = _mm512_set1_epi32((int)MOE_PHILOX_M0);
     const __m512i m1 = _mm512_set1_epi32((int)MOE_PHILOX_M1);
-    __m512i a = _mm512_set1_epi32((int)ctr[0]);
-    __m512i b = _mm512_add_epi32(_mm512_set1_epi32((int)ctr[1]), lane);
-    __m512i c = _mm512_set1_epi32((int)ctr[2]);
-    __m512i d = _mm512_set1_epi32((int)ctr[3]);
 
     for (int r = 0; r < MOE_PHILOX_ROUNDS; r++) {
         __m512i p_high;
@@ -47,21 +62,52 @@ AVX512 void moe_philox_lanes_avx512(uint32_t key0, uint32_t key1,
         __m512i q_high;
         __m512i q_low;
 
-        multiply(a, m0, &p_high, &p_low);
-        multiply(c, m1, &q_high, &q_low);
-        a = _mm512_ternarylogic_epi32(q_high, b, _mm512_set1_epi32((int)key0),
-                                      XOR_THREE);
-        c = _mm512_ternarylogic_epi32(p_high, d, _mm512_set1_epi32((int)key1),
-                                      XOR_THREE);
-        b = q_low;
-        d = p_low;
+        multiply(s.word[0], m0, &p_high, &p_low);
+        multiply(s.word[2], m1, &q_high, &q_low);
+        s.word[0] = _mm512_ternarylogic_epi32(
+            q_high, s.word[1], _mm512_set1_epi32((int)key0), XOR_THREE);
+        s.word[2] = _mm512_ternarylogic_epi32(
+            p_high, s.word[3], _mm512_set1_epi32((int)key1), XOR_THREE);
+        s.word[1] = q_low;
+        s.word[3] = p_low;
         key0 += MOE_PHILOX_W0;
         key1 += MOE_PHILOX_W1;
     }
-    _mm512_storeu_si512(out[0], a);
-    _mm512_storeu_si512(out[1], b);
-    _mm512_storeu_si512(out[2], c);
-    _mm512_storeu_si512(out[3], d);
+    return s;
+}
+
+AVX512 void moe_philox_rows_avx512(uint32_t key0, uint32_t key1,
+                                   const uint32_t ctr[4],
+                                   uint32_t out[4][MOE_PHILOX_LANES])
+{
+    words_t s = all_rounds(start(ctr, 0), key0, key1);
+
+    for (int w = 0; w < 4; w++) {
+        _mm512_storeu_si512(out[w], s.word[w]);
+    }
+}
+
+AVX512 void moe_philox_calls_avx512(uint32_t key0, uint32_t key1,
+                                    const uint32_t ctr[4],
+                                    uint32_t out[MOE_PHILOX_LANES][4])
+{
+    words_t s = all_rounds(start(ctr, 1), key0, key1);
+    /* of counters 0 and 1, 2 and 3 in each quarter of four */
+    __m512i ab_low = _mm512_unpacklo_epi32(s.word[0], s.word[1]);
+    __m512i ab_high = _mm512_unpackhi_epi32(s.word[0], s.word[1]);
+    __m512i cd_low = _mm512_unpacklo_epi32(s.word[2], s.word[3]);
+    __m512i cd_high = _mm512_unpackhi_epi32(s.word[2], s.word[3]);
+    const __m512i call[4] = {_mm512_unpacklo_epi64(ab_low, cd_low),
+                             _mm512_unpackhi_epi64(ab_low, cd_low),
+                             _mm512_unpacklo_epi64(ab_high, cd_high),
+                             _mm512_unpackhi_epi64(ab_high, cd_high)};
+
+    for (int i = 0; i < 4; i++) {
+        store_quarter(out[i], _mm512_castsi512_si128(call[i]));
+        store_quarter(out[4 + i], _mm512_extracti32x4_epi32(call[i], 1));
+        store_quarter(out[8 + i], _mm512_extracti32x4_epi32(call[i], 2));
+        store_quarter(out[12 + i], _mm512_extracti32x4_epi32(call[i], 3));
+    }
 }
 #else
 bool moe_philox_has_avx512(void)
@@ -69,10 +115,16 @@ bool moe_philox_has_avx512(void)
     return false;
 }
 
-void moe_philox_lanes_avx512(uint32_t key0, uint32_t key1,
-                             const uint32_t ctr[4],
-                             uint32_t out[4][MOE_PHILOX_LANES])
+void moe_philox_rows_avx512(uint32_t key0, uint32_t key1, const uint32_t ctr[4],
+                            uint32_t out[4][MOE_PHILOX_LANES])
 {
-    moe_philox_lanes_plain(key0, key1, ctr, out);
+    moe_philox_rows_plain(key0, key1, ctr, out);
+}
+
+void moe_philox_calls_avx512(uint32_t key0, uint32_t key1,
+                             const uint32_t ctr[4],
+                             uint32_t out[MOE_PHILOX_LANES][4])
+{
+    moe_philox_calls_plain(key0, key1, ctr, out);
 }
 #endif

@@ -13,20 +13,32 @@
 #define MOE_PHILOX_LANES 16
 
 /**
- * Words of the counters ctr, ctr + (0, 1, 0, 0), ctr + (0, 2, 0, 0), ...
- * @param[out] out  [4][lanes]: word w of counter i is out[w][i].
+ * Rows side by side: words of ctr, ctr + (1, 0, 0, 0), ctr + (2, 0, 0, 0), ...
+ * @param[out] out  Word w of counter i is out[w][i].
  */
-typedef void moe_philox_func_t(uint32_t key0, uint32_t key1,
-                               const uint32_t ctr[4],
-                               uint32_t out[4][MOE_PHILOX_LANES]);
+typedef void moe_philox_rows_func_t(uint32_t key0, uint32_t key1,
+                                    const uint32_t ctr[4],
+                                    uint32_t out[4][MOE_PHILOX_LANES]);
+
+/**
+ * Calls of a row: words of ctr, ctr + (0, 1, 0, 0), ctr + (0, 2, 0, 0), ...
+ * @param[out] out  Word w of counter i is out[i][w].
+ */
+typedef void moe_philox_calls_func_t(uint32_t key0, uint32_t key1,
+                                     const uint32_t ctr[4],
+                                     uint32_t out[MOE_PHILOX_LANES][4]);
 
 /** The best version for this processor. */
-moe_philox_func_t moe_philox_lanes;
+moe_philox_rows_func_t moe_philox_rows;
+moe_philox_calls_func_t moe_philox_calls;
 
 /* The versions. Those for a processor may be called only on it. */
-moe_philox_func_t moe_philox_lanes_plain;
-moe_philox_func_t moe_philox_lanes_avx2;
-moe_philox_func_t moe_philox_lanes_avx512;
+moe_philox_rows_func_t moe_philox_rows_plain;
+moe_philox_rows_func_t moe_philox_rows_avx2;
+moe_philox_rows_func_t moe_philox_rows_avx512;
+moe_philox_calls_func_t moe_philox_calls_plain;
+moe_philox_calls_func_t moe_philox_calls_avx2;
+moe_philox_calls_func_t moe_philox_calls_avx512;
 
 /** Were they compiled in, and has the processor what they need? */
 bool moe_philox_has_avx2(void);

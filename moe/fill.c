@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "moe/fill.h"
 
+#include "base/hot.h"
 #include "base/philox.h"
 #include "base/philox_lanes.h"
 
@@ -24,7 +25,7 @@ enum {
     BF16_EXPONENT_6 = 6 << 7
 };
 
-/* Four scales at once: E4M3 codes 60 (32) and up to 15 steps of it. */
+/* A word of four scales: E4M3 codes 60 (32) and up to 15 steps of it. */
 #define SCALE_BASES 0x60606060u
 #define SCALE_STEPS 0x0f0f0f0fu
 
@@ -100,58 +101,46 @@ void moe_fill_bias(uint64_t seed, int64_t experts, float *out)
     }
 }
 
-/* Clear the sign of every nibble whose magnitude is 0. */
-static inline uint32_t no_negative_zero(uint32_t x)
-{
-    uint32_t magnitude = x & 0x77777777u;
-    uint32_t nonzero = (magnitude + 0x77777777u) & 0x88888888u;
+/* Words of sixteen calls, in whichever order they were drawn. */
+enum {
+    WORDS = 4 * MOE_PHILOX_LANES
+};
 
-    return magnitude | (x & nonzero);
+/* Eight codes a word: clear the sign of every nibble whose magnitude is 0. */
+MOE_HOT static void clear_negative_zeros(uint32_t word[WORDS])
+{
+    for (int i = 0; i < WORDS; i++) {
+        uint32_t magnitude = word[i] & 0x77777777u;
+        uint32_t nonzero = (magnitude + 0x77777777u) & 0x88888888u;
+
+        word[i] = magnitude | (word[i] & nonzero);
+    }
 }
 
-/* Consecutive calls of a row, side by side. */
-typedef struct {
-    uint32_t word[4][MOE_PHILOX_LANES];
-} lanes_t;
+/* Four scales a word. */
+MOE_HOT static void make_scales(uint32_t word[WORDS])
+{
+    for (int i = 0; i < WORDS; i++) {
+        word[i] = SCALE_BASES | (word[i] & SCALE_STEPS);
+    }
+}
 
-static void draw_lanes(uint64_t seed, int64_t row, int64_t col, int64_t expert,
-                       int tensor, lanes_t *out)
+static void draw_calls(uint64_t seed, int64_t row, int64_t col, int64_t expert,
+                       int tensor, uint32_t out[MOE_PHILOX_LANES][4])
 {
     const uint32_t counter[4] = {(uint32_t)row, (uint32_t)col, (uint32_t)expert,
                                  (uint32_t)tensor};
 
-    moe_philox_lanes((uint32_t)seed, (uint32_t)(seed >> 32), counter,
-                     out->word);
+    moe_philox_calls((uint32_t)seed, (uint32_t)(seed >> 32), counter, out);
 }
 
-/* Words of one call, in order. */
-static inline void call_words(const lanes_t *lanes, int i, uint32_t word[4])
+static void draw_rows(uint64_t seed, int64_t row, int64_t col, int64_t expert,
+                      int tensor, uint32_t out[4][MOE_PHILOX_LANES])
 {
-    word[0] = lanes->word[0][i];
-    word[1] = lanes->word[1][i];
-    word[2] = lanes->word[2][i];
-    word[3] = lanes->word[3][i];
-}
+    const uint32_t counter[4] = {(uint32_t)row, (uint32_t)col, (uint32_t)expert,
+                                 (uint32_t)tensor};
 
-static void store_codes(lanes_t *lanes, int64_t cols, uint8_t *out)
-{
-    int64_t calls = cols / CODES_PER_CALL;
-    uint32_t word[4];
-
-    for (int w = 0; w < 4; w++) {
-        for (int i = 0; i < MOE_PHILOX_LANES; i++) {
-            lanes->word[w][i] = no_negative_zero(lanes->word[w][i]);
-        }
-    }
-    for (int i = 0; i < calls; i++) {
-        call_words(lanes, i, word);
-        memcpy(out + i * (int64_t)sizeof(word), word, sizeof(word));
-    }
-    if (cols % CODES_PER_CALL != 0) {
-        call_words(lanes, (int)calls, word);
-        memcpy(out + calls * (int64_t)sizeof(word), word,
-               (size_t)(cols % CODES_PER_CALL) / 2);
-    }
+    moe_philox_rows((uint32_t)seed, (uint32_t)(seed >> 32), counter, out);
 }
 
 void moe_fill_weight_codes(uint64_t seed, moe_weight_t weight, int64_t expert,
@@ -160,37 +149,19 @@ void moe_fill_weight_codes(uint64_t seed, moe_weight_t weight, int64_t expert,
 {
     const int64_t step = (int64_t)MOE_PHILOX_LANES * CODES_PER_CALL;
     int tensor = TENSOR_CODES + (int)weight;
-    lanes_t lanes;
+    uint32_t word[MOE_PHILOX_LANES][4];
 
     for (int64_t r = row; r < row + rows; r++) {
         for (int64_t c = 0; c < cols; c += step) {
             int64_t n = cols - c < step ? cols - c : step;
 
-            draw_lanes(seed, r, (col + c) / CODES_PER_CALL, expert, tensor,
-                       &lanes);
-            store_codes(&lanes, n, out);
+            draw_calls(seed, r, (col + c) / CODES_PER_CALL, expert, tensor,
+                       word);
+            clear_negative_zeros(word[0]);
+            memcpy(out, word, (size_t)n / 2);
             out += n / 2;
         }
     }
-}
-
-/* Scales of blocks [block, block + n) of a call's 16, and of later calls. */
-static void store_scales(lanes_t *lanes, int64_t block, int64_t n, uint8_t *out)
-{
-    uint8_t scales[MOE_PHILOX_LANES * SCALES_PER_CALL];
-    int64_t skip = block % SCALES_PER_CALL;
-    int64_t calls = (skip + n + SCALES_PER_CALL - 1) / SCALES_PER_CALL;
-
-    for (int i = 0; i < calls; i++) {
-        uint32_t word[4];
-
-        call_words(lanes, i, word);
-        for (int w = 0; w < 4; w++) {
-            word[w] = SCALE_BASES | (word[w] & SCALE_STEPS);
-        }
-        memcpy(scales + i * SCALES_PER_CALL, word, sizeof(word));
-    }
-    memcpy(out, scales + skip, (size_t)n);
 }
 
 void moe_fill_weight_scales(uint64_t seed, moe_weight_t weight, int64_t expert,
@@ -199,17 +170,49 @@ void moe_fill_weight_scales(uint64_t seed, moe_weight_t weight, int64_t expert,
 {
     const int64_t step = (int64_t)(MOE_PHILOX_LANES - 1) * SCALES_PER_CALL;
     int tensor = TENSOR_SCALES + (int)weight;
-    lanes_t lanes;
+    uint32_t word[MOE_PHILOX_LANES][4];
 
     for (int64_t r = row; r < row + rows; r++) {
         for (int64_t b = 0; b < blocks; b += step) {
             int64_t n = blocks - b < step ? blocks - b : step;
 
-            draw_lanes(seed, r, (block + b) / SCALES_PER_CALL, expert, tensor,
-                       &lanes);
-            store_scales(&lanes, block + b, n, out);
+            draw_calls(seed, r, (block + b) / SCALES_PER_CALL, expert, tensor,
+                       word);
+            make_scales(word[0]);
+            memcpy(out, (const uint8_t *)word + (block + b) % SCALES_PER_CALL,
+                   (size_t)n);
             out += n;
         }
+    }
+}
+
+void moe_fill_panel_codes(uint64_t seed, moe_weight_t weight, int64_t expert,
+                          int64_t row, int64_t col, int64_t cols, uint8_t *out)
+{
+    int tensor = TENSOR_CODES + (int)weight;
+    uint32_t word[4][MOE_PHILOX_LANES];
+
+    for (int64_t c = 0; c < cols; c += CODES_PER_CALL) {
+        draw_rows(seed, row, (col + c) / CODES_PER_CALL, expert, tensor, word);
+        clear_negative_zeros(word[0]);
+        memcpy(out, word, sizeof(word));
+        out += sizeof(word);
+    }
+}
+
+void moe_fill_panel_scales(uint64_t seed, moe_weight_t weight, int64_t expert,
+                           int64_t row, int64_t block, int64_t blocks,
+                           uint8_t *out)
+{
+    int tensor = TENSOR_SCALES + (int)weight;
+    uint32_t word[4][MOE_PHILOX_LANES];
+
+    for (int64_t b = 0; b < blocks; b += SCALES_PER_CALL) {
+        draw_rows(seed, row, (block + b) / SCALES_PER_CALL, expert, tensor,
+                  word);
+        make_scales(word[0]);
+        memcpy(out, word, sizeof(word));
+        out += sizeof(word);
     }
 }
 

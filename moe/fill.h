@@ -69,6 +69,29 @@ void moe_fill_weight_scales(uint64_t seed, moe_weight_t weight, int64_t expert,
                             int64_t row, int64_t rows, int64_t block,
                             int64_t blocks, uint8_t *out);
 
+/** Rows of a panel: a vector holds 4 bytes of each. */
+#define MOE_FILL_PANEL_ROWS 16
+
+/**
+ * The same codes of the 16 rows from row on, interleaved; rows beyond the
+ * last are drawn like others.
+ * @param[in]  col, cols  Range of columns; col is a multiple of 32.
+ * @param[out] out        [cols / 8][16 rows][4 bytes], with room for cols
+ *                        rounded up to 32.
+ */
+void moe_fill_panel_codes(uint64_t seed, moe_weight_t weight, int64_t expert,
+                          int64_t row, int64_t col, int64_t cols, uint8_t *out);
+
+/**
+ * The same scales of the 16 rows from row on, interleaved likewise.
+ * @param[in]  block, blocks  Range of blocks; block is a multiple of 16.
+ * @param[out] out            [blocks / 4][16 rows][4 bytes], with room for
+ *                            blocks rounded up to 16.
+ */
+void moe_fill_panel_scales(uint64_t seed, moe_weight_t weight, int64_t expert,
+                           int64_t row, int64_t block, int64_t blocks,
+                           uint8_t *out);
+
 /**
  * Decode global scale of a weight tensor, RN32(1 / (192 sqrt(K))): weights
  * get a standard deviation near 1/sqrt(K). Decoded weight = code * scale *

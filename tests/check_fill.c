@@ -141,6 +141,38 @@ START_TEST(weights_are_the_same_in_any_cut)
 }
 END_TEST
 
+/* Bytes [row][i] of a matrix with bytes a row, in the panel from row on. */
+static uint8_t in_panel(const uint8_t *panel, int64_t row, int64_t i)
+{
+    return panel[(i / 4 * MOE_FILL_PANEL_ROWS + row) * 4 + i % 4];
+}
+
+START_TEST(panels_hold_the_same_weights)
+{
+    static uint8_t rows[MOE_FILL_PANEL_ROWS * 1200];
+    static uint8_t panel[MOE_FILL_PANEL_ROWS * 1200];
+    static const int64_t widths[] = {16, 48, 512, 1200};
+
+    for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
+        int64_t k = widths[i];
+
+        moe_fill_weight_codes(9, MOE_W2, 3, 5, MOE_FILL_PANEL_ROWS, 64, k,
+                              rows);
+        moe_fill_panel_codes(9, MOE_W2, 3, 5, 64, k, panel);
+        for (int64_t j = 0; j < MOE_FILL_PANEL_ROWS * k / 2; j++) {
+            ck_assert_uint_eq(in_panel(panel, j / (k / 2), j % (k / 2)),
+                              rows[j]);
+        }
+        moe_fill_weight_scales(9, MOE_W2, 3, 5, MOE_FILL_PANEL_ROWS, 32, k,
+                               rows);
+        moe_fill_panel_scales(9, MOE_W2, 3, 5, 32, k, panel);
+        for (int64_t j = 0; j < MOE_FILL_PANEL_ROWS * k; j++) {
+            ck_assert_uint_eq(in_panel(panel, j / k, j % k), rows[j]);
+        }
+    }
+}
+END_TEST
+
 START_TEST(codes_are_uniform_but_for_a_double_zero)
 {
     moe_model_t m = model();
@@ -204,6 +236,7 @@ static Suite *suite(void)
     tcase_add_test(t, hidden_is_the_same_in_any_cut);
     tcase_add_test(t, hidden_is_standard_normal_and_never_zero);
     tcase_add_test(t, weights_are_the_same_in_any_cut);
+    tcase_add_test(t, panels_hold_the_same_weights);
     tcase_add_test(t, codes_are_uniform_but_for_a_double_zero);
     tcase_add_test(t, seeds_experts_and_tensors_differ);
     tcase_add_test(t, scales_lie_between_32_and_120);

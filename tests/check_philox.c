@@ -76,16 +76,17 @@ START_TEST(each_word_of_key_and_counter_counts)
 }
 END_TEST
 
-static void check_lanes(moe_philox_func_t *lanes)
+/* Counters of both kinds, over the end of what 32 bits count. */
+static void check_rows(moe_philox_rows_func_t *rows)
 {
     uint32_t out[4][MOE_PHILOX_LANES];
 
     for (uint32_t first = 0; first < 40; first++) {
         const uint32_t key[2] = {first * 77777777u, ~first};
-        uint32_t ctr[4] = {first, 0xfffffff0u + first, 5 * first, 9};
+        uint32_t ctr[4] = {0xfffffff0u + first, first, 5 * first, 9};
 
-        lanes(key[0], key[1], ctr, out);
-        for (int i = 0; i < MOE_PHILOX_LANES; i++, ctr[1]++) {
+        rows(key[0], key[1], ctr, out);
+        for (int i = 0; i < MOE_PHILOX_LANES; i++, ctr[0]++) {
             uint32_t word[4];
 
             moe_philox(key[0], key[1], ctr, word);
@@ -96,15 +97,37 @@ static void check_lanes(moe_philox_func_t *lanes)
     }
 }
 
+static void check_calls(moe_philox_calls_func_t *calls)
+{
+    uint32_t out[MOE_PHILOX_LANES][4];
+
+    for (uint32_t first = 0; first < 40; first++) {
+        const uint32_t key[2] = {first * 77777777u, ~first};
+        uint32_t ctr[4] = {first, 0xfffffff0u + first, 5 * first, 9};
+
+        calls(key[0], key[1], ctr, out);
+        for (int i = 0; i < MOE_PHILOX_LANES; i++, ctr[1]++) {
+            uint32_t word[4];
+
+            moe_philox(key[0], key[1], ctr, word);
+            ck_assert_mem_eq(out[i], word, sizeof(word));
+        }
+    }
+}
+
 START_TEST(every_version_of_the_lanes_makes_the_same_words)
 {
-    check_lanes(moe_philox_lanes);
-    check_lanes(moe_philox_lanes_plain);
+    check_rows(moe_philox_rows);
+    check_rows(moe_philox_rows_plain);
+    check_calls(moe_philox_calls);
+    check_calls(moe_philox_calls_plain);
     if (moe_philox_has_avx2()) {
-        check_lanes(moe_philox_lanes_avx2);
+        check_rows(moe_philox_rows_avx2);
+        check_calls(moe_philox_calls_avx2);
     }
     if (moe_philox_has_avx512()) {
-        check_lanes(moe_philox_lanes_avx512);
+        check_rows(moe_philox_rows_avx512);
+        check_calls(moe_philox_calls_avx512);
     }
 }
 END_TEST
