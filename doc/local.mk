@@ -2,6 +2,7 @@
 dist_doc_DATA += \
   doc/architecture.md \
   doc/cost-model.md \
+  doc/numerics.md \
   doc/report.md \
   doc/scenario.md \
   doc/symbols.md \
