@@ -100,24 +100,44 @@ static void print_option(const moe_printer_t *p, const moe_method_use_t *use,
     (void)fputc('\n', p->stream);
 }
 
+/* A label that the method has anyway is only told of: it goes with the
+ * options that differ, which a sweep may change. */
+static void print_label(const moe_printer_t *p, const moe_scenario_t *s,
+                        size_t k)
+{
+    const char *label = s->method[k].label;
+    char standard[MOE_NAME_MAX];
+    bool same;
+
+    moe_scenario_label_standard(s, k, standard, sizeof(standard));
+    same = strcmp(label, standard) == 0;
+    if (!same || p->comments) {
+        (void)fprintf(p->stream, "      %slabel: ", same ? "# " : "");
+        moe_yaml_print_text(label, p->stream);
+        (void)fputs(same ? ", by default: the method, and what differs from "
+                           "its other entries\n"
+                         : "\n",
+                    p->stream);
+    }
+}
+
 void moe_print_methods(const moe_printer_t *p, const moe_scenario_t *s)
 {
     const moe_method_use_t *use;
     moe_method_use_t standard;
-    char label[MOE_NAME_MAX];
 
     (void)fprintf(p->stream, "methods:\n");
     for (size_t k = 0; k < s->n_methods; k++) {
         use = &s->method[k];
         moe_method_use_start(&s->layer, use->method, &standard);
-        moe_scenario_label_standard(s, k, label, sizeof(label));
-        (void)fprintf(p->stream, "  - %s:\n      label: ", use->method->name);
-        moe_yaml_print_text(use->label, p->stream);
-        if (p->comments && strcmp(label, use->label) == 0) {
-            (void)fprintf(p->stream, "  # default: the method, and what "
-                                     "differs from its other entries");
+        if (use->method->options[0].key == NULL && use->label[0] != '\0') {
+            (void)fprintf(p->stream, "  - %s: {label: ", use->method->name);
+            moe_yaml_print_text(use->label, p->stream);
+            (void)fputs("}\n", p->stream);
+            continue;
         }
-        (void)fputc('\n', p->stream);
+        (void)fprintf(p->stream, "  - %s:\n", use->method->name);
+        print_label(p, s, k);
         for (int i = 0; use->method->options[i].key != NULL; i++) {
             print_option(p, use, &standard, i);
         }

@@ -110,7 +110,7 @@ static bool read_total(const moe_at_t *at, int64_t *tokens, int dp)
     return ok;
 }
 
-static bool read_tokens(const moe_at_t *at, int64_t *tokens, int dp)
+bool moe_tokens_read(const moe_at_t *at, int64_t *tokens, int dp)
 {
     if (moe_at_is(at, MOE_YAML_LIST)) {
         return read_list(at, tokens, dp);
@@ -142,7 +142,7 @@ moe_status_t moe_scenario_read_layout(moe_build_t *b)
     if (b->s->tokens == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "out of memory for %d token counts", dp);
     }
-    ok &= read_tokens(&tokens, b->s->tokens, dp);
+    ok &= moe_tokens_read(&tokens, b->s->tokens, dp);
     b->s->layer.tokens = b->s->tokens;
     b->layout_ok = ok;
     if (ok) {

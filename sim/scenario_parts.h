@@ -68,6 +68,9 @@ bool moe_model_read(const moe_at_t *at, moe_model_t *model_p);
 /** layout and workload.tokens. */
 moe_status_t moe_scenario_read_layout(moe_build_t *b);
 
+/** Forms of workload.tokens, into tokens[dp]. */
+bool moe_tokens_read(const moe_at_t *at, int64_t *tokens, int dp);
+
 /** Cut the same global tokens into another number of ranks. */
 moe_status_t moe_scenario_relay(moe_build_t *b, int ranks);
 

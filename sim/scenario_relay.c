@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/checked.h"
+#include "base/text.h"
 #include "sim/scenario_parts.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void moe_scenario_set_node(moe_scenario_t *s)
 {
@@ -38,6 +40,58 @@ static bool scale(const moe_layout_t *old, int ranks, moe_layout_t *new_p)
     return true;
 }
 
+/* Tokens in all that a value of workload.tokens means; false if it is none. */
+static bool total_of(const char *value, int dp, int64_t *total_p)
+{
+    moe_diag_t *diag = moe_diag_create();
+    moe_source_t source = {.diag = diag};
+    int64_t *tokens = calloc((size_t)dp, sizeof(*tokens));
+    moe_yaml_doc_t *doc = moe_yaml_create();
+    bool ok = diag != NULL && tokens != NULL && doc != NULL &&
+              moe_yaml_set(doc, "tokens", value, diag) == MOE_OK;
+
+    if (ok) {
+        moe_at_t root = moe_at_root(&source, moe_yaml_root(doc));
+        moe_at_t at = moe_at_key(&root, "tokens");
+
+        ok = moe_tokens_read(&at, tokens, dp);
+    }
+    *total_p = 0;
+    for (int i = 0; ok && i < dp; i++) {
+        *total_p += tokens[i];
+    }
+    moe_yaml_free(doc);
+    free(tokens);
+    moe_diag_free(diag);
+    return ok;
+}
+
+/* Points of a sweep as the same global tokens, whatever the ranks. */
+static moe_status_t relay_sweep(const moe_build_t *b, moe_sweep_t *sweep,
+                                int dp)
+{
+    int64_t total;
+    char *value;
+
+    if (strncmp(sweep->path, "layout", 6) == 0) {
+        moe_diag_add(b->root.source->diag, NULL, 0, 0, "--ranks",
+                     "fixes the layout, but '%s' is swept", sweep->path);
+    }
+    for (size_t i = 0;
+         i < sweep->n && strcmp(sweep->path, "workload.tokens") == 0; i++) {
+        if (!total_of(sweep->value[i], dp, &total)) {
+            continue; /* told with the point */
+        }
+        value = moe_strdup_printf("{total: %lld}", (long long)total);
+        if (value == NULL) {
+            return moe_fail(MOE_ERR_NOMEM, "out of memory for a sweep");
+        }
+        free(sweep->value[i]);
+        sweep->value[i] = value;
+    }
+    return MOE_OK;
+}
+
 moe_status_t moe_scenario_relay(moe_build_t *b, int ranks)
 {
     moe_scenario_t *s = b->s;
@@ -55,6 +109,11 @@ moe_status_t moe_scenario_relay(moe_build_t *b, int ranks)
                      "%d: the layout dp %d, tp %d, ep %d does not scale to it",
                      ranks, layout->dp, layout->tp, layout->ep);
         return MOE_OK;
+    }
+    for (size_t i = 0; i < s->n_sweeps; i++) {
+        if (relay_sweep(b, &s->sweep[i], layout->dp) != MOE_OK) {
+            return MOE_ERR_NOMEM;
+        }
     }
     tokens = calloc((size_t)next.dp, sizeof(*tokens));
     if (tokens == NULL) {

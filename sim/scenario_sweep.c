@@ -78,6 +78,32 @@ static moe_status_t add_sweep(moe_scenario_t *s, const moe_at_t *list,
     return MOE_OK;
 }
 
+/* Why a path cannot be swept, NULL if it can: what is resolved to another
+ * form has its parts no more. */
+static const char *cannot_sweep(const char *path)
+{
+    const char *dot = strchr(path, '.');
+    const char *below = dot != NULL && strncmp(path, "precision.", 10) == 0
+                            ? strchr(dot + 1, '.')
+                            : NULL;
+
+    if (strcmp(path, "sweep") == 0 || strncmp(path, "sweep.", 6) == 0) {
+        return "a sweep of sweeps, expected another key";
+    }
+    if (strcmp(path, "workload") == 0) {
+        return "cannot be swept as a whole, expected one of its keys";
+    }
+    if (strncmp(path, "workload.tokens.", 16) == 0) {
+        return "cannot be swept, expected workload.tokens itself, with values "
+               "{total: N}";
+    }
+    if (below != NULL && strcmp(below, ".global_scale") != 0) {
+        return "cannot be swept, expected the place itself, with values "
+               "{format: NAME, ...}";
+    }
+    return NULL;
+}
+
 /* {a.b: [..]} and {a: {b: [..]}} are the same. */
 static moe_status_t read_map(moe_scenario_t *s, const moe_at_t *map,
                              const char *prefix)
@@ -93,10 +119,10 @@ static moe_status_t read_map(moe_scenario_t *s, const moe_at_t *map,
         if (path == NULL) {
             return moe_fail(MOE_ERR_NOMEM, "out of memory for a sweep");
         }
-        if (strcmp(path, "sweep") == 0 || strncmp(path, "sweep.", 6) == 0) {
-            moe_at_key_error(map, i, "a sweep of sweeps, expected another key");
-        } else if (moe_at_is(&entry, MOE_YAML_MAP)) {
+        if (moe_at_is(&entry, MOE_YAML_MAP)) {
             status = read_map(s, &entry, path);
+        } else if (cannot_sweep(path) != NULL) {
+            moe_at_key_error(map, i, "%s", cannot_sweep(path));
         } else {
             status = add_sweep(s, &entry, path);
         }

@@ -18,10 +18,9 @@ static const char *const shipped[] = {
 
 #define N_SHIPPED ((int)(sizeof(shipped) / sizeof(shipped[0])))
 
-START_TEST(a_print_loads_as_the_same_scenario_and_prints_the_same)
+static void check_round_trip(const char *file, int ranks)
 {
-    moe_scenario_t *first =
-        moe_load_good(moe_test_source(shipped[_i]), NULL, 0, 0);
+    moe_scenario_t *first = moe_load_good(file, NULL, 0, ranks);
     char *text = moe_print_to_text(first);
     char *path = moe_make_file("other.yaml", text, strlen(text));
     moe_scenario_t *second = moe_load_good(path, NULL, 0, 0);
@@ -35,6 +34,26 @@ START_TEST(a_print_loads_as_the_same_scenario_and_prints_the_same)
     free(text);
     free(again);
     moe_drop_file(path);
+}
+
+START_TEST(a_print_loads_as_the_same_scenario_and_prints_the_same)
+{
+    check_round_trip(moe_test_source(shipped[_i]), 0);
+    check_round_trip(moe_test_source(shipped[_i]), 3);
+    check_round_trip(moe_test_source(shipped[_i]), 1);
+}
+END_TEST
+
+START_TEST(a_sweep_over_tokens_has_the_same_tokens_on_other_ranks)
+{
+    moe_scenario_t *s = moe_load_good(moe_test_source(GOOD), NULL, 0, 2);
+
+    ck_assert_str_eq(s->sweep[0].path, "workload.tokens");
+    ck_assert_str_eq(s->sweep[0].value[0], "{total: 4}");  /* 1 on each of 4 */
+    ck_assert_str_eq(s->sweep[0].value[1], "{total: 10}"); /* [1, 2, 3, 4] */
+    ck_assert_str_eq(s->sweep[0].value[2], "{total: 7}");
+    ck_assert_str_eq(s->sweep[1].value[1], "decode");
+    moe_scenario_free(s);
 }
 END_TEST
 
@@ -264,6 +283,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t,
                         a_print_loads_as_the_same_scenario_and_prints_the_same,
                         0, N_SHIPPED);
+    tcase_add_test(t, a_sweep_over_tokens_has_the_same_tokens_on_other_ranks);
     tcase_add_test(t, the_seed_is_the_layer_of_deepseek_r1_on_8_ranks);
     tcase_add_test(t, the_decode_twin_pads_to_the_maximum_by_sglangs_rule);
     tcase_add_test(t, options_alone_make_a_scenario);

@@ -131,6 +131,14 @@ static const struct {
      "number from 0 to 1073741824\n"},
     {"sweep", "{sweep: [1]}",
      "sweep.sweep: a sweep of sweeps, expected another key\n"},
+    {"sweep", "{workload.tokens.total: [1]}",
+     "sweep.workload.tokens.total: cannot be swept, expected workload.tokens "
+     "itself, with values {total: N}\n"},
+    {"sweep", "{precision: {act_out: {format: [bf16]}}}",
+     "sweep.precision.act_out.format: cannot be swept, expected the place "
+     "itself, with values {format: NAME, ...}\n"},
+    {"sweep", "{workload: [{tokens: 1}]}",
+     "sweep.workload: cannot be swept as a whole, expected one of its keys\n"},
     {"sweep", "{seed: []}",
      "sweep.seed: has 0 values, expected 1 to 1024 of at most 16 keys\n"},
     {"published.0.value", "1e999",
