@@ -33,11 +33,12 @@ names() {
     sed -n 's/^MOE_METHOD(\([a-z0-9_]*\)).*/\1/p' "$src/$list"
 }
 
-# expect WHAT NAMES...: the program lists these names, one a line.
+# expect WHAT: the program lists the names of the list, no more, no fewer.
 expect() {
     what=$1
     want=$(names | sort)
-    got=$(rebuild | sed -n "s/^\([a-z0-9_]*\)\$/\1/p" | sort)
+    # Cards: a name stands alone in the first column.
+    got=$(rebuild | sed -n '/^[a-z0-9_]\{1,\}$/p' | sort)
     if [ "$want" != "$got" ]; then
         printf '%s: wanted\n%s\ngot\n%s\n' "$what" "$want" "$got"
         exit 1
