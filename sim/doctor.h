@@ -36,8 +36,6 @@ void moe_finding_set(moe_finding_t *finding, moe_health_t health,
 #undef MOE_DOCTOR
 
 /** BLAS that is linked: configuration and kernels in use. */
-const char *moe_blas_config(void);
-const char *moe_blas_core(void);
 
 /**
  * Products of whole numbers by BLAS and by plain loops, on awkward shapes,

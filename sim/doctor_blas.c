@@ -5,24 +5,11 @@
  */
 #include "config.h"
 
+#include "ref/version.h"
 #include "sim/doctor.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* Only OpenBLAS has these; another BLAS links without. */
-extern char *openblas_get_config(void) __attribute__((weak));
-extern char *openblas_get_corename(void) __attribute__((weak));
-
-const char *moe_blas_config(void)
-{
-    return openblas_get_config != NULL ? openblas_get_config() : "not OpenBLAS";
-}
-
-const char *moe_blas_core(void)
-{
-    return openblas_get_corename != NULL ? openblas_get_corename() : "unknown";
-}
 
 /* Prints two lines: the kernels, then what was found. */
 int moe_cmd_blascheck(const moe_command_t *command)

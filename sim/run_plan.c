@@ -4,6 +4,7 @@
 #include "sim/run_job.h"
 
 #include "models/backend_meta.h"
+#include "sim/memory.h"
 #include "sim/price_methods.h"
 
 #include <stdlib.h>
@@ -120,23 +121,6 @@ static moe_status_t predict(moe_job_t *job, const plan_t *plan)
     return MOE_OK;
 }
 
-static int64_t free_memory(void)
-{
-    long long kib = 0;
-    char line[128];
-    FILE *file = fopen("/proc/meminfo", "r");
-
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        if (sscanf(line, "MemAvailable: %lld kB", &kib) == 1) {
-            break;
-        }
-    }
-    if (file != NULL) {
-        (void)fclose(file);
-    }
-    return kib > 0 ? (int64_t)kib * 1024 : INT64_MAX;
-}
-
 /* Rank 0 judges: all ranks against the limit, or what is free here if all
  * are on one host. */
 static moe_status_t check_memory(const moe_job_t *job)
@@ -148,7 +132,7 @@ static moe_status_t check_memory(const moe_job_t *job)
         need += job->predicted[r];
     }
     if (limit == 0 && job->state != NULL) {
-        limit = free_memory();
+        limit = moe_memory_free(); /* negative if unknown */
     }
     if (job->rank == 0 && limit > 0 && need > limit) {
         return moe_fail(MOE_ERR_NOMEM,

@@ -5,6 +5,7 @@
 
 #include "base/outfile.h"
 #include "base/text.h"
+#include "ref/version.h"
 #include "sim/launch.h"
 #include "sim/report_head.h"
 #include "sim/run_folder.h"
@@ -180,7 +181,13 @@ static moe_status_t set_run(const moe_job_t *job, const moe_joined_t *j,
                   numbers(j->start, job->n_ranks)));
     bad |= json_object_set_new(document, "verify_calls",
                                json_boolean(!job->command->no_verify_calls));
-    bad |= json_object_set_new(document, "ledger", json_pack("[s]", MOE_RUN_LEDGER));
+    bad |= json_object_set_new(
+        document, "blas",
+        json_sprintf("%s, kernels %s", moe_blas_config(), moe_blas_core()));
+    bad |= json_object_set_new(document, "blas_threads",
+                               json_integer(moe_blas_threads()));
+    bad |= json_object_set_new(document, "ledger",
+                               json_pack("[s]", MOE_RUN_LEDGER));
     return bad != 0 ? no_memory() : MOE_OK;
 }
 
