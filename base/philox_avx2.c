@@ -53,11 +53,10 @@ AVX2 static inline state_t next_round(state_t s, uint32_t key0, uint32_t key1)
     return s;
 }
 
-/* Counters first, first + 1, ... of those that word 0 or 1 counts. */
-AVX2 static inline state_t start(const uint32_t ctr[4], int counting, int first)
+/* lane: of the counters that word 0 or 1 counts. */
+AVX2 static inline state_t start(const uint32_t ctr[4], int counting,
+                                 __m256i lane)
 {
-    const __m256i lane = _mm256_add_epi32(
-        _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(first));
     const __m256i none = _mm256_setzero_si256();
     state_t s;
 
@@ -95,20 +94,18 @@ AVX2 void moe_philox_rows_avx2(uint32_t key0, uint32_t key1,
                                const uint32_t ctr[4],
                                uint32_t out[4][MOE_PHILOX_LANES])
 {
-    state_t low = start(ctr, 0, 0);
-    state_t high = start(ctr, 0, WIDTH);
+    state_t low = start(ctr, 0, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    state_t high =
+        start(ctr, 0, _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15));
 
     all_rounds(&low, &high, key0, key1);
     store_rows(low, 0, out);
     store_rows(high, WIDTH, out);
 }
 
-/* Call i of each half of four. */
-AVX2 static inline void store_two(__m256i calls, int i, uint32_t out[WIDTH][4])
+AVX2 static inline void store_two(uint32_t out[2][4], __m256i calls)
 {
-    _mm_storeu_si128((__m128i *)(void *)out[i], _mm256_castsi256_si128(calls));
-    _mm_storeu_si128((__m128i *)(void *)out[4 + i],
-                     _mm256_extracti128_si256(calls, 1));
+    _mm256_storeu_si256((__m256i *)(void *)out, calls);
 }
 
 AVX2 static inline void store_calls(state_t s, uint32_t out[WIDTH][4])
@@ -118,18 +115,20 @@ AVX2 static inline void store_calls(state_t s, uint32_t out[WIDTH][4])
     __m256i cd_low = _mm256_unpacklo_epi32(s.c, s.d);
     __m256i cd_high = _mm256_unpackhi_epi32(s.c, s.d);
 
-    store_two(_mm256_unpacklo_epi64(ab_low, cd_low), 0, out);
-    store_two(_mm256_unpackhi_epi64(ab_low, cd_low), 1, out);
-    store_two(_mm256_unpacklo_epi64(ab_high, cd_high), 2, out);
-    store_two(_mm256_unpackhi_epi64(ab_high, cd_high), 3, out);
+    store_two(out, _mm256_unpacklo_epi64(ab_low, cd_low));
+    store_two(out + 2, _mm256_unpackhi_epi64(ab_low, cd_low));
+    store_two(out + 4, _mm256_unpacklo_epi64(ab_high, cd_high));
+    store_two(out + 6, _mm256_unpackhi_epi64(ab_high, cd_high));
 }
 
+/* Lanes are dealt so that unpacking leaves two calls in a row. */
 AVX2 void moe_philox_calls_avx2(uint32_t key0, uint32_t key1,
                                 const uint32_t ctr[4],
                                 uint32_t out[MOE_PHILOX_LANES][4])
 {
-    state_t low = start(ctr, 1, 0);
-    state_t high = start(ctr, 1, WIDTH);
+    state_t low = start(ctr, 1, _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7));
+    state_t high =
+        start(ctr, 1, _mm256_setr_epi32(8, 10, 12, 14, 9, 11, 13, 15));
 
     all_rounds(&low, &high, key0, key1);
     store_calls(low, out);

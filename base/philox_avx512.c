@@ -28,20 +28,14 @@ AVX512 static inline void multiply(__m512i x, __m512i m, __m512i *high,
     *low = _mm512_mask_mov_epi32(even, ODD, _mm512_slli_epi64(odd, 32));
 }
 
-AVX512 static inline void store_quarter(uint32_t out[4], __m128i call)
-{
-    _mm_storeu_si128((__m128i *)(void *)out, call);
-}
-
 /* Word w of all counters in a register each. */
 typedef struct {
     __m512i word[4];
 } words_t;
 
-AVX512 static inline words_t start(const uint32_t ctr[4], int counting)
+AVX512 static inline words_t start(const uint32_t ctr[4], int counting,
+                                   __m512i lane)
 {
-    const __m512i lane =
-        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     words_t s;
 
     for (int w = 0; w < 4; w++) {
@@ -80,34 +74,32 @@ AVX512 void moe_philox_rows_avx512(uint32_t key0, uint32_t key1,
                                    const uint32_t ctr[4],
                                    uint32_t out[4][MOE_PHILOX_LANES])
 {
-    words_t s = all_rounds(start(ctr, 0), key0, key1);
+    const __m512i lane =
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    words_t s = all_rounds(start(ctr, 0, lane), key0, key1);
 
     for (int w = 0; w < 4; w++) {
         _mm512_storeu_si512(out[w], s.word[w]);
     }
 }
 
+/* Lanes are dealt so that unpacking leaves four calls in a row. */
 AVX512 void moe_philox_calls_avx512(uint32_t key0, uint32_t key1,
                                     const uint32_t ctr[4],
                                     uint32_t out[MOE_PHILOX_LANES][4])
 {
-    words_t s = all_rounds(start(ctr, 1), key0, key1);
-    /* of counters 0 and 1, 2 and 3 in each quarter of four */
+    const __m512i lane =
+        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    words_t s = all_rounds(start(ctr, 1, lane), key0, key1);
     __m512i ab_low = _mm512_unpacklo_epi32(s.word[0], s.word[1]);
     __m512i ab_high = _mm512_unpackhi_epi32(s.word[0], s.word[1]);
     __m512i cd_low = _mm512_unpacklo_epi32(s.word[2], s.word[3]);
     __m512i cd_high = _mm512_unpackhi_epi32(s.word[2], s.word[3]);
-    const __m512i call[4] = {_mm512_unpacklo_epi64(ab_low, cd_low),
-                             _mm512_unpackhi_epi64(ab_low, cd_low),
-                             _mm512_unpacklo_epi64(ab_high, cd_high),
-                             _mm512_unpackhi_epi64(ab_high, cd_high)};
 
-    for (int i = 0; i < 4; i++) {
-        store_quarter(out[i], _mm512_castsi512_si128(call[i]));
-        store_quarter(out[4 + i], _mm512_extracti32x4_epi32(call[i], 1));
-        store_quarter(out[8 + i], _mm512_extracti32x4_epi32(call[i], 2));
-        store_quarter(out[12 + i], _mm512_extracti32x4_epi32(call[i], 3));
-    }
+    _mm512_storeu_si512(out[0], _mm512_unpacklo_epi64(ab_low, cd_low));
+    _mm512_storeu_si512(out[4], _mm512_unpackhi_epi64(ab_low, cd_low));
+    _mm512_storeu_si512(out[8], _mm512_unpacklo_epi64(ab_high, cd_high));
+    _mm512_storeu_si512(out[12], _mm512_unpackhi_epi64(ab_high, cd_high));
 }
 #else
 bool moe_philox_has_avx512(void)

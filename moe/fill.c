@@ -101,13 +101,13 @@ void moe_fill_bias(uint64_t seed, int64_t experts, float *out)
     }
 }
 
-/* Words of sixteen calls, in whichever order they were drawn. */
+/* Of sixteen calls, in whichever order they were drawn. */
 enum {
     WORDS = 4 * MOE_PHILOX_LANES
 };
 
 /* Eight codes a word: clear the sign of every nibble whose magnitude is 0. */
-MOE_HOT static void clear_negative_zeros(uint32_t word[WORDS])
+MOE_HOT static void clear_negative_zeros(uint32_t *word)
 {
     for (int i = 0; i < WORDS; i++) {
         uint32_t magnitude = word[i] & 0x77777777u;
@@ -118,7 +118,7 @@ MOE_HOT static void clear_negative_zeros(uint32_t word[WORDS])
 }
 
 /* Four scales a word. */
-MOE_HOT static void make_scales(uint32_t word[WORDS])
+MOE_HOT static void make_scales(uint32_t *word)
 {
     for (int i = 0; i < WORDS; i++) {
         word[i] = SCALE_BASES | (word[i] & SCALE_STEPS);
