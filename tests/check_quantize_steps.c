@@ -10,6 +10,7 @@
 #include <float.h>
 #include <math.h>
 #include <mpfr.h>
+#include <string.h>
 
 /* The named steps of each profile, one by one, by MPFR. */
 
@@ -179,14 +180,37 @@ START_TEST(every_profile_rounds_as_named_from_every_float_format)
         (moe_profile_t)(MOE_PROFILE_none + 1 + _i / FLOATS / GLOBALS);
     moe_format_t format = moe_profile_format(profile);
     const moe_rows_t *src =
-        store(&source, floats[_i % FLOATS], 0, ROWS / 8, COLS);
+        store(&source, floats[_i % FLOATS], 0, ROWS / 2, COLS);
     const moe_rows_t *dst =
-        store(&result, format, global_of(format, _i / FLOATS), ROWS / 8, COLS);
+        store(&result, format, global_of(format, _i / FLOATS), ROWS / 2, COLS);
 
     result.rows.storage.profile = profile;
     fill(src, (uint64_t)_i);
     ck_assert_int_eq(moe_ref_quantize(src, dst), MOE_OK);
     expect_profile(src, dst);
+}
+END_TEST
+
+/* Blocks whose scale lies beside a midpoint of E4M3, where the order of the
+ * steps shows. */
+START_TEST(scales_beside_midpoints_follow_the_named_steps)
+{
+    uint64_t state = (uint64_t)_i + 1;
+    float gs = (float)(1 + draw(&state) % 100000) / 37.0f;
+    const moe_rows_t *src = store(&source, MOE_FORMAT_fp32, 0, ROWS, COLS);
+    const moe_rows_t *dst = store(&result, MOE_FORMAT_nvfp4, gs, ROWS, COLS);
+
+    memset(source.codes, 0, sizeof(source.codes));
+    for (int64_t i = 0; i < ROWS * COLS; i += BLOCK) {
+        uint8_t code = (uint8_t)(draw(&state) % 0x7e);
+        float low = moe_e4m3_to_f32(code);
+        float between = (low + moe_e4m3_to_f32((uint8_t)(code + 1))) / 2;
+        uint32_t bits = moe_f32_bits(between * 6.0f / gs);
+
+        source.codes[i] = bits - 2 + draw(&state) % 5;
+    }
+    ck_assert_int_eq(moe_ref_quantize(src, dst), MOE_OK);
+    expect_te_exact(src, dst);
 }
 END_TEST
 
@@ -308,6 +332,8 @@ int main(void)
     tcase_add_loop_test(tests,
                         every_profile_rounds_as_named_from_every_float_format,
                         0, profiles * FLOATS * GLOBALS);
+    tcase_add_loop_test(tests, scales_beside_midpoints_follow_the_named_steps,
+                        0, 20);
     tcase_add_loop_test(tests, every_profile_rounds_as_named_from_block_formats,
                         0, 4);
     tcase_add_loop_test(tests, decoding_gives_the_exact_value_rounded_once, 0,
