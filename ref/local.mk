@@ -21,7 +21,11 @@ ref_libref_la_SOURCES = \
   ref/matmul.h \
   ref/matmul_nvfp4.c \
   ref/matmul_nvfp4.h \
+  ref/matmul_nvfp4_avx2.c \
   ref/matmul_nvfp4_blas.c \
+  ref/matmul_nvfp4_int.c \
+  ref/matmul_nvfp4_int.h \
+  ref/matmul_nvfp4_vnni.c \
   ref/moeref.c \
   ref/moeref.h \
   ref/nvfp4_decode.c \

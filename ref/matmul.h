@@ -5,10 +5,10 @@
  *
  * One file a kernel; kernels are chosen at run time and give the same bits.
  * NVFP4 x NVFP4 lies on an integer grid: codes are twice the value, scales
- * in units of 2^-9, so every product is an integer in units of 2^-20 and K
- * in pieces of at most 1184 stays below 2^53: float64 BLAS sums a piece
- * exactly, pieces are added in int64, and sum x (global_x * global_w) x
- * 2^-20 is rounded once by 128-bit integers.
+ * in units of 2^-9, so every product is an integer in units of 2^-20. The
+ * kernels sum in integers (AVX-512 VNNI, AVX2), or by float64 BLAS K in
+ * pieces of at most 1184, which stay below 2^53; sum x (global_x * global_w)
+ * x 2^-20 is rounded once by 128-bit integers.
  */
 #ifndef REF_MATMUL_H
 #define REF_MATMUL_H
@@ -43,6 +43,10 @@ moe_status_t moe_ref_grouped_matmul(const moe_ref_weights_t *weights,
 
 /** Bytes that it allocates if no expert has more than rows rows. */
 int64_t moe_ref_matmul_workspace(int64_t rows, int64_t k, int64_t n);
+
+/** Name of the kernel that NVFP4 is multiplied by: vnni, avx2 or blas. NULL
+ * and an error recorded if MOESIM_KERNEL asks for one that there is not. */
+const char *moe_ref_matmul_kernel_name(void);
 
 /** True if there is a kernel for these operands. */
 bool moe_ref_matmul_supports(moe_format_t x, moe_format_t weights,

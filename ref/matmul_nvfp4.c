@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     ALIGN = 64,
@@ -15,6 +16,8 @@ enum {
 
 /* Best first. The last one is everywhere. */
 static const moe_nvfp4_kernel_t *const kernels[] = {
+    &moe_nvfp4_vnni,
+    &moe_nvfp4_avx2,
     &moe_nvfp4_blas,
 };
 
@@ -23,14 +26,32 @@ const moe_nvfp4_kernel_t *moe_nvfp4_kernel_at(int i)
     return i < (int)(sizeof(kernels) / sizeof(kernels[0])) ? kernels[i] : NULL;
 }
 
-const moe_nvfp4_kernel_t *moe_nvfp4_kernel(void)
+/* NULL if what MOESIM_KERNEL asks for is not there. */
+static const moe_nvfp4_kernel_t *find_kernel(void)
 {
+    const char *name = getenv("MOESIM_KERNEL");
+    const moe_nvfp4_kernel_t *kernel;
     int i = 0;
 
-    while (!kernels[i]->available()) {
+    while ((kernel = moe_nvfp4_kernel_at(i)) != NULL &&
+           (!kernel->available() ||
+            (name != NULL && strcmp(name, kernel->name) != 0))) {
         i++;
     }
-    return kernels[i];
+    return kernel;
+}
+
+const moe_nvfp4_kernel_t *moe_nvfp4_kernel(void)
+{
+    const moe_nvfp4_kernel_t *kernel = find_kernel();
+
+    if (kernel == NULL) {
+        (void)moe_fail(MOE_ERR_UNSUPPORTED,
+                       "MOESIM_KERNEL: no matmul kernel '%.32s' on this "
+                       "processor",
+                       getenv("MOESIM_KERNEL"));
+    }
+    return kernel;
 }
 
 /* By 128-bit integers: |sum| < 2^63 times a scale of 48 digits. */
@@ -82,6 +103,19 @@ static void fetch_drawn(const void *from, int64_t row, int64_t rows,
                            scales);
 }
 
+static void fetch_panel_drawn(const void *from, int64_t row, int64_t col,
+                              int64_t cols, uint8_t *codes, uint8_t *scales)
+{
+    const drawn_t *drawn = from;
+    const moe_ref_weights_t *w = drawn->weights;
+
+    moe_fill_panel_codes(w->seed, w->weight, drawn->expert, row, col, cols,
+                         codes);
+    moe_fill_panel_scales(w->seed, w->weight, drawn->expert, row,
+                          col / MOE_NVFP4_BLOCK, cols / MOE_NVFP4_BLOCK,
+                          scales);
+}
+
 bool moe_nvfp4_supports(moe_format_t x, moe_format_t weights, moe_format_t out)
 {
     return x == MOE_FORMAT_nvfp4 && weights == MOE_FORMAT_nvfp4 &&
@@ -102,9 +136,10 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static plan_t plan_of(int64_t rows, int64_t k, int64_t n)
+static plan_t plan_of(const moe_nvfp4_kernel_t *kernel, int64_t rows, int64_t k,
+                      int64_t n)
 {
-    plan_t p = {.kernel = moe_nvfp4_kernel()};
+    plan_t p = {.kernel = kernel};
 
     p.rows = smaller(rows, p.kernel->max_rows);
     p.panel = smaller(n, p.kernel->max_panel);
@@ -116,7 +151,9 @@ static plan_t plan_of(int64_t rows, int64_t k, int64_t n)
 
 int64_t moe_nvfp4_workspace(int64_t rows, int64_t k, int64_t n)
 {
-    return rows > 0 ? plan_of(rows, k, n).bytes : 0;
+    const moe_nvfp4_kernel_t *kernel = find_kernel();
+
+    return rows > 0 && kernel != NULL ? plan_of(kernel, rows, k, n).bytes : 0;
 }
 
 /* What rounding a tile needs. */
@@ -238,11 +275,15 @@ moe_status_t moe_nvfp4_matmul(const moe_ref_weights_t *weights,
                               moe_ref_stats_t *stats)
 {
     int64_t most = most_rows(offset, n_experts);
+    const moe_nvfp4_kernel_t *kernel = moe_nvfp4_kernel();
     target_t target = {.out = out, .stats = stats};
     moe_status_t status = check_operands(weights, x, out);
     plan_t plan;
     uint8_t *work;
 
+    if (kernel == NULL) {
+        return MOE_ERR_UNSUPPORTED;
+    }
     if (status != MOE_OK || most == 0) {
         return status;
     }
@@ -254,7 +295,7 @@ moe_status_t moe_nvfp4_matmul(const moe_ref_weights_t *weights,
     if (status != MOE_OK) {
         return status;
     }
-    plan = plan_of(most, x->cols, out->cols);
+    plan = plan_of(kernel, most, x->cols, out->cols);
     work = aligned_alloc(ALIGN, (size_t)plan.bytes);
     if (work == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for a matmul: %lld bytes",
@@ -262,7 +303,8 @@ moe_status_t moe_nvfp4_matmul(const moe_ref_weights_t *weights,
     }
     for (int64_t e = 0; e < n_experts; e++) {
         const drawn_t drawn = {weights, weights->first_expert + e};
-        const moe_nvfp4_weights_t from = {fetch_drawn, &drawn};
+        const moe_nvfp4_weights_t from = {fetch_drawn, fetch_panel_drawn,
+                                          &drawn};
 
         multiply_expert(&plan, work, &from, x, offset[e], offset[e + 1],
                         &target);

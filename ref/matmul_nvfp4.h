@@ -7,7 +7,8 @@
  * two elements is an integer in units of 2^-20, at most 36 x 448^2 x 2^20,
  * and a block of 16 of them is at most 1.21e14. A kernel gives exact integer
  * sums of a tile of rows times a panel of weights; here they are rounded.
- * A sum of K products fits int64 up to K = 1.2 million.
+ * A sum of K products fits int64 up to K = 1.2 million. MOESIM_KERNEL names
+ * the kernel to use, else it is the best that the processor has.
  */
 #ifndef REF_MATMUL_NVFP4_H
 #define REF_MATMUL_NVFP4_H
@@ -18,7 +19,8 @@
 
 enum {
     MOE_NVFP4_BLOCK = 16,
-    MOE_NVFP4_PIECE = 1184, /* columns whose sum stays below 2^53 */
+    MOE_NVFP4_BOUND = 1184, /* columns whose sum stays below 2^53 */
+    MOE_NVFP4_PIECE = 1024, /* at most that, and whole calls of Philox */
     MOE_NVFP4_MAX_COLS = 1200000
 };
 
@@ -28,6 +30,12 @@ typedef struct {
      * MOE_NVFP4_PIECE. codes [rows][cols / 2], scales [rows][cols / 16]. */
     void (*fetch)(const void *from, int64_t row, int64_t rows, int64_t col,
                   int64_t cols, uint8_t *codes, uint8_t *scales);
+
+    /** The same of the 16 rows from row on, interleaved as moe/fill.h
+     * does; rows beyond the last hold any numbers. There is room for
+     * MOE_NVFP4_PIECE columns. */
+    void (*fetch_panel)(const void *from, int64_t row, int64_t col,
+                        int64_t cols, uint8_t *codes, uint8_t *scales);
     const void *from;
 } moe_nvfp4_weights_t;
 
@@ -61,12 +69,15 @@ typedef struct {
     void (*sum)(const moe_nvfp4_tile_t *tile, void *work, int64_t *sums);
 } moe_nvfp4_kernel_t;
 
+extern const moe_nvfp4_kernel_t moe_nvfp4_vnni;
+extern const moe_nvfp4_kernel_t moe_nvfp4_avx2;
 extern const moe_nvfp4_kernel_t moe_nvfp4_blas;
 
 /** Kernel i, best first, whether available or not; NULL at the end. */
 const moe_nvfp4_kernel_t *moe_nvfp4_kernel_at(int i);
 
-/** The best kernel of this processor. */
+/** The kernel to use; NULL and an error recorded if MOESIM_KERNEL asks for
+ * one that there is not. */
 const moe_nvfp4_kernel_t *moe_nvfp4_kernel(void);
 
 /**

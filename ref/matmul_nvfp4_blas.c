@@ -2,11 +2,11 @@
 /*
  * NVFP4 sums by float64 BLAS: portable, and the cross-check of other kernels.
  *
- * Operands are decoded to integers in float64. K is cut into pieces of 1184,
+ * Operands are decoded to integers in float64. K is cut into pieces of 1024,
  * within which no partial sum, in whatever order BLAS takes them, reaches
- * 2^53 (74 blocks x 1.21e14): with beta = 0 a piece is exact, and pieces are
- * added in int64. A piece of the weights is fetched, decoded, multiplied and
- * dropped inside the cache.
+ * 2^53 (up to 74 blocks x 1.21e14, K = 1184): with beta = 0 a piece is exact,
+ * and pieces are added in int64. A piece of the weights is fetched, decoded,
+ * multiplied and dropped inside the cache.
  */
 #include "ref/matmul_nvfp4.h"
 
@@ -117,7 +117,7 @@ static void sum(const moe_nvfp4_tile_t *tile, void *work, int64_t *sums)
 }
 
 const moe_nvfp4_kernel_t moe_nvfp4_blas = {
-    .name = "float64 BLAS",
+    .name = "blas",
     .max_rows = MAX_ROWS,
     .max_panel = MAX_PANEL,
     .available = available,

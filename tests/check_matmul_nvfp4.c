@@ -30,7 +30,8 @@ typedef enum {
     FILL_COUNT
 } fill_t;
 
-static const int64_t widths[] = {16, 48, 1184, 1200, 2048, 2368, 7168};
+static const int64_t widths[] = {16,   48,   1024, 1040, 1184,
+                                 1200, 2048, 2368, 7168};
 
 enum {
     WIDTHS = sizeof(widths) / sizeof(widths[0])
@@ -150,6 +151,28 @@ static void fetch(const void *from, int64_t row, int64_t rows, int64_t col,
     }
 }
 
+static void fetch_panel(const void *from, int64_t row, int64_t col,
+                        int64_t cols, uint8_t *codes, uint8_t *scales)
+{
+    const operand_t *o = from;
+
+    ck_assert_int_eq(col % MOE_NVFP4_PIECE, 0);
+    memset(codes, 0x77, MOE_NVFP4_PIECE / 2 * MOE_FILL_PANEL_ROWS);
+    memset(scales, 0x7e, MOE_NVFP4_PIECE / 16 * MOE_FILL_PANEL_ROWS);
+    for (int64_t i = 0; i < MOE_FILL_PANEL_ROWS && row + i < o->rows; i++) {
+        int64_t at = (row + i) * o->k + col;
+
+        for (int64_t j = 0; j < cols / 2; j++) {
+            codes[(j / 4 * MOE_FILL_PANEL_ROWS + i) * 4 + j % 4] =
+                o->codes[at / 2 + j];
+        }
+        for (int64_t j = 0; j < cols / 16; j++) {
+            scales[(j / 4 * MOE_FILL_PANEL_ROWS + i) * 4 + j % 4] =
+                o->scales[at / 16 + j];
+        }
+    }
+}
+
 static void expect_sums(const moe_nvfp4_kernel_t *kernel, int64_t k)
 {
     static int64_t sums[ROWS * PANEL];
@@ -158,7 +181,7 @@ static void expect_sums(const moe_nvfp4_kernel_t *kernel, int64_t k)
                           .cols = k,
                           .codes = a.codes,
                           .scales = a.scales};
-    const moe_nvfp4_weights_t weights = {fetch, &b};
+    const moe_nvfp4_weights_t weights = {fetch, fetch_panel, &b};
     moe_nvfp4_tile_t tile = {&x, 1, ROWS - 1, &weights, 0, PANEL - 2};
     size_t bytes = (size_t)kernel->work_bytes(tile.n, tile.rows, k);
     void *work = aligned_alloc(ALIGN, (bytes + ALIGN - 1) / ALIGN * ALIGN);
