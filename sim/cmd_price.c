@@ -12,7 +12,7 @@
 #include "sim/price_methods.h"
 #include "sim/report_head.h"
 #include "sim/run_inputs.h"
-#include "sim/sweep.h"
+#include "sim/sweep_json.h"
 
 #include <sys/resource.h>
 #include <time.h>
@@ -111,40 +111,6 @@ static moe_status_t price_methods(const moe_command_t *command,
     return status;
 }
 
-/* One point of the sweep as the report has it, without its methods. */
-static moe_status_t point_object(const moe_sweep_points_t *points, size_t i,
-                                 const moe_scenario_t *scenario,
-                                 json_t **point_p)
-{
-    const moe_layer_t *layer = &scenario->layer;
-    json_t *point = json_object();
-    json_t *set = json_object();
-    bool good = true;
-    size_t k;
-
-    for (k = 0; k < points->n_keys; ++k) {
-        good = good && moe_json_set(set, points->key[k],
-                                    json_string(moe_sweep_value(points, i, k)));
-    }
-    good =
-        moe_json_set(point, "set", set) && good &&
-        moe_json_set(point, "digest", json_string(scenario->digest)) &&
-        moe_json_set(point, "ranks",
-                     json_integer(moe_layout_world(&layer->layout))) &&
-        moe_json_set(point, "model", json_string(scenario->model.name)) &&
-        moe_json_set(point, "machine",
-                     scenario->has_machine ? json_string(scenario->machine.name)
-                                           : json_null()) &&
-        moe_json_set(point, "methods", json_array()) &&
-        moe_report_set_tokens(point, layer) == MOE_OK;
-    if (!good) {
-        json_decref(point);
-        return moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
-    }
-    *point_p = point;
-    return MOE_OK;
-}
-
 static moe_status_t price_point(const moe_command_t *command,
                                 const moe_sweep_points_t *points, size_t i,
                                 moe_diag_t *diag, json_t *document)
@@ -157,7 +123,7 @@ static moe_status_t price_point(const moe_command_t *command,
     if (status != MOE_OK) {
         return status;
     }
-    status = point_object(points, i, scenario, &point);
+    status = moe_sweep_point_json(points, i, scenario, &point);
     if (status == MOE_OK) {
         status = price_methods(command, scenario, true, document,
                                json_object_get(point, "methods"));
@@ -243,9 +209,8 @@ static moe_status_t price(const moe_command_t *command,
     if (status == MOE_OK) {
         status = moe_report_write(command, document, command->output);
     }
-    if (status == MOE_OK && command->strict &&
-        json_array_size(json_object_get(document, "warnings")) > 0) {
-        status = moe_fail(MOE_ERR_INPUT, "a warning, with --strict");
+    if (status == MOE_OK) {
+        status = moe_report_strict(command, document);
     }
     json_decref(document);
     return status;

@@ -10,6 +10,7 @@
 #include "sim/report_head.h"
 #include "sim/run_folder.h"
 #include "sim/run_job.h"
+#include "sim/run_sweep.h"
 #include "sim/supervise.h"
 
 #include <stdio.h>
@@ -43,6 +44,9 @@ static moe_status_t show(const moe_command_t *command, const char *folder)
             moe_fail(MOE_ERR_IO, "%s:%d: %s", path, error.line, error.text);
     } else {
         status = moe_report_write(command, document, NULL);
+        if (status == MOE_OK) {
+            status = moe_report_strict(command, document);
+        }
     }
     json_decref(document);
     free(path);
@@ -76,8 +80,9 @@ static int supervise(const moe_command_t *command,
     free(unfinished);
     if (exit_status == 0) {
         status = show(command, folder);
+        exit_status = status == MOE_OK ? 0 : moe_command_failed(NULL, status);
     }
-    return status == MOE_OK ? exit_status : moe_command_failed(NULL, status);
+    return exit_status;
 }
 
 static int run_in(const moe_command_t *command, moe_scenario_t *scenario,
@@ -124,7 +129,9 @@ static int run_scenario(const moe_command_t *command, moe_scenario_t *scenario)
     if (status != MOE_OK) {
         return moe_command_failed(NULL, status);
     }
-    exit_status = run_in(command, scenario, folder);
+    exit_status = command->sweep_all && !moe_launch_is_rank()
+                      ? moe_run_sweep(command, scenario, folder, run_in)
+                      : run_in(command, scenario, folder);
     free(folder);
     return exit_status;
 }

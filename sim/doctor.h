@@ -35,8 +35,6 @@ void moe_finding_set(moe_finding_t *finding, moe_health_t health,
 #include "sim/doctor.def"
 #undef MOE_DOCTOR
 
-/** BLAS that is linked: configuration and kernels in use. */
-
 /**
  * Products of whole numbers by BLAS and by plain loops, on awkward shapes,
  * in double and float, all transposes, into memory full of NaN.

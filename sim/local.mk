@@ -64,6 +64,10 @@ sim_libsim_la_SOURCES += \
   sim/run_routing.c \
   sim/run_sample.c \
   sim/run_sample.h \
+  sim/run_sweep.c \
+  sim/run_sweep.h \
+  sim/sweep_json.c \
+  sim/sweep_json.h \
   sim/run_trace_file.c
 sim_libsim_la_LIBADD = $(METHOD_OBJECTS)
 sim_libsim_la_DEPENDENCIES = $(METHOD_OBJECTS) sim/methods/methods.def
@@ -118,6 +122,18 @@ sim_libsim_la_SOURCES += \
   sim/supervise_show.c \
   sim/supervise_start.c \
   sim/supervise_watch.c
+
+# The supervisor's suite starts ranks of a program that misbehaves.
+check_PROGRAMS += tests/check_supervise tests/rank_probe
+TESTS += tests/check_supervise
+SUPERVISE_LDADD = sim/libsim.la reports/libreports.la models/libmodels.la \
+  gpu/libgpu.la ref/mpi/librefmpi.la ref/libref.la moe/libmoe.la \
+  base/libbase.la $(CHECK_LIBS) $(MPI_LIBS) $(BLAS_LIBS) $(MPFR_LIBS) \
+  $(GMP_LIBS) $(YAML_LIBS) $(JANSSON_LIBS) $(LIBMD_LIBS) -lm
+tests_check_supervise_SOURCES = tests/check_supervise.c
+tests_check_supervise_LDADD = $(SUPERVISE_LDADD)
+tests_rank_probe_SOURCES = tests/rank_probe.c
+tests_rank_probe_LDADD = $(SUPERVISE_LDADD)
 
 bin_PROGRAMS += moesim
 moesim_SOURCES = sim/main.c

@@ -265,3 +265,13 @@ moe_status_t moe_report_add_left_out(const moe_scenario_t *scenario,
     }
     return MOE_OK;
 }
+
+moe_status_t moe_report_strict(const moe_command_t *command,
+                               const json_t *document)
+{
+    if (command->strict &&
+        json_array_size(json_object_get(document, "warnings")) > 0) {
+        return moe_fail(MOE_ERR_INPUT, "a warning, with --strict");
+    }
+    return MOE_OK;
+}

@@ -54,6 +54,10 @@ moe_status_t moe_report_write(const moe_command_t *command, json_t *document,
 moe_status_t moe_report_may_write(const moe_command_t *command,
                                   const char *folder);
 
+/** MOE_ERR_INPUT with --strict if a document has warnings, else MOE_OK. */
+moe_status_t moe_report_strict(const moe_command_t *command,
+                               const json_t *document);
+
 /** True if what goes to stdout may have colour. */
 bool moe_report_has_color(const moe_command_t *command);
 

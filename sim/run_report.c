@@ -262,8 +262,14 @@ static moe_status_t write_report(const moe_job_t *job, const moe_joined_t *j)
     if (status == MOE_OK) {
         status = moe_report_write(&silent, document, job->unfinished);
     }
+    if (status == MOE_OK) {
+        status = moe_run_folder_publish(job->folder);
+    }
+    if (status == MOE_OK && !moe_launch_is_watched()) {
+        status = moe_report_strict(job->command, document);
+    }
     json_decref(document);
-    return status == MOE_OK ? moe_run_folder_publish(job->folder) : status;
+    return status;
 }
 
 moe_status_t moe_job_report(moe_job_t *job)
