@@ -58,7 +58,8 @@ EXTRA_DIST += base/README.md
 BASE_TESTS = tests/check_dtype tests/check_status tests/check_philox \
   tests/check_digest tests/check_diag tests/check_yaml \
   tests/check_yaml_value tests/check_yaml_set tests/check_outfile \
-  tests/check_safetensors
+  tests/check_safetensors \
+  tests/check_runstate
 check_PROGRAMS += $(BASE_TESTS)
 TESTS += $(BASE_TESTS)
 tests_check_dtype_SOURCES = tests/check_dtype.c
@@ -81,3 +82,5 @@ tests_check_outfile_SOURCES = tests/check_outfile.c
 tests_check_outfile_LDADD = base/libbase.la $(CHECK_LIBS)
 tests_check_safetensors_SOURCES = tests/check_safetensors.c
 tests_check_safetensors_LDADD = base/libbase.la $(CHECK_LIBS)
+tests_check_runstate_SOURCES = tests/check_runstate.c
+tests_check_runstate_LDADD = base/libbase.la $(CHECK_LIBS)

@@ -3,6 +3,7 @@ dist_doc_DATA += \
   doc/architecture.md \
   doc/cost-model.md \
   doc/numerics.md \
+  doc/ledger.md \
   doc/report.md \
   doc/scenario.md \
   doc/symbols.md \

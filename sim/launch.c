@@ -109,6 +109,18 @@ moe_status_t moe_launch_begin(moe_runstate_t **state_p)
     return status;
 }
 
+/* With the rank, unless the text names ranks or is what all would say. */
+static void say(int exit_status)
+{
+    const char *text = moe_error_text();
+
+    if (exit_status == 2 || strncmp(text, "rank", 4) == 0) {
+        fprintf(stderr, "moesim: %s\n", text);
+    } else {
+        fprintf(stderr, "moesim: rank %d: %s\n", moe_launch_rank(), text);
+    }
+}
+
 int moe_launch_end(moe_runstate_t *state, moe_status_t status, bool speaks)
 {
     int exit_status = moe_status_exit(status);
@@ -118,7 +130,7 @@ int moe_launch_end(moe_runstate_t *state, moe_status_t status, bool speaks)
     }
     moe_runstate_done(state, exit_status);
     if (state == NULL && status != MOE_OK && speaks) {
-        fprintf(stderr, "moesim: %s\n", moe_error_text());
+        say(exit_status);
     }
     return exit_status;
 }

@@ -18,7 +18,9 @@
 
 #define TICK_MS 30
 
-/* How long mpirun gets to end its ranks, and how long to start them. */
+/* How long mpirun may be dead unnoticed, gets to end its ranks, to start
+ * them. */
+#define MPIRUN_DIES_S   0.3
 #define MPIRUN_ENDS_S   1.5
 #define MPIRUN_STARTS_S 60.0
 
@@ -165,7 +167,8 @@ static bool let_end(job_t *job, double seconds)
 /* End all that is left: mpirun first, which knows its ranks, then by force. */
 static void end_all(job_t *job)
 {
-    if (!job->ended) {
+    /* after a rank's death mpirun ends by itself, and badly if hurried */
+    if (!job->ended && job->watch.died < 0) {
         (void)kill(job->child.pid, SIGTERM);
     }
     if (let_end(job, job->ended ? 0.3 : MPIRUN_ENDS_S)) {
@@ -292,6 +295,19 @@ static moe_status_t make_state(job_t *job)
     return moe_runstate_create(job->state_path, job->what->ranks, &job->state);
 }
 
+/* Ranks die with mpirun: was it that? (It may also crash over a dead rank.) */
+static bool has_mpirun_died(job_t *job)
+{
+    double end = moe_supervise_now() + MPIRUN_DIES_S;
+
+    while (job->watch.died >= 0 && !job->ended && moe_supervise_now() < end) {
+        tick(job);
+    }
+    return job->ended && WIFSIGNALED(job->wait_status) &&
+           WTERMSIG(job->wait_status) != SIGSEGV &&
+           WTERMSIG(job->wait_status) != SIGABRT;
+}
+
 static int run(job_t *job)
 {
     bool mpirun_died;
@@ -300,8 +316,7 @@ static int run(job_t *job)
     (void)fcntl(job->child.noise, F_SETFL, O_NONBLOCK);
     moe_show_init(&job->show, job->what);
     watch(job);
-    mpirun_died =
-        job->ended && WIFSIGNALED(job->wait_status) && job->watch.died < 0;
+    mpirun_died = has_mpirun_died(job);
     if (!mpirun_died && asked_by == 0) {
         /* the last word of ranks that are gone with mpirun */
         (void)moe_watch_look(&job->watch);
@@ -340,6 +355,7 @@ int moe_supervise(const moe_supervise_t *what)
     if (job->state != NULL && !job->nameless) {
         (void)unlink(job->state_path);
     }
+    moe_supervise_forget();
     free(job->state_path);
     free(job);
     if (what->cleanup != NULL) {

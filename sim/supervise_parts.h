@@ -29,6 +29,10 @@ typedef struct {
 moe_status_t moe_supervise_start(const moe_supervise_t *what,
                                  const char *state_path, moe_child_t *child_p);
 
+/** Remove what Open MPI shares memory through, if ranks that were killed
+ * left it. After all have ended. */
+void moe_supervise_forget(void);
+
 /** Time in seconds, of a steady clock. */
 double moe_supervise_now(void);
 

@@ -3,7 +3,7 @@
 
 #include "sim/supervise_parts.h"
 
-#include "ref/mpi/version.h"
+#include "base/outfile.h"
 #include "sim/launch.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum {
-    WORDS = 16 /* of mpirun's own command line, at most */
+    WORDS = 8 /* of mpirun's own command line, at most */
 };
 
 int moe_supervise_threads(int ranks)
@@ -50,6 +50,27 @@ static bool is_in_path(const char *name)
     return false;
 }
 
+/* Memory that ranks share: in a folder of our own, which goes with them even
+ * if they are killed. "" if there is none. */
+static char shared_folder[64];
+
+static void make_shared_folder(void)
+{
+    (void)snprintf(shared_folder, sizeof(shared_folder),
+                   "/dev/shm/moesim-%ld-XXXXXX", (long)getpid());
+    if (mkdtemp(shared_folder) == NULL) {
+        shared_folder[0] = '\0';
+    }
+}
+
+void moe_supervise_forget(void)
+{
+    if (shared_folder[0] != '\0') {
+        moe_remove_tree(shared_folder);
+        shared_folder[0] = '\0';
+    }
+}
+
 static bool is_in_allocation(void)
 {
     return getenv("SLURM_JOB_ID") != NULL || getenv("PBS_NODEFILE") != NULL ||
@@ -75,6 +96,9 @@ static void set_open_mpi(int ranks)
     }
     if (!is_in_allocation()) {
         set_env("OMPI_MCA_btl", "self,vader");
+        if (shared_folder[0] != '\0') {
+            set_env("OMPI_MCA_btl_vader_backing_directory", shared_folder);
+        }
         if (!is_in_path("ssh") && !is_in_path("rsh")) {
             set_env("OMPI_MCA_plm_rsh_agent", "sh");
         }
@@ -150,9 +174,6 @@ static char **make_words(const moe_supervise_t *what, const char *program,
         return NULL;
     }
     words[at++] = copy("mpirun");
-    if (strncmp(moe_mpi_version(), "Open MPI", 8) == 0) {
-        words[at++] = copy("-q");
-    }
     words[at++] = copy("-n");
     words[at++] = copy(ranks);
     words[at++] = copy(program);
@@ -257,6 +278,7 @@ moe_status_t moe_supervise_start(const moe_supervise_t *what,
         return status;
     }
     (void)snprintf(ranks, sizeof(ranks), "%d", what->ranks);
+    make_shared_folder();
     words = make_words(what, program, ranks);
     if (words == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory to start mpirun");

@@ -251,14 +251,14 @@ static int failed_verdict(const moe_watch_t *watch, int rank, char *text,
                           size_t size)
 {
     moe_rank_slot_t slot;
-    bool plain;
 
     moe_runstate_read(watch->state, rank, &slot);
-    /* what names its ranks itself, and what all of them say */
-    plain = strncmp(slot.error, "rank", 4) == 0 ||
-            moe_status_exit((moe_status_t)slot.status) == 2;
-    if (plain) {
+    if (strncmp(slot.error, "rank", 4) == 0 ||
+        moe_status_exit((moe_status_t)slot.status) == 2) {
+        /* names its ranks itself, or is what all of them say */
         (void)snprintf(text, size, "%s", slot.error);
+    } else if (strstr(slot.error, slot.stage) != NULL) {
+        (void)snprintf(text, size, "rank %d: %s", rank, slot.error);
     } else {
         (void)snprintf(text, size, "rank %d failed in %s: %s", rank, slot.stage,
                        slot.error);

@@ -34,3 +34,65 @@ ref_mpi_librefmpi_la_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CFLAGS)
 ref_mpi_librefmpi_la_LIBADD = $(MPI_LIBS)
 
 EXTRA_DIST += ref/mpi/README.md
+
+# Suites that run as several ranks: one program, a name for each number of
+# them; without an ending it is one rank, without mpirun.
+MPI_TEST_LDADD = ref/mpi/librefmpi.la ref/libref.la moe/libmoe.la \
+  base/libbase.la $(CHECK_LIBS) $(MPI_LIBS) $(BLAS_LIBS) $(MPFR_LIBS) \
+  $(GMP_LIBS) $(JANSSON_LIBS) -lm
+MPI_TEST_SOURCES = tests/mpi_support.c tests/mpi_support.h
+
+MPI_SUITES = \
+  tests/check_world \
+  tests/check_world.mpi2 \
+  tests/check_world.mpi3 \
+  tests/check_world.mpi4 \
+  tests/check_agreement.mpi2 \
+  tests/check_agreement.mpi3 \
+  tests/check_agreement.mpi4 \
+  tests/check_collectives \
+  tests/check_collectives.mpi2 \
+  tests/check_collectives.mpi3 \
+  tests/check_collectives.mpi4 \
+  tests/check_reductions \
+  tests/check_reductions.mpi2 \
+  tests/check_reductions.mpi3 \
+  tests/check_reductions.mpi4 \
+  tests/check_large_transfer.mpi2
+check_PROGRAMS += $(MPI_SUITES) tests/check_injection
+TESTS += $(MPI_SUITES) tests/check_injection
+
+tests_check_injection_SOURCES = tests/check_injection.c
+tests_check_injection_LDADD = $(MPI_TEST_LDADD)
+tests_check_world_SOURCES = tests/check_world.c $(MPI_TEST_SOURCES)
+tests_check_world_LDADD = $(MPI_TEST_LDADD)
+tests_check_world_mpi2_SOURCES = tests/check_world.c $(MPI_TEST_SOURCES)
+tests_check_world_mpi2_LDADD = $(MPI_TEST_LDADD)
+tests_check_world_mpi3_SOURCES = tests/check_world.c $(MPI_TEST_SOURCES)
+tests_check_world_mpi3_LDADD = $(MPI_TEST_LDADD)
+tests_check_world_mpi4_SOURCES = tests/check_world.c $(MPI_TEST_SOURCES)
+tests_check_world_mpi4_LDADD = $(MPI_TEST_LDADD)
+tests_check_agreement_mpi2_SOURCES = tests/check_agreement.c $(MPI_TEST_SOURCES)
+tests_check_agreement_mpi2_LDADD = $(MPI_TEST_LDADD)
+tests_check_agreement_mpi3_SOURCES = tests/check_agreement.c $(MPI_TEST_SOURCES)
+tests_check_agreement_mpi3_LDADD = $(MPI_TEST_LDADD)
+tests_check_agreement_mpi4_SOURCES = tests/check_agreement.c $(MPI_TEST_SOURCES)
+tests_check_agreement_mpi4_LDADD = $(MPI_TEST_LDADD)
+tests_check_collectives_SOURCES = tests/check_collectives.c $(MPI_TEST_SOURCES)
+tests_check_collectives_LDADD = $(MPI_TEST_LDADD)
+tests_check_collectives_mpi2_SOURCES = tests/check_collectives.c $(MPI_TEST_SOURCES)
+tests_check_collectives_mpi2_LDADD = $(MPI_TEST_LDADD)
+tests_check_collectives_mpi3_SOURCES = tests/check_collectives.c $(MPI_TEST_SOURCES)
+tests_check_collectives_mpi3_LDADD = $(MPI_TEST_LDADD)
+tests_check_collectives_mpi4_SOURCES = tests/check_collectives.c $(MPI_TEST_SOURCES)
+tests_check_collectives_mpi4_LDADD = $(MPI_TEST_LDADD)
+tests_check_reductions_SOURCES = tests/check_reductions.c $(MPI_TEST_SOURCES)
+tests_check_reductions_LDADD = $(MPI_TEST_LDADD)
+tests_check_reductions_mpi2_SOURCES = tests/check_reductions.c $(MPI_TEST_SOURCES)
+tests_check_reductions_mpi2_LDADD = $(MPI_TEST_LDADD)
+tests_check_reductions_mpi3_SOURCES = tests/check_reductions.c $(MPI_TEST_SOURCES)
+tests_check_reductions_mpi3_LDADD = $(MPI_TEST_LDADD)
+tests_check_reductions_mpi4_SOURCES = tests/check_reductions.c $(MPI_TEST_SOURCES)
+tests_check_reductions_mpi4_LDADD = $(MPI_TEST_LDADD)
+tests_check_large_transfer_mpi2_SOURCES = tests/check_large_transfer.c $(MPI_TEST_SOURCES)
+tests_check_large_transfer_mpi2_LDADD = $(MPI_TEST_LDADD)

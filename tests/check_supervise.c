@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "sim/supervise.h"
+#include "tests/support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TEXT 8192
+
+static char probe[] = MOESIM_BUILD_DIR "/tests/rank_probe";
+static char folder[64];
+static char pids[80];
+static char said[80];
+
+static double now(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void set_up(void)
+{
+    (void)snprintf(folder, sizeof(folder), "/tmp/check-supervise-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    (void)snprintf(pids, sizeof(pids), "%s/pids", folder);
+    (void)snprintf(said, sizeof(said), "%s/said", folder);
+}
+
+/* The folder must hold nothing but our two files. */
+static void tear_down(void)
+{
+    (void)unlink(pids);
+    (void)unlink(said);
+    ck_assert_msg(rmdir(folder) == 0, "%s: %s", folder, strerror(errno));
+}
+
+/* Supervise in a process of its own, what it says into a file. */
+static pid_t start(const char *mode, int ranks)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        char *argv[] = {probe, NULL, pids, NULL};
+        const moe_supervise_t what = {.ranks = ranks,
+                                      .program = probe,
+                                      .argv = argv,
+                                      .folder = folder,
+                                      .quiet = true};
+        int fd = open(said, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+        argv[1] = strdup(mode);
+        if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) {
+            _exit(99);
+        }
+        _exit(moe_supervise(&what));
+    }
+    return pid;
+}
+
+static int end_of(pid_t pid)
+{
+    int status = 0;
+
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void read_said(char *text)
+{
+    FILE *file = fopen(said, "r");
+    size_t n;
+
+    ck_assert_ptr_nonnull(file);
+    n = fread(text, 1, TEXT - 1, file);
+    text[n] = '\0';
+    (void)fclose(file);
+}
+
+/* True if a rank lives; the number of those that were started. */
+static bool any_rank_lives(int *n_p)
+{
+    FILE *file = fopen(pids, "r");
+    bool lives = false;
+    long pid;
+
+    *n_p = 0;
+    while (file != NULL && fscanf(file, "%ld", &pid) == 1) {
+        lives = lives || kill((pid_t)pid, 0) == 0;
+        (*n_p)++;
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return lives;
+}
+
+static void wait_for_ranks(int ranks)
+{
+    int n = 0;
+
+    for (int i = 0; i < 1000 && n < ranks; i++) {
+        const struct timespec t = {0, 20000000};
+
+        (void)nanosleep(&t, NULL);
+        (void)any_rank_lives(&n);
+    }
+    ck_assert_int_eq(n, ranks);
+}
+
+static const struct {
+    const char *mode;
+    int exit_status;
+    double seconds; /* at most */
+    const char *text;
+} cases[] = {
+    {"good", 0, 20.0, ""},
+    {"noise", 0, 20.0, ""},
+    {"slow", 0, 40.0, ""},
+    {"kill", 3, 10.0, "moesim: rank 1 died in stage probe of signal 9"},
+    {"segv", 3, 10.0, "moesim: rank 1 died in stage probe"},
+    {"exit", 3, 10.0, "moesim: rank 1 died in stage probe"},
+    {"fail", 3, 10.0, "moesim: rank 1 failed in stage probe: no room at all"},
+    {"input", 2, 10.0, "moesim: file:1:2: key: no such thing"},
+    {"fail-alone", 3, 15.0, "rank 1 failed in stage probe: a full disk"},
+    {"hang", 1, 15.0, "all ranks wait for each other"},
+};
+
+START_TEST(each_end_has_its_message_and_exit_status)
+{
+    double begin = now();
+    char text[TEXT];
+    int n;
+
+    ck_assert_int_eq(end_of(start(cases[_i].mode, 3)), cases[_i].exit_status);
+    ck_assert_msg(now() - begin < cases[_i].seconds, "%s took %.1f s",
+                  cases[_i].mode, now() - begin);
+    ck_assert(!any_rank_lives(&n));
+    ck_assert_int_eq(n, 3);
+    read_said(text);
+    if (cases[_i].text[0] == '\0') {
+        ck_assert_str_eq(text, "");
+    } else {
+        ck_assert_msg(strstr(text, cases[_i].text) != NULL, "%s", text);
+        ck_assert_ptr_eq(strstr(text, "moesim: "), text);
+        ck_assert_ptr_null(strstr(text + 1, "moesim: "));
+    }
+}
+END_TEST
+
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+START_TEST(a_signal_ends_all_ranks)
+{
+    pid_t pid = start("long", 2);
+    char text[TEXT];
+    int n;
+
+    wait_for_ranks(2);
+    ck_assert_int_eq(kill(pid, signals[_i]), 0);
+    ck_assert_int_eq(end_of(pid), 3);
+    ck_assert(!any_rank_lives(&n));
+    read_said(text);
+    ck_assert_ptr_eq(strstr(text, "moesim: interrupted"), text);
+}
+END_TEST
+
+START_TEST(a_killed_supervisor_leaves_no_rank)
+{
+    pid_t pid = start("long", 2);
+    double begin = now();
+    int status;
+    int n = 0;
+
+    wait_for_ranks(2);
+    ck_assert_int_eq(kill(pid, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    while (any_rank_lives(&n) && now() - begin < 15.0) {
+        const struct timespec t = {0, 50000000};
+
+        (void)nanosleep(&t, NULL);
+    }
+    ck_assert(!any_rank_lives(&n));
+    /* what nobody could remove */
+    (void)snprintf(said, sizeof(said), "rm -rf %s/*", folder);
+    ck_assert_int_eq(system(said), 0);
+}
+END_TEST
+
+START_TEST(without_mpirun_the_message_says_so)
+{
+    char text[TEXT];
+
+    ck_assert_int_eq(setenv("PATH", folder, 1), 0);
+    ck_assert_int_eq(end_of(start("good", 2)), 3);
+    read_said(text);
+    ck_assert_ptr_nonnull(strstr(text, "moesim: mpirun was not found"));
+}
+END_TEST
+
+START_TEST(an_mpirun_that_starts_nothing_is_quoted)
+{
+    char path[128];
+    char text[TEXT];
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "%s/mpirun", folder);
+    file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs("#!/bin/sh\necho 'there are \033[31mnot enough slots'\nexit 7\n",
+          file);
+    (void)fclose(file);
+    ck_assert_int_eq(chmod(path, 0700), 0);
+    ck_assert_int_eq(setenv("PATH", folder, 1), 0);
+    ck_assert_int_eq(end_of(start("good", 2)), 3);
+    (void)unlink(path);
+    read_said(text);
+    ck_assert_ptr_nonnull(strstr(text, "could not start 2 ranks"));
+    ck_assert_ptr_nonnull(strstr(text, "not enough slots"));
+    ck_assert_ptr_null(strchr(text, '\033'));
+}
+END_TEST
+
+START_TEST(there_is_a_thread_for_every_rank)
+{
+    for (int ranks = 1; ranks < 300; ranks *= 2) {
+        ck_assert_int_ge(moe_supervise_threads(ranks), 1);
+    }
+    ck_assert_int_eq(moe_supervise_threads(100000), 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("supervise");
+    TCase *tc = tcase_create("ends");
+
+    tcase_set_timeout(tc, 60);
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_loop_test(tc, each_end_has_its_message_and_exit_status, 0,
+                        sizeof(cases) / sizeof(cases[0]));
+    tcase_add_loop_test(tc, a_signal_ends_all_ranks, 0,
+                        sizeof(signals) / sizeof(signals[0]));
+    tcase_add_test(tc, a_killed_supervisor_leaves_no_rank);
+    tcase_add_test(tc, without_mpirun_the_message_says_so);
+    tcase_add_test(tc, an_mpirun_that_starts_nothing_is_quoted);
+    tcase_add_test(tc, there_is_a_thread_for_every_rank);
+    suite_add_tcase(suite, tc);
+    return moe_suite_main(suite);
+}
