@@ -20,8 +20,7 @@
 #if defined(__clang__)
 #define MOE_HOT __attribute__((MOE_HOT_CLONES))
 #else
-#define MOE_HOT                                                                \
-    __attribute__((MOE_HOT_CLONES, optimize("O3", "no-trapping-math")))
+#define MOE_HOT __attribute__((MOE_HOT_CLONES, optimize("O3")))
 #endif
 #else
 #define MOE_HOT

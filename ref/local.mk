@@ -126,3 +126,7 @@ BENCHES += tests/bench/bench_matmul
 tests_bench_bench_matmul_SOURCES = tests/bench/bench_matmul.c
 tests_bench_bench_matmul_LDADD = ref/libref.la moe/libmoe.la \
   base/libcore.la $(BLAS_LIBS) $(MPFR_LIBS) $(GMP_LIBS) -lm
+BENCHES += tests/bench/bench_route
+tests_bench_bench_route_SOURCES = tests/bench/bench_route.c
+tests_bench_bench_route_LDADD = ref/libref.la moe/libmoe.la \
+  base/libcore.la $(BLAS_LIBS) $(MPFR_LIBS) $(GMP_LIBS) -lm

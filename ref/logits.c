@@ -33,7 +33,8 @@
 #include <stdlib.h>
 
 enum {
-    TILE = 64, /* rows, and experts, that are decoded at a time */
+    ROW_TILE = 64,     /* rows that are decoded at a time */
+    EXPERT_TILE = 128, /* experts likewise */
     LANES = 16,
     BF16_DIGITS = 8,
     FP16_DIGITS = 11,
@@ -42,9 +43,9 @@ enum {
 
 /* Rows decoded to float64. */
 typedef struct {
-    double *value; /* [TILE][H] */
-    double norm[TILE];
-    double unit[TILE]; /* every element is a multiple of it */
+    double *value; /* [tile][H] */
+    double *norm;  /* [tile] */
+    double *unit;  /* [tile] every element is a multiple of it */
 } tile_t;
 
 typedef struct {
@@ -54,8 +55,11 @@ typedef struct {
     double gamma2;
     tile_t x;
     tile_t w;
-    double *c; /* [TILE][TILE] */
-    unsigned char open[TILE];
+    double *facts; /* [n] norms and [n] units of x */
+    double norm[EXPERT_TILE];
+    double unit[EXPERT_TILE];
+    double c[ROW_TILE * EXPERT_TILE];
+    unsigned char open[EXPERT_TILE];
     moe_ref_stats_t stats;
 } work_t;
 
@@ -109,20 +113,25 @@ MOE_HOT static void decode_bf16(const uint16_t *bits, int64_t n, double *out)
 }
 
 static void decode_tile(const moe_rows_t *rows, int64_t first, int64_t n,
-                        int digits, tile_t *tile)
+                        const tile_t *tile)
 {
     const int64_t k = rows->cols;
 
     if (rows->storage.format == MOE_FORMAT_bf16) {
         decode_bf16((const uint16_t *)rows->codes + first * k, n * k,
                     tile->value);
+        return;
     }
+    for (int64_t i = 0; i < n; i++) {
+        moe_rows_values(rows, first + i, 0, k, tile->value + i * k);
+    }
+}
+
+static void find_facts(const tile_t *tile, int64_t n, int64_t k, int digits)
+{
     for (int64_t i = 0; i < n; i++) {
         double least;
 
-        if (rows->storage.format != MOE_FORMAT_bf16) {
-            moe_rows_values(rows, first + i, 0, k, tile->value + i * k);
-        }
         row_facts(tile->value + i * k, k, &tile->norm[i], &least);
         /* K + 2 roundings of u each, and the square root's */
         tile->norm[i] = sqrt(tile->norm[i]) * (1.0 + gamma_of(k + 8));
@@ -239,9 +248,10 @@ static void tile_logits(work_t *work, int64_t rows, int64_t cols,
     const int k = (int)work->hidden;
 
     cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)cols,
-                k, 1.0, work->x.value, k, work->w.value, k, 0.0, work->c, TILE);
+                k, 1.0, work->x.value, k, work->w.value, k, 0.0, work->c,
+                EXPERT_TILE);
     for (int64_t i = 0; i < rows; i++) {
-        decide_row(work->c + i * TILE, work->w.norm,
+        decide_row(work->c + i * EXPERT_TILE, work->w.norm,
                    work->gamma * work->x.norm[i], cols, out + i * experts,
                    work->open);
         for (int64_t j = 0; j < cols; j++) {
@@ -263,14 +273,20 @@ static void all_tiles(work_t *work, const moe_rows_t *x,
 {
     const int64_t experts = router->rows;
 
-    for (int64_t e = 0; e < experts; e += TILE) {
-        int64_t cols = least(TILE, experts - e);
+    for (int64_t e = 0; e < experts; e += EXPERT_TILE) {
+        int64_t cols = least(EXPERT_TILE, experts - e);
 
-        decode_tile(router, e, cols, BF16_DIGITS, &work->w);
-        for (int64_t i = 0; i < x->rows; i += TILE) {
-            int64_t rows = least(TILE, x->rows - i);
+        decode_tile(router, e, cols, &work->w);
+        find_facts(&work->w, cols, work->hidden, BF16_DIGITS);
+        for (int64_t i = 0; i < x->rows; i += ROW_TILE) {
+            int64_t rows = least(ROW_TILE, x->rows - i);
 
-            decode_tile(x, i, rows, work->digits, &work->x);
+            work->x.norm = work->facts + i;
+            work->x.unit = work->facts + x->rows + i;
+            decode_tile(x, i, rows, &work->x);
+            if (e == 0) {
+                find_facts(&work->x, rows, work->hidden, work->digits);
+            }
             tile_logits(work, rows, cols, experts, logits + i * experts + e);
         }
     }
@@ -283,7 +299,8 @@ int64_t moe_ref_logits_workspace(int64_t n, int64_t hidden, int64_t experts)
     }
     return (int64_t)sizeof(work_t) +
            (int64_t)sizeof(double) *
-               ((least(n, TILE) + least(experts, TILE)) * hidden + TILE * TILE);
+               ((least(n, ROW_TILE) + least(experts, EXPERT_TILE)) * hidden +
+                2 * n);
 }
 
 static moe_status_t work_init(work_t *work, const moe_rows_t *x,
@@ -300,13 +317,15 @@ static moe_status_t work_init(work_t *work, const moe_rows_t *x,
     work->gamma = gamma_of(x->cols - 1);
     work->gamma2 = gamma_of(x->cols / LANES + 1);
     work->gamma2 *= work->gamma2;
-    if (moe_mul_size(least(x->rows, TILE), row_bytes, &x_bytes) &&
-        moe_mul_size(least(experts, TILE), row_bytes, &w_bytes)) {
+    work->w.norm = work->norm;
+    work->w.unit = work->unit;
+    if (moe_mul_size(least(x->rows, ROW_TILE), row_bytes, &x_bytes) &&
+        moe_mul_size(least(experts, EXPERT_TILE), row_bytes, &w_bytes)) {
         work->x.value = malloc(x_bytes);
         work->w.value = malloc(w_bytes);
-        work->c = calloc(TILE * TILE, sizeof(*work->c));
+        work->facts = calloc((size_t)x->rows, 2 * sizeof(*work->facts));
     }
-    if (work->x.value == NULL || work->w.value == NULL || work->c == NULL) {
+    if (work->x.value == NULL || work->w.value == NULL || work->facts == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for logits of %lld columns",
                         (long long)x->cols);
     }
@@ -317,7 +336,7 @@ static void work_free(work_t *work)
 {
     free(work->x.value);
     free(work->w.value);
-    free(work->c);
+    free(work->facts);
     free(work);
 }
 

@@ -3,6 +3,7 @@
  * libraries leave ties undefined (torch.topk). */
 #include "ref/route.h"
 
+#include "base/hot.h"
 #include "ref/odd.h"
 #include "ref/score.h"
 
@@ -12,6 +13,10 @@
 
 /* Added to the sum of a sigmoid router, as SGLang and vLLM do. */
 #define RENORMALIZE_EPSILON 1e-20f
+
+enum {
+    CHUNK = 256
+};
 
 /* What is computed for one token. */
 typedef struct {
@@ -67,30 +72,39 @@ static void keep_groups(const moe_model_t *model, const scratch_t *scratch)
     }
 }
 
-/* The k largest choices of the kept groups, by insertion. */
+/* Put e, whose choice is x, in its place among n; those behind move, the
+ * last one out if there are k. */
+static int insert(const float *choice, int32_t *ids, int n, int k, int32_t e)
+{
+    const float x = choice[e];
+    int at = n < k ? n : k - 1;
+
+    for (; at > 0 && x > choice[ids[at - 1]]; at--) {
+        ids[at] = ids[at - 1];
+    }
+    ids[at] = e;
+    return n < k ? n + 1 : k;
+}
+
+/* The k largest choices of the kept groups. */
 static void choose(const moe_model_t *model, const scratch_t *scratch,
                    int32_t *ids)
 {
-    const int64_t size = model->experts / model->n_group;
+    const int32_t size = (int32_t)(model->experts / model->n_group);
     const float *choice = scratch->choice;
+    const int k = model->topk;
+    float last = -INFINITY; /* the choice that a new one must beat */
     int n = 0;
 
-    for (int64_t e = 0; e < model->experts; e++) {
-        int at = n;
+    for (int32_t g = 0; g < model->n_group; g++) {
+        int32_t end = scratch->keep[g] ? (g + 1) * size : g * size;
 
-        if (!scratch->keep[e / size]) {
-            e += size - 1; /* its first expert: skip the group */
-            continue;
+        for (int32_t e = g * size; e < end; e++) {
+            if (n < k || choice[e] > last) {
+                n = insert(choice, ids, n, k, e);
+                last = choice[ids[n - 1]];
+            }
         }
-        if (n == model->topk && !(choice[e] > choice[ids[n - 1]])) {
-            continue;
-        }
-        n += n < model->topk ? 1 : 0;
-        at = at < n ? at : n - 1;
-        for (; at > 0 && choice[e] > choice[ids[at - 1]]; at--) {
-            ids[at] = ids[at - 1];
-        }
-        ids[at] = (int32_t)e;
     }
 }
 
@@ -173,18 +187,38 @@ static void scratch_fini(scratch_t *scratch)
     free(scratch->keep);
 }
 
-/* True, and where, if there is a NaN. */
+/* Place of the first NaN, or n. */
+MOE_HOT static int64_t first_nan(const float *x, int64_t n)
+{
+    int64_t at = 0;
+
+    for (; at < n; at += CHUNK) {
+        int64_t m = n - at < CHUNK ? n - at : CHUNK;
+        int nans = 0;
+
+        for (int64_t i = at; i < at + m; i++) {
+            nans += x[i] != x[i];
+        }
+        if (nans != 0) {
+            break;
+        }
+    }
+    for (; at < n && !isnan(x[at]); at++) {
+    }
+    return at < n ? at : n;
+}
+
 static bool find_nan(const float *logits, int64_t n, int64_t experts,
                      int64_t bad[2])
 {
-    for (int64_t i = 0; i < n * experts; i++) {
-        if (isnan(logits[i])) {
-            bad[0] = i / experts;
-            bad[1] = i % experts;
-            return true;
-        }
+    int64_t at = first_nan(logits, n * experts);
+
+    if (at == n * experts) {
+        return false;
     }
-    return false;
+    bad[0] = at / experts;
+    bad[1] = at % experts;
+    return true;
 }
 
 moe_status_t moe_ref_route(const moe_model_t *model, const float *logits,
