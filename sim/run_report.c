@@ -132,7 +132,7 @@ static moe_status_t add_methods(const moe_job_t *job, const moe_joined_t *j,
             return status;
         }
     }
-    return MOE_OK;
+    return moe_report_add_left_out(job->scenario, methods);
 }
 
 static json_t *numbers(const int64_t *value, int n)

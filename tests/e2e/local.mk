@@ -1,6 +1,7 @@
 # The program as a user runs it.
 E2E_TESTS = \
   tests/e2e/run.sh \
+  tests/e2e/inputs.sh \
   tests/e2e/faults.sh \
   tests/e2e/monitoring.sh
 TESTS += $(E2E_TESTS)
