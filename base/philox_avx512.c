@@ -38,6 +38,7 @@ AVX512 static inline words_t start(const uint32_t ctr[4], int counting,
 {
     words_t s;
 
+#pragma GCC unroll 4
     for (int w = 0; w < 4; w++) {
         s.word[w] = _mm512_set1_epi32((int)ctr[w]);
     }
@@ -50,6 +51,7 @@ AVX512 static inline words_t all_rounds(words_t s, uint32_t key0, uint32_t key1)
     const __m512i m0 = _mm512_set1_epi32((int)MOE_PHILOX_M0);
     const __m512i m1 = _mm512_set1_epi32((int)MOE_PHILOX_M1);
 
+#pragma GCC unroll 10
     for (int r = 0; r < MOE_PHILOX_ROUNDS; r++) {
         __m512i p_high;
         __m512i p_low;
@@ -78,6 +80,7 @@ AVX512 void moe_philox_rows_avx512(uint32_t key0, uint32_t key1,
         _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     words_t s = all_rounds(start(ctr, 0, lane), key0, key1);
 
+#pragma GCC unroll 4
     for (int w = 0; w < 4; w++) {
         _mm512_storeu_si512(out[w], s.word[w]);
     }

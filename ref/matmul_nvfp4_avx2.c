@@ -43,9 +43,11 @@ AVX2_INLINE __m256i units_of(__m256i code)
 AVX2 static void decode(const uint8_t *scales, int64_t blocks, int32_t *units)
 {
     for (int64_t b = 0; b < blocks; b += 4) {
+#pragma GCC unroll 2
         for (int h = 0; h < 2; h++) {
             __m256i four = load(scales + 16 * b + HALF * ROW_BYTES * h);
 
+#pragma GCC unroll 4
             for (int i = 0; i < 4; i++) {
                 int32_t *out = units + 16 * (b + i) + HALF * h;
 
@@ -71,6 +73,7 @@ AVX2_INLINE weights_t load_weights(const moe_int_piece_t *piece, int64_t block,
     const uint8_t *codes = piece->codes + (4 * block + half) * HALF * ROW_BYTES;
     weights_t w;
 
+#pragma GCC unroll 2
     for (int i = 0; i < 2; i++) {
         __m256i two = load(codes + 2 * i * HALF * ROW_BYTES);
 
@@ -90,6 +93,7 @@ AVX2_INLINE __m256i dot(const weights_t *w, const moe_int_block_t *x)
     __m256i pairs[4];
     __m256i sum;
 
+#pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
         pairs[i] =
             _mm256_maddubs_epi16(w->word[i], _mm256_set1_epi32(x->codes[i]));
@@ -109,6 +113,7 @@ AVX2_INLINE void add_sums(int64_t sums[HALF], __m256i even, __m256i odd)
     const __m256i half[2] = {_mm256_permute2x128_si256(low, high, 0x20),
                              _mm256_permute2x128_si256(low, high, 0x31)};
 
+#pragma GCC unroll 2
     for (int i = 0; i < 2; i++) {
         _mm256_storeu_si256((__m256i *)(void *)(sums + 4 * i),
                             _mm256_add_epi64(load(sums + 4 * i), half[i]));
@@ -124,6 +129,7 @@ AVX2_INLINE void add_tile(const moe_int_piece_t *piece, int64_t first, int n,
     __m256i even[TILE];
     __m256i odd[TILE];
 
+#pragma GCC unroll 4
     for (int i = 0; i < n; i++) {
         even[i] = odd[i] = _mm256_setzero_si256();
     }
@@ -141,6 +147,7 @@ AVX2_INLINE void add_tile(const moe_int_piece_t *piece, int64_t first, int n,
             odd[i] = _mm256_add_epi64(odd[i], _mm256_mul_epi32(product, scale));
         }
     }
+#pragma GCC unroll 4
     for (int i = 0; i < n; i++) {
         add_sums(piece->sums + 16 * (first + i) + HALF * half, even[i], odd[i]);
     }

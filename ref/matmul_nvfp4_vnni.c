@@ -44,6 +44,7 @@ VNNI static void decode(const uint8_t *scales, int64_t blocks, int32_t *units)
     for (int64_t b = 0; b < blocks; b += 4) {
         __m512i four = _mm512_loadu_si512(scales + 16 * b);
 
+#pragma GCC unroll 4
         for (int i = 0; i < 4; i++) {
             _mm512_storeu_si512(units + 16 * (b + i), units_of(four));
             four = _mm512_srli_epi32(four, 8);
@@ -65,6 +66,7 @@ VNNI_INLINE weights_t load_weights(const moe_int_piece_t *piece, int64_t block)
     const uint8_t *codes = piece->codes + 2 * REGISTER * block;
     weights_t w;
 
+#pragma GCC unroll 2
     for (int i = 0; i < 2; i++) {
         __m512i two = _mm512_loadu_si512(codes + REGISTER * i);
 
@@ -82,6 +84,7 @@ VNNI_INLINE __m512i dot(const weights_t *w, const moe_int_block_t *x)
 {
     __m512i sum = _mm512_set1_epi32(x->start);
 
+#pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
         sum = _mm512_dpbusd_epi32(sum, w->word[i],
                                   _mm512_set1_epi32(x->codes[i]));
@@ -110,6 +113,7 @@ VNNI_INLINE void add_tile(const moe_int_piece_t *piece, int64_t first, int n)
     __m512i even[TILE];
     __m512i odd[TILE];
 
+#pragma GCC unroll 8
     for (int i = 0; i < n; i++) {
         even[i] = odd[i] = _mm512_setzero_si512();
     }
@@ -127,6 +131,7 @@ VNNI_INLINE void add_tile(const moe_int_piece_t *piece, int64_t first, int n)
             odd[i] = _mm512_add_epi64(odd[i], _mm512_mul_epi32(product, scale));
         }
     }
+#pragma GCC unroll 8
     for (int i = 0; i < n; i++) {
         add_sums(piece->sums + 16 * (first + i), even[i], odd[i]);
     }
