@@ -62,3 +62,51 @@ sed "s/moe_method_$name/moe_method_another/; s/\"$name\"/\"another\"/" \
     "$src/sim/methods/$name.c" >"$src/sim/methods/another.c"
 echo "MOE_METHOD(another)" >>"$src/$list"
 expect "with another"
+
+# Two operations of a method change places: ledger and timeline follow, and
+# payload and output stay what they were.
+"${PYTHON:-python3}" - "$src/sim/methods" <<'P'
+import re
+import sys
+text = open(sys.argv[1] + "/allgatherv.c").read()
+first, second = re.findall(
+    r"^ *p->(?:weights|ids) = moe_allgatherv\([^;]*;\n", text, re.M)
+text = text.replace(first, "@").replace(second, first).replace("@", second)
+text = text.replace("moe_method_allgatherv", "moe_method_another")
+text = text.replace('"allgatherv"', '"another"')
+open(sys.argv[1] + "/another.c", "w").write(text)
+P
+rm -f "$build/sim/methods/another".*
+rebuild >/dev/null
+OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
+    MOESIM_PATH=$src/models:$src "$build/moesim" run \
+    "$src/scenarios/tutorial/first.yaml" --method allgatherv,another \
+    --dispatch nvfp4 --quiet -o "$tmp/report"
+"${PYTHON:-python3}" - "$tmp/report" <<'P'
+import json
+import sys
+report = json.load(open(sys.argv[1] + "/report.json"))
+ledger = [json.loads(x) for x in open(sys.argv[1] + "/ledger.jsonl")]
+
+
+def types(label):
+    return [x["dtype"] for x in ledger
+            if x["method"] == label and x["rank"] == 1]
+
+
+def roles(method):
+    return [x["role"] for x in method["timeline"]
+            if x["rank"] == 1 and x["op"] == "allgatherv"]
+
+
+old, new = report["methods"]
+assert types(old["label"])[:2] == ["fp32", "i32"], types(old["label"])
+assert types(new["label"])[:2] == ["i32", "fp32"], types(new["label"])
+assert types(old["label"])[2:] == types(new["label"])[2:]
+# A batch is one event, named for its first operation.
+assert roles(old)[0] == "topk_weights", roles(old)
+assert roles(new)[0] == "topk_ids", roles(new)
+assert old["payload_bytes"] == new["payload_bytes"]
+assert new["identical_to"] == old["label"]
+print("two operations swapped: ledger and timeline follow")
+P
