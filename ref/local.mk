@@ -76,9 +76,11 @@ REF_LIBS = ref/libref.la moe/libmoe.la base/libcore.la $(BLAS_LIBS) \
   $(MPFR_LIBS) $(GMP_LIBS) $(CHECK_LIBS) -lm
 
 check_PROGRAMS += tests/check_formats tests/check_matmul \
-  tests/check_matmul_nvfp4 tests/check_moeref tests/check_permute \
+  tests/check_matmul_nvfp4 tests/check_moeref tests/check_nvfp4_round \
+  tests/check_permute \
   tests/check_quantize tests/check_quantize_steps tests/check_swizzle
 TESTS += tests/check_formats tests/check_matmul tests/check_matmul_nvfp4 \
+  tests/check_nvfp4_round \
   tests/check_moeref tests/check_permute \
   tests/check_quantize tests/check_quantize_steps tests/check_swizzle
 tests_check_formats_SOURCES = tests/check_formats.c
@@ -87,6 +89,8 @@ tests_check_matmul_SOURCES = tests/check_matmul.c
 tests_check_matmul_LDADD = $(REF_LIBS)
 tests_check_matmul_nvfp4_SOURCES = tests/check_matmul_nvfp4.c
 tests_check_matmul_nvfp4_LDADD = $(REF_LIBS)
+tests_check_nvfp4_round_SOURCES = tests/check_nvfp4_round.c
+tests_check_nvfp4_round_LDADD = $(REF_LIBS)
 tests_check_moeref_SOURCES = tests/check_moeref.c
 tests_check_moeref_LDADD = libmoeref.la $(CHECK_LIBS) -lm
 tests_check_permute_SOURCES = tests/check_permute.c
@@ -101,7 +105,8 @@ tests_check_swizzle_LDADD = $(REF_LIBS)
 
 # Correct rounding, judged by MPFR alone (tests/judge.h).
 ROUNDING_TESTS = tests/check_activation tests/check_combine \
-  tests/check_logits tests/check_route tests/check_score
+  tests/check_logits tests/check_route tests/check_score \
+  tests/check_weighted_sum
 check_PROGRAMS += $(ROUNDING_TESTS)
 TESTS += $(ROUNDING_TESTS)
 tests_check_activation_SOURCES = tests/check_activation.c tests/judge.h
@@ -114,6 +119,8 @@ tests_check_route_SOURCES = tests/check_route.c tests/judge.h
 tests_check_route_LDADD = $(REF_LIBS)
 tests_check_score_SOURCES = tests/check_score.c tests/judge.h
 tests_check_score_LDADD = $(REF_LIBS)
+tests_check_weighted_sum_SOURCES = tests/check_weighted_sum.c tests/judge.h
+tests_check_weighted_sum_LDADD = $(REF_LIBS)
 
 # Stages against the oracle, and a fault at a time in the stages.
 check_PROGRAMS += tests/check_oracle

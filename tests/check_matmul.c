@@ -2,7 +2,7 @@
 #include "config.h"
 
 #include "ref/formats.h"
-#include "ref/matmul.h"
+#include "ref/matmul_nvfp4.h"
 #include "ref/swizzle.h"
 #include "tests/support.h"
 
@@ -96,6 +96,21 @@ static void end(case_t *c)
     free(c->out.codes);
 }
 
+/* All kernels that the processor has, in turn: false at the end. */
+static bool take_kernel(int *i_p)
+{
+    const moe_nvfp4_kernel_t *kernel;
+
+    while ((kernel = moe_nvfp4_kernel_at(*i_p)) != NULL) {
+        ++*i_p;
+        if (kernel->available()) {
+            ck_assert_int_eq(setenv("MOESIM_KERNEL", kernel->name, 1), 0);
+            return true;
+        }
+    }
+    return false;
+}
+
 static moe_status_t multiply(case_t *c)
 {
     c->stats = (moe_ref_stats_t){0};
@@ -171,23 +186,32 @@ static void expect_row(const case_t *c, const int32_t *x, const int32_t *w,
     }
 }
 
+static void expect_product(case_t *c, const int32_t *x)
+{
+    memset(c->out.codes, 0xee, (size_t)(c->out.rows * c->out.cols * 2));
+    ck_assert_int_eq(multiply(c), MOE_OK);
+    for (int e = 0; e < EXPERTS; e++) {
+        int32_t *w = expert_integers(c, FIRST + e);
+
+        for (int64_t i = c->offset[e]; i < c->offset[e + 1]; i++) {
+            expect_row(c, x, w, i);
+        }
+        free(w);
+    }
+    ck_assert_int_eq(c->stats.elements, c->out.rows * c->out.cols);
+}
+
 START_TEST(every_expert_gives_the_plain_sums_rounded_once)
 {
     case_t c =
         make(&models[_i % MODELS], _i / MODELS % 2 == 0 ? MOE_W13 : MOE_W2,
              groups[_i / MODELS / 2 % GROUPS], outs[_i / MODELS / 2 / GROUPS]);
     int32_t *x = integers(c.x.codes, c.x.scales, c.x.rows, c.x.cols);
+    int i = 0;
 
-    ck_assert_int_eq(multiply(&c), MOE_OK);
-    for (int e = 0; e < EXPERTS; e++) {
-        int32_t *w = expert_integers(&c, FIRST + e);
-
-        for (int64_t i = c.offset[e]; i < c.offset[e + 1]; i++) {
-            expect_row(&c, x, w, i);
-        }
-        free(w);
+    while (take_kernel(&i)) {
+        expect_product(&c, x);
     }
-    ck_assert_int_eq(c.stats.elements, c.out.rows * c.out.cols);
     free(x);
     end(&c);
 }
@@ -199,6 +223,7 @@ START_TEST(threads_of_the_blas_change_nothing)
     case_t one = make(&models[_i], MOE_W13, groups[2], MOE_FORMAT_fp32);
     case_t two = make(&models[_i], MOE_W13, groups[2], MOE_FORMAT_fp32);
 
+    ck_assert_int_eq(setenv("MOESIM_KERNEL", "blas", 1), 0);
     openblas_set_num_threads(1);
     ck_assert_int_eq(multiply(&one), MOE_OK);
     openblas_set_num_threads(2);
@@ -220,11 +245,12 @@ START_TEST(rows_of_an_expert_do_not_depend_on_the_others)
     case_t all = make(&models[0], MOE_W2, whole, MOE_FORMAT_bf16);
     case_t some = make(&models[0], MOE_W2, part, MOE_FORMAT_bf16);
 
-    ck_assert_int_eq(multiply(&all), MOE_OK);
-    ck_assert_int_eq(multiply(&some), MOE_OK);
-    ck_assert_int_eq(
-        memcmp(all.out.codes, some.out.codes, (size_t)(9 * all.out.cols * 2)),
-        0);
+    for (int i = 0; take_kernel(&i);) {
+        ck_assert_int_eq(multiply(&all), MOE_OK);
+        ck_assert_int_eq(multiply(&some), MOE_OK);
+        ck_assert_mem_eq(all.out.codes, some.out.codes,
+                         (size_t)(9 * all.out.cols * 2));
+    }
     end(&all);
     end(&some);
 }
@@ -243,11 +269,12 @@ START_TEST(tiled_scales_give_the_same_result)
     ck_assert_ptr_nonnull(tiled.x.scales);
     moe_scales_swizzle(MOE_SCALES_128x4, tiled.x.rows, blocks, linear.x.scales,
                        tiled.x.scales);
-    ck_assert_int_eq(multiply(&linear), MOE_OK);
-    ck_assert_int_eq(multiply(&tiled), MOE_OK);
-    ck_assert_int_eq(memcmp(linear.out.codes, tiled.out.codes,
-                            (size_t)(linear.out.rows * linear.out.cols * 2)),
-                     0);
+    for (int i = 0; take_kernel(&i);) {
+        ck_assert_int_eq(multiply(&linear), MOE_OK);
+        ck_assert_int_eq(multiply(&tiled), MOE_OK);
+        ck_assert_mem_eq(linear.out.codes, tiled.out.codes,
+                         (size_t)(linear.out.rows * linear.out.cols * 2));
+    }
     end(&linear);
     end(&tiled);
 }
@@ -303,14 +330,26 @@ START_TEST(operands_off_the_grid_are_refused)
 }
 END_TEST
 
+START_TEST(a_kernel_that_is_not_there_is_refused)
+{
+    case_t c = make(&models[0], MOE_W13, groups[0], MOE_FORMAT_bf16);
+
+    ck_assert_int_eq(setenv("MOESIM_KERNEL", "abacus", 1), 0);
+    expect_refused(&c, MOE_ERR_UNSUPPORTED);
+    end(&c);
+}
+END_TEST
+
 START_TEST(workspace_stays_small)
 {
-    int64_t all = moe_ref_matmul_workspace(1 << 20, 7168, 4096);
+    for (int i = 0; take_kernel(&i);) {
+        int64_t all = moe_ref_matmul_workspace(1 << 20, 7168, 4096);
 
-    ck_assert_int_eq(moe_ref_matmul_workspace(0, 7168, 4096), 0);
-    ck_assert_int_gt(moe_ref_matmul_workspace(1, 7168, 4096), 7168);
-    ck_assert_int_lt(moe_ref_matmul_workspace(16, 7168, 4096), all);
-    ck_assert_int_le(all, 16 << 20);
+        ck_assert_int_eq(moe_ref_matmul_workspace(0, 7168, 4096), 0);
+        ck_assert_int_gt(moe_ref_matmul_workspace(1, 7168, 4096), 7168);
+        ck_assert_int_lt(moe_ref_matmul_workspace(16, 7168, 4096), all);
+        ck_assert_int_le(all, 16 << 20);
+    }
 }
 END_TEST
 
@@ -329,6 +368,7 @@ int main(void)
     tcase_add_test(tests, tiled_scales_give_the_same_result);
     tcase_add_test(tests, operands_without_a_kernel_are_refused);
     tcase_add_test(tests, operands_off_the_grid_are_refused);
+    tcase_add_test(tests, a_kernel_that_is_not_there_is_refused);
     tcase_add_test(tests, workspace_stays_small);
     suite_add_tcase(suite, tests);
     return moe_suite_main(suite);
