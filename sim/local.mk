@@ -119,6 +119,7 @@ sim_libsim_la_SOURCES += \
   sim/supervise.c \
   sim/supervise.h \
   sim/supervise_parts.h \
+  sim/supervise_shared.c \
   sim/supervise_show.c \
   sim/supervise_start.c \
   sim/supervise_watch.c

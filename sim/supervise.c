@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -308,6 +309,19 @@ static bool has_mpirun_died(job_t *job)
            WTERMSIG(job->wait_status) != SIGABRT;
 }
 
+/* Ranks that outlived mpirun are ours now: let go of the dead ones. */
+static void bury(const job_t *job)
+{
+    for (int r = 0; r < job->watch.ranks; r++) {
+        moe_rank_slot_t slot;
+
+        moe_runstate_read(job->state, r, &slot);
+        if (slot.pid > 0) {
+            (void)waitpid(slot.pid, NULL, WNOHANG);
+        }
+    }
+}
+
 static int run(job_t *job)
 {
     bool mpirun_died;
@@ -322,6 +336,7 @@ static int run(job_t *job)
         (void)moe_watch_look(&job->watch);
     }
     end_all(job);
+    bury(job);
     listen_to(job);
     moe_show_end(&job->show);
     (void)close(job->child.noise);
@@ -341,6 +356,7 @@ int moe_supervise(const moe_supervise_t *what)
     job->what = what;
     status = make_state(job);
     catch_signals(job);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (status == MOE_OK) {
         status = moe_supervise_start(what, job->state_path, &job->child);
     }

@@ -29,8 +29,13 @@ typedef struct {
 moe_status_t moe_supervise_start(const moe_supervise_t *what,
                                  const char *state_path, moe_child_t *child_p);
 
-/** Remove what Open MPI shares memory through, if ranks that were killed
- * left it. After all have ended. */
+/* --- memory that ranks share (supervise_shared.c) ------------------------- */
+
+/** Make a folder for it; "" if there is no place. Removes those of
+ * supervisors that are no more. */
+const char *moe_supervise_shared(void);
+
+/** Remove it, after all have ended. */
 void moe_supervise_forget(void);
 
 /** Time in seconds, of a steady clock. */

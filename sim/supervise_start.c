@@ -3,7 +3,6 @@
 
 #include "sim/supervise_parts.h"
 
-#include "base/outfile.h"
 #include "sim/launch.h"
 
 #include <errno.h>
@@ -50,26 +49,8 @@ static bool is_in_path(const char *name)
     return false;
 }
 
-/* Memory that ranks share: in a folder of our own, which goes with them even
- * if they are killed. "" if there is none. */
-static char shared_folder[64];
-
-static void make_shared_folder(void)
-{
-    (void)snprintf(shared_folder, sizeof(shared_folder),
-                   "/dev/shm/moesim-%ld-XXXXXX", (long)getpid());
-    if (mkdtemp(shared_folder) == NULL) {
-        shared_folder[0] = '\0';
-    }
-}
-
-void moe_supervise_forget(void)
-{
-    if (shared_folder[0] != '\0') {
-        moe_remove_tree(shared_folder);
-        shared_folder[0] = '\0';
-    }
-}
+/* Folder of what ranks share; "" if there is none. */
+static const char *shared_folder = "";
 
 static bool is_in_allocation(void)
 {
@@ -278,7 +259,7 @@ moe_status_t moe_supervise_start(const moe_supervise_t *what,
         return status;
     }
     (void)snprintf(ranks, sizeof(ranks), "%d", what->ranks);
-    make_shared_folder();
+    shared_folder = moe_supervise_shared();
     words = make_words(what, program, ranks);
     if (words == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory to start mpirun");
