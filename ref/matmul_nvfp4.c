@@ -11,7 +11,9 @@
 enum {
     ALIGN = 64,
     UNIT_EXPONENT = -20, /* of a product of two elements */
-    DOUBT = 4            /* float64 ulps: two roundings are at most 2 */
+    DOUBT = 4,           /* float64 ulps: two roundings are at most 2 */
+    F64_DIGITS = 52,     /* stored */
+    BIAS_CHANGE = 1023 - 127
 };
 
 /* Best first. The last one is everywhere. */
@@ -65,6 +67,27 @@ static uint32_t round_exact(int64_t sum, double scale, moe_format_t format)
                          exponent - 48 + UNIT_EXPONENT);
 }
 
+/*
+ * bf16 or fp32 of a float64 that is off by at most DOUBT ulps; false if that
+ * leaves it open, or the result is not a normal number by far.
+ */
+static bool round_decided(uint64_t bits, moe_format_t format, uint32_t *out_p)
+{
+    const int cut = format == MOE_FORMAT_fp32 ? 29 : 45; /* digits lost */
+    const uint64_t half = UINT64_C(1) << (cut - 1);
+    uint64_t magnitude = bits & (UINT64_MAX >> 1);
+    uint64_t exponent = magnitude >> F64_DIGITS;
+    uint64_t tail = bits & (2 * half - 1);
+
+    if (format == MOE_FORMAT_fp16 || tail + DOUBT - half <= 2 * DOUBT ||
+        exponent < BIAS_CHANGE + 2 || exponent > BIAS_CHANGE + 252) {
+        return false;
+    }
+    magnitude -= (uint64_t)BIAS_CHANGE << F64_DIGITS;
+    *out_p = (uint32_t)((magnitude + half) >> cut | bits >> 63 << (60 - cut));
+    return true;
+}
+
 uint32_t moe_nvfp4_round(int64_t sum, double scale, moe_format_t format,
                          int64_t *redone_p)
 {
@@ -74,6 +97,9 @@ uint32_t moe_nvfp4_round(int64_t sum, double scale, moe_format_t format,
 
     if (sum == 0) {
         return 0;
+    }
+    if (round_decided(bits, format, &low)) {
+        return low;
     }
     low = moe_round_f64(format, moe_f64_of_bits(bits - DOUBT));
     if (low == moe_round_f64(format, moe_f64_of_bits(bits + DOUBT))) {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exact grouped matmul against cblas_dgemm on operands decoded beforehand, in
- * one run: ratio = time of dgemm / time of ours, drawing and decoding of the
- * weights and rounding included. Medians of REPEATS.
+ * Exact grouped matmul by each kernel of this processor against cblas_dgemm
+ * on operands decoded beforehand, in one run: ratio = time of dgemm / time of
+ * ours, drawing and decoding of the weights and rounding included. Medians of
+ * REPEATS, in CPU time of all threads: the machine may be shared.
  */
 #include "config.h"
 
 #include "moe/fill.h"
-#include "ref/matmul.h"
+#include "ref/matmul_nvfp4.h"
 
 #include <cblas.h>
 #include <stdio.h>
@@ -28,7 +29,7 @@ static double now_s(void)
 {
     struct timespec t;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -81,22 +82,42 @@ static double time_exact(const moe_rows_t *x, const moe_rows_t *out)
     return median(time_s);
 }
 
+/* One kernel; false on error. */
+static bool bench_kernel(const char *name, double dgemm_s, const moe_rows_t *x,
+                         const moe_rows_t *out)
+{
+    double work = (double)x->rows * (double)x->cols * (double)out->cols;
+    double exact_s;
+
+    if (setenv("MOESIM_KERNEL", name, 1) != 0) {
+        perror("MOESIM_KERNEL");
+        return false;
+    }
+    exact_s = time_exact(x, out);
+    if (!(exact_s > 0)) {
+        fprintf(stderr, "%s\n", moe_error_text());
+        return false;
+    }
+    printf("%8lld %8s %12.2f %12.2f %10.2f %8.1f\n", (long long)x->rows, name,
+           dgemm_s * 1e3, exact_s * 1e3, dgemm_s / exact_s,
+           work / exact_s * 1e-9);
+    return true;
+}
+
 static int bench(int64_t m, double *x, double *w, double *product,
                  moe_rows_t *codes, moe_rows_t *out)
 {
-    double work = (double)m * (double)model.hidden * FEATURES;
     double dgemm_s = time_dgemm((int)m, x, w, product);
-    double exact_s;
+    const moe_nvfp4_kernel_t *kernel;
 
     codes->rows = m;
     out->rows = m;
-    exact_s = time_exact(codes, out);
-    if (!(exact_s > 0)) {
-        fprintf(stderr, "%s\n", moe_error_text());
-        return EXIT_FAILURE;
+    for (int i = 0; (kernel = moe_nvfp4_kernel_at(i)) != NULL; i++) {
+        if (kernel->available() &&
+            !bench_kernel(kernel->name, dgemm_s, codes, out)) {
+            return EXIT_FAILURE;
+        }
     }
-    printf("%8lld %12.2f %12.2f %10.2f %8.1f\n", (long long)m, dgemm_s * 1e3,
-           exact_s * 1e3, dgemm_s / exact_s, work / exact_s * 1e-9);
     return EXIT_SUCCESS;
 }
 
@@ -131,8 +152,9 @@ int main(void)
         ((uint8_t *)codes.codes)[i] = (uint8_t)(i * 2654435761u >> 13);
     }
     memset(codes.scales, 0x45, most * k / 16);
-    printf("K = %zu, N = %d, bf16 output\n%8s %12s %12s %10s %8s\n", k,
-           FEATURES, "rows", "dgemm ms", "exact ms", "ratio", "GMAC/s");
+    printf("K = %zu, N = %d, bf16 output\n%8s %8s %12s %12s %10s %8s\n", k,
+           FEATURES, "rows", "kernel", "dgemm ms", "exact ms", "ratio",
+           "GMAC/s");
     status = EXIT_SUCCESS;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (bench(rows[i], x, w, product, &codes, &out) != EXIT_SUCCESS) {
