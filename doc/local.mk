@@ -1,6 +1,7 @@
 # Pages to read are installed, beside README.md.
 dist_doc_DATA += \
   doc/architecture.md \
+  doc/benchmarks.md \
   doc/cost-model.md \
   doc/numerics.md \
   doc/ledger.md \
