@@ -102,8 +102,6 @@ static moe_status_t run_all(moe_job_t *job, moe_backend_t *backend)
         one_t one = {job, i, &job->found[i]};
         const char *label = job->scenario->method[i].label;
 
-        moe_runstate_progress(job->state, (int64_t)i,
-                              (int64_t)job->scenario->n_methods + 1, "steps");
         status = run_one(&one, backend);
         status = moe_agreement_finish(job->agreement, status, label);
     }
@@ -124,7 +122,8 @@ moe_status_t moe_job_methods(moe_job_t *job)
                                .bias = job->inputs.bias,
                                .injections = job->injection,
                                .n_injections = job->command->n_injections,
-                               .n_calls = job->n_calls};
+                               .n_calls = job->n_calls,
+                               .n_methods = (int)s->n_methods};
     moe_backend_t *backend;
     moe_status_t status = moe_ref_backend_create(&inputs, &backend);
 

@@ -268,7 +268,8 @@ static int verdict(job_t *job, bool mpirun_died)
         moe_watch_verdict(&job->watch, noise_signal(job), text, sizeof(text));
     if (text[0] != '\0') {
         fprintf(stderr, "moesim: %s\n", text);
-        if (job->watch.died >= 0 && noise_signal(job) != SIGKILL) {
+        if (!moe_watch_was_told(&job->watch) && job->watch.died >= 0 &&
+            noise_signal(job) != SIGKILL) {
             print_noise(job);
         }
     } else {

@@ -77,6 +77,9 @@ bool moe_watch_none_came(const moe_watch_t *watch);
 int moe_watch_verdict(const moe_watch_t *watch, int signal, char *text,
                       size_t size);
 
+/** True if a rank said what it failed with. */
+bool moe_watch_was_told(const moe_watch_t *watch);
+
 /** True while a recorded rank's process lives. */
 bool moe_watch_lives(const moe_watch_t *watch, int rank);
 

@@ -247,6 +247,11 @@ static int failed_rank(const moe_watch_t *watch)
     return first;
 }
 
+bool moe_watch_was_told(const moe_watch_t *watch)
+{
+    return failed_rank(watch) >= 0;
+}
+
 static int failed_verdict(const moe_watch_t *watch, int rank, char *text,
                           size_t size)
 {
