@@ -54,3 +54,7 @@ tests_check_fill_LDADD = moe/libmoe.la base/libcore.la $(CHECK_LIBS) \
   $(MPFR_LIBS) $(GMP_LIBS) -lm
 tests_check_routing_SOURCES = tests/check_routing.c
 tests_check_routing_LDADD = moe/libmoe.la base/libcore.la $(CHECK_LIBS) -lm
+
+BENCHES += tests/bench/bench_fill
+tests_bench_bench_fill_SOURCES = tests/bench/bench_fill.c
+tests_bench_bench_fill_LDADD = moe/libmoe.la base/libcore.la -lm
