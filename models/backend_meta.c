@@ -85,29 +85,41 @@ static const answer_t *find_answer(const meta_t *meta, const moe_agree_t *agree)
     return NULL;
 }
 
+/* Each member's numbers in turn: kept apart, or added up. */
+static void ask_members(const meta_t *meta, const moe_agree_t *agree,
+                        int64_t *one, int64_t *value)
+{
+    for (int r = 0; r < agree->n_ranks; r++) {
+        int64_t *into = agree->sum ? value : value + (int64_t)r * agree->n;
+
+        agree->contribute(agree->layer, agree->options, agree->ranks[r],
+                          meta->routing, one);
+        for (int i = 0; i < agree->n; i++) {
+            into[i] += one[i];
+        }
+    }
+}
+
 static answer_t *ask_all(meta_t *meta, const moe_agree_t *agree)
 {
-    int64_t n = (int64_t)agree->n_ranks * agree->n;
+    int64_t n = moe_agree_size(agree);
+    int64_t *one = calloc((size_t)agree->n + 1, sizeof(*one));
+    answer_t *a = NULL;
     size_t bytes;
-    answer_t *a;
 
-    if (!moe_mul_size(n, sizeof(a->value[0]), &bytes)) {
-        return NULL;
+    if (one != NULL && moe_mul_size(n, sizeof(a->value[0]), &bytes)) {
+        a = calloc(1, sizeof(*a) + bytes);
     }
-    a = calloc(1, sizeof(*a) + bytes);
-    if (a == NULL) {
-        return NULL;
+    if (a != NULL) {
+        a->group = agree->group;
+        a->first = agree->ranks[0];
+        a->number = agree->number;
+        a->n = n;
+        ask_members(meta, agree, one, a->value);
+        a->next = meta->answers;
+        meta->answers = a;
     }
-    a->group = agree->group;
-    a->first = agree->ranks[0];
-    a->number = agree->number;
-    a->n = n;
-    for (int i = 0; i < agree->n_ranks; i++) {
-        agree->contribute(agree->layer, agree->options, agree->ranks[i],
-                          meta->routing, &a->value[(int64_t)i * agree->n]);
-    }
-    a->next = meta->answers;
-    meta->answers = a;
+    free(one);
     return a;
 }
 
@@ -124,7 +136,7 @@ static moe_status_t meta_agree(moe_backend_t *self, const moe_agree_t *agree,
         return moe_fail(MOE_ERR_NOMEM, "no memory for agreement %lld",
                         (long long)agree->number);
     }
-    if (a->n != (int64_t)agree->n_ranks * agree->n) {
+    if (a->n != moe_agree_size(agree)) {
         return moe_fail(MOE_ERR_DISAGREE,
                         "agreement %lld: %lld numbers of %d ranks, where "
                         "another rank expects %lld in all",

@@ -46,34 +46,50 @@ static void record_agree(moe_ctx_t *c, const moe_agree_t *agree)
     }
 }
 
-const int64_t *moe_agree(moe_ctx_t *c, moe_group_t group, moe_agree_kind_t kind,
-                         int n, moe_contribute_func_t *contribute)
+static const int64_t *agree_on(moe_ctx_t *c, moe_agree_t *agree)
 {
     moe_backend_t *be = c->run->backend;
-    int n_ranks = moe_ctx_group_size(c, group);
-    int64_t *out = moe_ctx_array(c, (int64_t)n_ranks * n);
-    moe_agree_t agree = {0};
+    int64_t *out;
 
+    agree->n_ranks = moe_ctx_group_size(c, agree->group);
+    out = moe_ctx_array(c, moe_agree_size(agree));
     if (out == NULL) {
         return NULL;
     }
-    agree.group = group;
-    agree.ranks = moe_ctx_ranks(c, group);
-    agree.n_ranks = n_ranks;
-    agree.me = moe_ctx_group_index(c, group);
-    agree.kind = kind;
-    agree.number = ++c->n_agreements;
-    agree.n = n;
-    agree.layer = c->run->layer;
-    agree.options = c->run->use->options;
-    agree.contribute = contribute;
+    agree->ranks = moe_ctx_ranks(c, agree->group);
+    agree->me = moe_ctx_group_index(c, agree->group);
+    agree->number = ++c->n_agreements;
+    agree->layer = c->run->layer;
+    agree->options = c->run->use->options;
     if (c->status == MOE_OK) {
-        moe_ctx_fail(c, be->agree(be, &agree, out));
+        moe_ctx_fail(c, be->agree(be, agree, out));
     }
     if (c->status == MOE_OK) {
-        record_agree(c, &agree);
+        record_agree(c, agree);
     }
     return c->status == MOE_OK ? out : NULL;
+}
+
+const int64_t *moe_agree(moe_ctx_t *c, moe_group_t group, moe_agree_kind_t kind,
+                         int n, moe_contribute_func_t *contribute)
+{
+    moe_agree_t agree = {
+        .group = group, .kind = kind, .n = n, .contribute = contribute};
+
+    return agree_on(c, &agree);
+}
+
+const int64_t *moe_agree_sum(moe_ctx_t *c, moe_group_t group,
+                             moe_agree_kind_t kind, int n,
+                             moe_contribute_func_t *contribute)
+{
+    moe_agree_t agree = {.group = group,
+                         .kind = kind,
+                         .n = n,
+                         .contribute = contribute,
+                         .sum = true};
+
+    return agree_on(c, &agree);
 }
 
 static void own_tokens(const moe_layer_t *layer, const int64_t *options,
@@ -107,17 +123,13 @@ const int64_t *moe_agree_expert_rows(moe_ctx_t *c, moe_group_t group,
     int64_t experts = moe_ctx_model(c)->experts;
     moe_range_t local = moe_ctx_experts(c);
     int64_t *all = moe_ctx_array(c, experts);
-    const int64_t *each =
-        moe_agree(c, group, MOE_AGREE_device, (int)experts, own_expert_rows);
+    const int64_t *sums = moe_agree_sum(c, group, MOE_AGREE_device,
+                                        (int)experts, own_expert_rows);
 
-    if (all == NULL || each == NULL) {
+    if (all == NULL || sums == NULL) {
         return NULL;
     }
-    for (int r = 0; r < moe_ctx_group_size(c, group); r++) {
-        for (int64_t e = 0; e < experts; e++) {
-            all[e] += each[r * experts + e];
-        }
-    }
+    memcpy(all, sums, (size_t)experts * sizeof(*all));
     moe_routing_count_pad(c->run->routing, n_pad, all);
     return all + local.begin;
 }

@@ -101,7 +101,14 @@ typedef struct {
     const moe_layer_t *layer;
     const int64_t *options;
     moe_contribute_func_t *contribute;
+    bool sum; /* the plan wants sums over the members alone */
 } moe_agree_t;
+
+/** Numbers that an agreement gives: [n_ranks][n], or [n] sums. */
+static inline int64_t moe_agree_size(const moe_agree_t *agree)
+{
+    return agree->sum ? agree->n : (int64_t)agree->n_ranks * agree->n;
+}
 
 typedef struct moe_backend moe_backend_t;
 
@@ -120,7 +127,7 @@ struct moe_backend {
     int64_t (*workspace_bytes)(const moe_layer_t *layer,
                                const moe_call_t *call);
 
-    /** out[n_ranks][n]: every member's contribution. */
+    /** out[n_ranks][n]: every member's contribution; or out[n]: their sums. */
     moe_status_t (*agree)(moe_backend_t *self, const moe_agree_t *agree,
                           int64_t *out);
 

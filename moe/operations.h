@@ -54,6 +54,11 @@ moe_range_t moe_ctx_tokens(const moe_ctx_t *c, int rank);
 const int64_t *moe_agree(moe_ctx_t *c, moe_group_t group, moe_agree_kind_t kind,
                          int n, moe_contribute_func_t *contribute);
 
+/** The same where the plan needs no more than the sums over members: [n]. */
+const int64_t *moe_agree_sum(moe_ctx_t *c, moe_group_t group,
+                             moe_agree_kind_t kind, int n,
+                             moe_contribute_func_t *contribute);
+
 /** Tokens of each member of a group, [R]; kind host: schedulers know. */
 const int64_t *moe_agree_tokens(moe_ctx_t *c, moe_group_t group);
 

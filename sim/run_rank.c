@@ -5,6 +5,7 @@
 
 #include "base/outfile.h"
 #include "base/text.h"
+#include "ref/matmul.h"
 #include "sim/launch.h"
 #include "sim/run_folder.h"
 
@@ -117,6 +118,9 @@ static moe_status_t start(moe_job_t *job)
                                   &job->agreement);
     if (status == MOE_OK) {
         status = moe_ledger_create(job->rank, &job->ledger);
+    }
+    if (status == MOE_OK && moe_ref_matmul_kernel_name() == NULL) {
+        status = MOE_ERR_UNSUPPORTED; /* MOESIM_KERNEL, said already */
     }
     if (status == MOE_OK) {
         status = check_ranks(job);

@@ -5,6 +5,7 @@
 
 #include "base/outfile.h"
 #include "base/text.h"
+#include "ref/matmul.h"
 #include "ref/version.h"
 #include "sim/launch.h"
 #include "sim/report_head.h"
@@ -184,6 +185,8 @@ static moe_status_t set_run(const moe_job_t *job, const moe_joined_t *j,
     bad |= json_object_set_new(
         document, "blas",
         json_sprintf("%s, kernels %s", moe_blas_config(), moe_blas_core()));
+    bad |= json_object_set_new(document, "matmul_kernel",
+                               json_string(moe_ref_matmul_kernel_name()));
     bad |= json_object_set_new(document, "blas_threads",
                                json_integer(moe_blas_threads()));
     bad |= json_object_set_new(document, "ledger",

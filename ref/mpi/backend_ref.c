@@ -16,7 +16,8 @@ static moe_status_t agree(moe_backend_t *self, const moe_agree_t *agree,
 {
     moe_ref_backend_t *be = (moe_ref_backend_t *)self;
     moe_world_t *world = be->in.world;
-    int64_t *own = out + (int64_t)agree->me * agree->n;
+    int64_t *own = agree->sum ? out : out + (int64_t)agree->me * agree->n;
+    MPI_Comm comm = world->group[agree->group];
     moe_status_t status;
 
     agree->contribute(agree->layer, agree->options, world->rank, be->in.routing,
@@ -26,9 +27,11 @@ static moe_status_t agree(moe_backend_t *self, const moe_agree_t *agree,
     }
     moe_runstate_wait(world->state, ++world->places,
                       (int64_t)sizeof(*own) * agree->n, "a plan's numbers");
-    status = MOE_MPI(MPI_Allgather(MPI_IN_PLACE, agree->n, MPI_INT64_T, out,
-                                   agree->n, MPI_INT64_T,
-                                   world->group[agree->group]));
+    status = agree->sum
+                 ? MOE_MPI(MPI_Allreduce(MPI_IN_PLACE, out, agree->n,
+                                         MPI_INT64_T, MPI_SUM, comm))
+                 : MOE_MPI(MPI_Allgather(MPI_IN_PLACE, agree->n, MPI_INT64_T,
+                                         out, agree->n, MPI_INT64_T, comm));
     moe_runstate_go(world->state);
     return status;
 }
