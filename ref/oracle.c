@@ -30,6 +30,7 @@ typedef struct {
     int32_t *twice; /* [8][n / 8]: column 8 j + i at [i][j] */
     int32_t *units; /* [n / 16] */
     float decode;
+    int32_t unit[256]; /* an E4M3 scale in units of 2^-9 */
     mpfr_t sum;
 } work_t;
 
@@ -114,7 +115,7 @@ static int64_t dot(const work_t *w, int64_t n)
     for (int64_t b = 0; b < n / BLOCK; b++) {
         int32_t d = w->d[2 * b] + w->d[2 * b + 1];
 
-        sum += (int64_t)d * w->units[b] * moe_e4m3_units(w->scales[b]);
+        sum += (int64_t)d * w->units[b] * w->unit[w->scales[b]];
     }
     return sum;
 }
@@ -220,6 +221,9 @@ static bool work_init(work_t *w, const moe_oracle_t *oracle)
     w->d = w->twice + wide;
     w->codes = (uint32_t *)(w->d + wide);
     w->scales = (uint8_t *)(w->codes + wide);
+    for (int c = 0; c < 256; c++) {
+        w->unit[c] = moe_e4m3_units((uint8_t)c);
+    }
     mpfr_init2(w->sum, ORACLE_BITS);
     return true;
 }
