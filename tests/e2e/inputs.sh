@@ -5,7 +5,7 @@
 set -eu
 . "$top_srcdir/tests/e2e/lib.sh"
 tiny=$top_srcdir/scenarios/tutorial/first.yaml
-"$PYTHON" "$top_srcdir/tests/e2e/inputs.py" "$work"
+"$PYTHON" "$top_srcdir/tests/e2e/make_inputs.py" "$work"
 scale='global_scale: 600.5'
 files="workload.data={hidden: $work/hidden.safetensors,
     gate: $work/gate.safetensors}"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes safetensors files for the end-to-end tests, with struct alone.
 
-inputs.py FOLDER: hidden.safetensors [16][256] bf16, gate.safetensors
+make_inputs.py FOLDER: hidden.safetensors [16][256] bf16, gate.safetensors
 [16][256] bf16, nan.safetensors with one NaN, shape.safetensors with a wrong
 shape, ids.safetensors with topk_ids [16][4], twice.safetensors with an
 expert chosen twice.
