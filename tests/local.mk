@@ -66,4 +66,4 @@ HOUSE_TESTS = \
 TESTS += $(HOUSE_TESTS)
 
 EXTRA_DIST += $(HOUSE_TESTS) tests/tools/source_tree.py \
-  tests/README.md tests/installcheck.sh tests/lsan.supp
+  tests/README.md tests/bench/README.md tests/installcheck.sh tests/lsan.supp

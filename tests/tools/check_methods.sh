@@ -10,14 +10,27 @@ src=$tmp/src
 build=$tmp/build
 list=sim/methods/methods.def
 
-# A tree of links to the sources, and a copy of the build.
-mkdir "$src" "$build"
-tar -C "${top_srcdir:?}" --exclude=./.git --exclude='./build*/*' \
-    --exclude=./moesim-out -cf - . | tar -C "$src" -xf -
-chmod -R u+w "$src"
-tar -C "${top_builddir:?}" --exclude='./tests' --exclude='./moesim-out' \
-    --exclude="./moesim-[0-9]*" -cf - . | tar -C "$build" -xf -
-chmod -R u+w "$build"
+# A copy of the sources, and one of the build; one for both if it was built
+# among its sources.
+mkdir "$build"
+tar -C "${top_builddir:?}" --exclude=./.git --exclude='./tests/*.o' \
+    --exclude=./moesim-out --exclude='./moesim-[0-9]*' -cf - . |
+    tar -C "$build" -xf -
+if [ "$(cd "$top_builddir" && pwd -P)" = "$(cd "${top_srcdir:?}" && pwd -P)" ]
+then
+    src=$build
+else
+    mkdir "$src"
+    tar -C "$top_srcdir" --exclude=./.git --exclude='./build*/*' \
+        --exclude=./moesim-out --exclude='./moesim-[0-9]*' -cf - . |
+        tar -C "$src" -xf -
+fi
+chmod -R u+w "$tmp"
+
+# What was compiled from the old place of the sources is as good as new.
+old=$(sed -n 's/^srcdir = //p' "$build/Makefile")
+find "$build" \( -name '*.Po' -o -name '*.Plo' -o -name '*.d' \) -exec \
+    sed -i "s#\(^\|[ \t]\)${old//./\\.}/#\1$src/#g" {} +
 
 # Build the program in the copy and name its methods, sorted.
 rebuild() {
