@@ -253,7 +253,8 @@ moe_status_t moe_meta_run(const moe_layer_t *layer, const moe_method_use_t *use,
 
     for (int r = 0; r < world && status == MOE_OK; r++) {
         meter_t meter = {.sink = sink};
-        moe_trace_sink_t metered = {&meter, meter_record, meter_memory};
+        moe_trace_sink_t metered = {
+            .self = &meter, .record = meter_record, .memory = meter_memory};
         moe_run_t run = {.layer = layer,
                          .use = use,
                          .rank = r,

@@ -128,7 +128,8 @@ static void note_memory(void *self, int rank, int64_t bytes)
 
 moe_trace_sink_t moe_summary_sink(moe_summary_t *summary)
 {
-    moe_trace_sink_t sink = {summary, add_record, note_memory};
+    moe_trace_sink_t sink = {
+        .self = summary, .record = add_record, .memory = note_memory};
 
     return sink;
 }
@@ -223,9 +224,26 @@ static void tee_memory(void *self, int rank, int64_t bytes)
     }
 }
 
+static void tee_timed(void *self, int rank, int64_t record, double start_s,
+                      double wall_s)
+{
+    const moe_tee_t *tee = self;
+
+    for (int i = 0; i < tee->n; i++) {
+        const moe_trace_sink_t *sink = tee->sink[i];
+
+        if (sink->timed != NULL) {
+            sink->timed(sink->self, rank, record, start_s, wall_s);
+        }
+    }
+}
+
 moe_trace_sink_t moe_tee_sink(moe_tee_t *tee)
 {
-    moe_trace_sink_t sink = {tee, tee_record, tee_memory};
+    moe_trace_sink_t sink = {.self = tee,
+                             .record = tee_record,
+                             .memory = tee_memory,
+                             .timed = tee_timed};
 
     return sink;
 }

@@ -105,6 +105,7 @@ const int64_t *moe_agree_tokens(moe_ctx_t *c, moe_group_t group)
     return moe_agree(c, group, MOE_AGREE_host, 1, own_tokens);
 }
 
+/* The tp ranks of a dp rank hold the same tokens: the first one counts. */
 static void own_expert_rows(const moe_layer_t *layer, const int64_t *options,
                             int rank, const moe_routing_t *routing,
                             int64_t *out)
@@ -114,7 +115,9 @@ static void own_expert_rows(const moe_layer_t *layer, const int64_t *options,
 
     (void)options;
     memset(out, 0, (size_t)layer->model->experts * sizeof(*out));
-    moe_routing_count(routing, own.begin, own.end, out);
+    if (moe_layout_group_index(&layer->layout, MOE_GROUP_tp, rank) == 0) {
+        moe_routing_count(routing, own.begin, own.end, out);
+    }
 }
 
 const int64_t *moe_agree_expert_rows(moe_ctx_t *c, moe_group_t group,

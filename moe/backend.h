@@ -131,13 +131,20 @@ struct moe_backend {
     moe_status_t (*agree)(moe_backend_t *self, const moe_agree_t *agree,
                           int64_t *out);
 
-    /** Do one operation. Times, if measured, go into record. */
+    /** Do or enqueue one operation. Tensors of the call live until flush()
+     * or free(); the call itself for this call only. Times, if known when
+     * it returns, go into record. */
     moe_status_t (*run)(moe_backend_t *self, const moe_call_t *call,
                         moe_trace_record_t *record);
 
     moe_status_t (*group_begin)(moe_backend_t *self, bool fused,
                                 const char *name);
     moe_status_t (*group_end)(moe_backend_t *self);
+
+    /** Wait for all that was enqueued, and tell the sink's timed() what was
+     * measured late. Called before a method's tensors end. NULL in a backend
+     * that is done when run() returns. */
+    moe_status_t (*flush)(moe_backend_t *self, const moe_trace_sink_t *sink);
 
     /** A stage begins (progress, injections). */
     moe_status_t (*stage_begin)(moe_backend_t *self, moe_stage_t stage);

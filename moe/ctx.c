@@ -150,14 +150,14 @@ void moe_group_begin(moe_ctx_t *c, bool fused, const char *name)
     moe_ctx_fail(c, be->group_begin(be, fused, name));
 }
 
+/* Closed after an error too: a library's own group must not stay open. */
 void moe_group_end(moe_ctx_t *c)
 {
     moe_backend_t *be = c->run->backend;
 
-    if (c->status != MOE_OK || c->skip) {
-        return;
+    if (c->bracket != 0) {
+        moe_ctx_fail(c, be->group_end(be));
     }
-    moe_ctx_fail(c, be->group_end(be));
     c->bracket = 0;
     c->bracket_name = NULL;
 }

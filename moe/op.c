@@ -17,8 +17,23 @@ static void add_tensor(const moe_tensor_t *t, int *list, int *n)
     if (t != NULL && *n < MOE_TRACE_TENSORS) {
         list[(*n)++] = owner_id(t);
     }
-    if (t != NULL && t->scale != NULL && *n < MOE_TRACE_TENSORS) {
-        list[(*n)++] = owner_id(t->scale);
+}
+
+/* A local operation reads and writes scales with their codes; a collective
+ * moves the one tensor that it is given. */
+static void add_tensors(const moe_call_t *call, moe_trace_record_t *r)
+{
+    bool with_scales = moe_op_plane(call->op) == MOE_PLANE_LOCAL;
+
+    for (int i = 0; i < call->n_in; i++) {
+        add_tensor(call->in[i], r->read, &r->n_read);
+        add_tensor(with_scales ? call->in[i]->scale : NULL, r->read,
+                   &r->n_read);
+    }
+    for (int i = 0; i < call->n_out; i++) {
+        add_tensor(call->out[i], r->written, &r->n_written);
+        add_tensor(with_scales ? call->out[i]->scale : NULL, r->written,
+                   &r->n_written);
     }
 }
 
@@ -121,7 +136,8 @@ static int64_t payload_rows(const moe_call_t *call)
 static void collective_bytes(const moe_call_t *call, moe_trace_record_t *r)
 {
     const moe_tensor_t *in = call->in[0];
-    int64_t rows = payload_rows(call);
+    /* alone in its group a rank sends nothing */
+    int64_t rows = call->n_ranks > 1 ? payload_rows(call) : 0;
 
     r->call = call->call;
     r->transfer.n = call->n_ranks;
@@ -147,12 +163,7 @@ static void fill_record(moe_ctx_t *c, const moe_call_t *call,
     r->bracket_fused = c->bracket_fused;
     r->bracket_name = c->bracket_name;
     r->group = call->group;
-    for (int i = 0; i < call->n_in; i++) {
-        add_tensor(call->in[i], r->read, &r->n_read);
-    }
-    for (int i = 0; i < call->n_out; i++) {
-        add_tensor(call->out[i], r->written, &r->n_written);
-    }
+    add_tensors(call, r);
     r->role = main->role;
     r->format = main->storage.format;
     r->dtype = main->dtype;

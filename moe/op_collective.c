@@ -33,19 +33,15 @@ static int64_t total(const int64_t *rows, int n)
     return sum;
 }
 
-/* Move one tensor, and not its scales. */
+/* Move one tensor, and not its scales: those are a call of their own. */
 static void move(moe_ctx_t *c, const collective_t *how, moe_tensor_t *in,
                  moe_tensor_t *out)
 {
-    moe_tensor_t bare_in = *in;
-    moe_tensor_t bare_out = *out;
     moe_call_t call = {.op = how->op, .group = how->group};
 
-    /* handles without scales, so that the record names what moves */
-    bare_in.scale = bare_out.scale = NULL;
-    call.in[0] = &bare_in;
+    call.in[0] = in;
     call.n_in = 1;
-    call.out[0] = &bare_out;
+    call.out[0] = out;
     call.n_out = 1;
     call.ranks = moe_ctx_ranks(c, how->group);
     call.n_ranks = moe_ctx_group_size(c, how->group);
@@ -53,7 +49,7 @@ static void move(moe_ctx_t *c, const collective_t *how, moe_tensor_t *in,
     call.send_rows = how->send;
     call.recv_rows = how->recv;
     call.root = how->root;
-    moe_ctx_do(c, &call, &bare_in);
+    moe_ctx_do(c, &call, in);
 }
 
 static moe_tensor_t *collective(moe_ctx_t *c, const collective_t *how,
@@ -82,16 +78,20 @@ static moe_tensor_t *collective(moe_ctx_t *c, const collective_t *how,
     return out;
 }
 
-/* In a group of one nothing is called. */
+/* In groups of one nothing is called. */
 static moe_tensor_t *alone(moe_ctx_t *c, moe_tensor_t *t)
 {
     return t->carried_exact ? moe_to(c, t, MOE_ROLE_output)
                             : moe_tensor_keep(t);
 }
 
+/* Groups of one kind may differ in size (the last node, its rails), and
+ * rank 0 is in a largest one: a rank alone in its group still calls where
+ * others are not, so that the numbers of calls and the agreements stay the
+ * same on all ranks. */
 static bool is_alone(const moe_ctx_t *c, moe_group_t group)
 {
-    return moe_ctx_group_size(c, group) == 1;
+    return moe_layout_group_size(&c->run->layer->layout, group, 0) == 1;
 }
 
 static moe_tensor_t *gather(moe_ctx_t *c, moe_op_t op, moe_group_t group,

@@ -14,7 +14,6 @@
 #include "moe/layer.h"
 #include "moe/tensor.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct moe_ctx moe_ctx_t; /* one method on one rank */
@@ -36,10 +35,8 @@ int moe_ctx_group_index(const moe_ctx_t *c, moe_group_t group);
 /** The plan found that the method cannot run: ends it, one sentence. */
 void moe_ctx_refuse(moe_ctx_t *c, const char *why);
 
-/** Zeroed array of n numbers that lives as long as the context. */
+/** Zeroed array of n numbers, of n spans, that lives as the context does. */
 int64_t *moe_ctx_array(moe_ctx_t *c, int64_t n);
-
-/** The same for n spans of rows. */
 moe_span_t *moe_ctx_spans(moe_ctx_t *c, int64_t n);
 
 /** Global range of a rank's tokens. */
@@ -132,13 +129,27 @@ moe_tensor_t *moe_group_rows(moe_ctx_t *c, moe_tensor_t *ids,
 moe_tensor_t *moe_gather_rows(moe_ctx_t *c, moe_tensor_t *rows,
                               moe_tensor_t *index);
 
-/**
- * The local experts' rows of gathered ones: to expert_in, scales in the
- * layout that the kernel reads, sorted by expert.
- */
-moe_tensor_t *moe_local_rows(moe_ctx_t *c, moe_tensor_t *rows,
-                             moe_tensor_t *ids, const int64_t *rows_per_expert,
-                             moe_scale_layout_t layout, moe_tensor_t **index_p);
+/** Rows of all tokens that a rank gathered, on their way through its
+ * experts: what methods of families F0 and F1 share. */
+typedef struct {
+    const int64_t *rows;   /* [E_local] rows of each local expert, planned */
+    moe_tensor_t *ids;     /* [P][k] */
+    moe_tensor_t *weights; /* [P][k] */
+    moe_tensor_t *x;       /* [P][H], then grouped rows */
+    moe_tensor_t *index;
+    moe_tensor_t *y; /* rows that the experts return, then sums */
+} moe_gathered_t;
+
+/** To expert_in, scales in the layout that the kernel reads, then the local
+ * experts' rows, sorted by expert (scales linear again). */
+void moe_gathered_permute(moe_ctx_t *c, moe_gathered_t *g,
+                          moe_scale_layout_t layout);
+
+/** The experts of the grouped rows. */
+void moe_gathered_experts(moe_ctx_t *c, moe_gathered_t *g);
+
+/** Weighted sums of the local experts' rows, y [P][H]. */
+void moe_gathered_unpermute(moe_ctx_t *c, moe_gathered_t *g);
 
 /** gemm1 -> gemm1_out -> SwiGLU -> act_out -> gemm2_in -> gemm2 ->
  * gemm2_out of grouped rows: the experts stage of every method. */

@@ -58,10 +58,20 @@ static moe_status_t run_all(moe_ctx_t *c)
     return c->status;
 }
 
+/* Also after an error: what was enqueued still uses the tensors. */
+static moe_status_t flush(moe_ctx_t *c, moe_status_t status)
+{
+    moe_backend_t *be = c->run->backend;
+    moe_status_t late =
+        be->flush != NULL ? be->flush(be, c->run->sink) : MOE_OK;
+
+    return status != MOE_OK ? status : late;
+}
+
 moe_status_t moe_run_method(const moe_run_t *run)
 {
     moe_ctx_t c = {.run = run};
-    moe_status_t status = run_all(&c);
+    moe_status_t status = flush(&c, run_all(&c));
 
     moe_ctx_fini(&c);
     if (run->sink != NULL && run->sink->memory != NULL) {

@@ -82,6 +82,10 @@ typedef struct {
     /* Memory of a rank's tensors after an allocation (bytes now). May be
      * NULL. */
     void (*memory)(void *self, int rank, int64_t bytes);
+    /* Times of a record that was given before, from a backend that measures
+     * late. May be NULL. */
+    void (*timed)(void *self, int rank, int64_t record, double start_s,
+                  double wall_s);
 } moe_trace_sink_t;
 
 /**

@@ -139,7 +139,8 @@ static void check_run(const moe_test_layer_t *t, const moe_method_use_t *use)
     int64_t peaks[16] = {0};
     moe_summary_t summary;
     moe_trace_sink_t sums;
-    moe_trace_sink_t watching = {w, watch_record, watch_memory};
+    moe_trace_sink_t watching = {
+        .self = w, .record = watch_record, .memory = watch_memory};
     moe_tee_t tee = {.n = 2, .sink = {&sums, &watching}};
     moe_trace_sink_t both = moe_tee_sink(&tee);
 

@@ -29,12 +29,7 @@ static const moe_option_t options[] = {
 typedef struct {
     const int64_t *tokens; /* [R] T_i */
     moe_span_t own;        /* own tokens */
-    const int64_t *rows;   /* [E_local] rows of each local expert */
-    moe_tensor_t *ids;     /* gathered: [T][k] */
-    moe_tensor_t *weights; /* [T][k] */
-    moe_tensor_t *x;       /* [T][H], then grouped rows */
-    moe_tensor_t *index;
-    moe_tensor_t *y; /* rows that the experts return, then sums */
+    moe_gathered_t all;
 } plan_t;
 
 static const char *check(const moe_layer_t *layer, const int64_t *option)
@@ -54,7 +49,7 @@ static void plan(moe_ctx_t *c)
 
     p->own = (moe_span_t){0, own.begin, own.end - own.begin};
     p->tokens = moe_agree_tokens(c, MOE_GROUP_ep);
-    p->rows = moe_agree_expert_rows(c, MOE_GROUP_ep, 0);
+    p->all.rows = moe_agree_expert_rows(c, MOE_GROUP_ep, 0);
 }
 
 static void prepare(moe_ctx_t *c)
@@ -68,9 +63,9 @@ static void prepare(moe_ctx_t *c)
 
     moe_topk(c, logits, &p->own, 1, &ids, &weights);
     moe_group_begin(c, false, "all_gatherv");
-    p->weights = moe_allgatherv(c, MOE_GROUP_ep, weights, p->tokens);
-    p->ids = moe_allgatherv(c, MOE_GROUP_ep, ids, p->tokens);
-    p->x = moe_allgatherv(c, MOE_GROUP_ep, x, p->tokens);
+    p->all.weights = moe_allgatherv(c, MOE_GROUP_ep, weights, p->tokens);
+    p->all.ids = moe_allgatherv(c, MOE_GROUP_ep, ids, p->tokens);
+    p->all.x = moe_allgatherv(c, MOE_GROUP_ep, x, p->tokens);
     moe_group_end(c);
     moe_release(c, hidden);
     moe_release(c, logits);
@@ -82,38 +77,31 @@ static void prepare(moe_ctx_t *c)
 static void permute(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
-    moe_tensor_t *all = p->x;
 
-    p->x = moe_local_rows(c, all, p->ids, p->rows, MOE_SCALES_128x4, &p->index);
-    moe_release(c, all);
-    moe_release(c, p->ids);
+    moe_gathered_permute(c, &p->all, MOE_SCALES_128x4);
 }
 
 static void experts(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
 
-    p->y = moe_experts(c, p->x, p->index);
-    moe_release(c, p->x);
+    moe_gathered_experts(c, &p->all);
 }
 
 static void unpermute(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
-    moe_tensor_t *sums = moe_weighted_sum(c, p->y, p->index, p->weights);
 
-    moe_release(c, p->y);
-    moe_release(c, p->index);
-    moe_release(c, p->weights);
-    p->y = sums;
+    moe_gathered_unpermute(c, &p->all);
 }
 
 static void finalize(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
-    moe_tensor_t *own = moe_reducescatterv(c, MOE_GROUP_ep, p->y, p->tokens);
+    moe_tensor_t *own =
+        moe_reducescatterv(c, MOE_GROUP_ep, p->all.y, p->tokens);
 
-    moe_release(c, p->y);
+    moe_release(c, p->all.y);
     moe_output(c, own);
     moe_release(c, own);
 }

@@ -47,13 +47,8 @@ typedef struct {
 
 typedef struct {
     buffer_t b;
-    moe_span_t *spans;     /* [R] where each rank's tokens lie */
-    const int64_t *rows;   /* [E_local] rows of each local expert */
-    moe_tensor_t *ids;     /* [P][k] */
-    moe_tensor_t *weights; /* [P][k] */
-    moe_tensor_t *x;       /* [P][H], then grouped rows */
-    moe_tensor_t *index;
-    moe_tensor_t *y; /* rows that the experts return, then sums */
+    moe_span_t *spans; /* [R] where each rank's tokens lie */
+    moe_gathered_t all;
 } plan_t;
 
 /* SGLang's rule (dp_attention.py): an extend batch sums; otherwise the
@@ -124,7 +119,7 @@ static void plan(moe_ctx_t *c)
                      tokens, moe_ctx_group_size(c, MOE_GROUP_ep),
                      moe_ctx_group_index(c, MOE_GROUP_ep));
     p->spans = spans_of(c, &p->b, tokens);
-    p->rows = moe_agree_expert_rows(c, MOE_GROUP_ep, p->b.pad);
+    p->all.rows = moe_agree_expert_rows(c, MOE_GROUP_ep, p->b.pad);
 }
 
 /* All tokens of the group, [P][H]. */
@@ -153,10 +148,10 @@ static void prepare(moe_ctx_t *c)
     moe_tensor_t *x = moe_to(c, hidden, MOE_ROLE_dispatch);
     moe_tensor_t *logits;
 
-    p->x = x == NULL ? NULL : gather(c, &p->b, x);
-    logits = moe_logits(c, p->x);
-    moe_topk(c, logits, p->spans, moe_ctx_group_size(c, MOE_GROUP_ep), &p->ids,
-             &p->weights);
+    p->all.x = x == NULL ? NULL : gather(c, &p->b, x);
+    logits = moe_logits(c, p->all.x);
+    moe_topk(c, logits, p->spans, moe_ctx_group_size(c, MOE_GROUP_ep),
+             &p->all.ids, &p->all.weights);
     moe_release(c, hidden);
     moe_release(c, x);
     moe_release(c, logits);
@@ -165,39 +160,31 @@ static void prepare(moe_ctx_t *c)
 static void permute(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
-    moe_tensor_t *all = p->x;
 
-    p->x = moe_local_rows(c, all, p->ids, p->rows, MOE_SCALES_128x4, &p->index);
-    moe_release(c, all);
-    moe_release(c, p->ids);
+    moe_gathered_permute(c, &p->all, MOE_SCALES_128x4);
 }
 
 static void experts(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
 
-    p->y = moe_experts(c, p->x, p->index);
-    moe_release(c, p->x);
+    moe_gathered_experts(c, &p->all);
 }
 
 static void unpermute(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
-    moe_tensor_t *sums = moe_weighted_sum(c, p->y, p->index, p->weights);
 
-    moe_release(c, p->y);
-    moe_release(c, p->index);
-    moe_release(c, p->weights);
-    p->y = sums;
+    moe_gathered_unpermute(c, &p->all);
 }
 
 static void finalize(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
-    moe_tensor_t *all = moe_allreduce(c, MOE_GROUP_ep, p->y);
+    moe_tensor_t *all = moe_allreduce(c, MOE_GROUP_ep, p->all.y);
     moe_tensor_t *own = moe_slice(c, all, p->b.own, p->b.n_own);
 
-    moe_release(c, p->y);
+    moe_release(c, p->all.y);
     moe_output(c, own);
     moe_release(c, own);
     moe_release(c, all);
