@@ -89,7 +89,7 @@ text = text.replace("moe_method_allgatherv", "moe_method_another")
 text = text.replace('"allgatherv"', '"another"')
 open(sys.argv[1] + "/another.c", "w").write(text)
 P
-rm -f "$build/sim/methods/another".*
+rm -f "$build/sim/methods/another.lo"
 rebuild >/dev/null
 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
     MOESIM_PATH=$src/models:$src "$build/moesim" run \
