@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "moe/chain.h"
 
-#include "moe/model.h"
-#include "moe/tensor.h"
-
 /* Largest E4M3 times largest E2M1. */
 #define NVFP4_RANGE (448.0f * 6.0f)
 
@@ -17,17 +14,6 @@ static const struct {
 #include "moe/profile.def"
 #undef MOE_PROFILE
 };
-
-static const char *const scores[MOE_SCORE_COUNT] = {
-#define MOE_SCORE(id, text) [MOE_SCORE_##id] = #id,
-#include "moe/score.def"
-#undef MOE_SCORE
-};
-
-const char *moe_score_name(moe_score_t score)
-{
-    return (unsigned)score < MOE_SCORE_COUNT ? scores[score] : "?";
-}
 
 const char *moe_profile_name(moe_profile_t profile)
 {
@@ -73,15 +59,24 @@ bool moe_storage_equal(const moe_storage_t *a, const moe_storage_t *b)
            !(a->global_scale > b->global_scale);
 }
 
-const char *moe_scale_layout_name(moe_scale_layout_t layout)
+/* Dispatch rounds nothing that expert_in would not round the same way. */
+static bool dispatch_is_clear(const moe_chain_t *chain)
 {
-    static const char *const names[MOE_SCALES_COUNT] = {"linear", "128x4",
-                                                        "8x4"};
-
-    return (unsigned)layout < MOE_SCALES_COUNT ? names[layout] : "?";
+    return moe_storage_equal(&chain->at[MOE_ROLE_dispatch],
+                             &chain->at[MOE_ROLE_hidden]) ||
+           moe_storage_equal(&chain->at[MOE_ROLE_dispatch],
+                             &chain->at[MOE_ROLE_expert_in]);
 }
 
-int64_t moe_tensor_row_bytes(const moe_tensor_t *t, int64_t n)
+bool moe_chain_rounds_alike(const moe_chain_t *a, const moe_chain_t *b)
 {
-    return n * moe_dtype_bytes(t->dtype, t->dim[1]);
+    for (int i = 0; i < MOE_ROLE_COUNT; i++) {
+        if (i != MOE_ROLE_dispatch && i != MOE_ROLE_combine &&
+            !moe_storage_equal(&a->at[i], &b->at[i])) {
+            return false;
+        }
+    }
+    return moe_storage_equal(&a->at[MOE_ROLE_dispatch],
+                             &b->at[MOE_ROLE_dispatch]) ||
+           (dispatch_is_clear(a) && dispatch_is_clear(b));
 }

@@ -60,4 +60,11 @@ void moe_storage_default(moe_storage_t *storage, float bound);
 /** Same format, profile and global scale: the same codes for the same rows. */
 bool moe_storage_equal(const moe_storage_t *a, const moe_storage_t *b);
 
+/**
+ * True if two chains have the same rounding points: all storages alike but
+ * combine (which `exact` only sizes) and dispatch, which may differ where it
+ * rounds nothing that expert_in would not round the same way.
+ */
+bool moe_chain_rounds_alike(const moe_chain_t *a, const moe_chain_t *b);
+
 #endif

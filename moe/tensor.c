@@ -179,3 +179,16 @@ void moe_tensors_drop(moe_ctx_t *c)
         c->tensors = next;
     }
 }
+
+const char *moe_scale_layout_name(moe_scale_layout_t layout)
+{
+    static const char *const names[MOE_SCALES_COUNT] = {"linear", "128x4",
+                                                        "8x4"};
+
+    return (unsigned)layout < MOE_SCALES_COUNT ? names[layout] : "?";
+}
+
+int64_t moe_tensor_row_bytes(const moe_tensor_t *t, int64_t n)
+{
+    return n * moe_dtype_bytes(t->dtype, t->dim[1]);
+}

@@ -10,12 +10,14 @@
 #include "sim/report_head.h"
 #include "sim/run_folder.h"
 #include "sim/run_job.h"
+#include "sim/run_need.h"
 #include "sim/run_sweep.h"
 #include "sim/supervise.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void remove_unfinished(void *self)
 {
@@ -53,6 +55,22 @@ static moe_status_t show(const moe_command_t *command, const char *folder)
     return status;
 }
 
+/* A run whose check failed has its report too. */
+static int show_after(const moe_command_t *command, const char *folder,
+                      int exit_status)
+{
+    char *path = moe_strdup_printf("%s/report.json", folder);
+    bool there = path != NULL && access(path, R_OK) == 0;
+    moe_status_t status;
+
+    free(path);
+    if (exit_status > 1 || (exit_status == 1 && !there)) {
+        return exit_status;
+    }
+    status = show(command, folder);
+    return status == MOE_OK ? exit_status : moe_command_failed(NULL, status);
+}
+
 static int supervise(const moe_command_t *command,
                      const moe_scenario_t *scenario, const char *folder)
 {
@@ -78,11 +96,7 @@ static int supervise(const moe_command_t *command,
     }
     exit_status = moe_supervise(&what);
     free(unfinished);
-    if (exit_status == 0) {
-        status = show(command, folder);
-        exit_status = status == MOE_OK ? 0 : moe_command_failed(NULL, status);
-    }
-    return exit_status;
+    return show_after(command, folder, exit_status);
 }
 
 static int run_in(const moe_command_t *command, moe_scenario_t *scenario,
@@ -96,6 +110,10 @@ static int run_in(const moe_command_t *command, moe_scenario_t *scenario,
     }
     if (moe_launch_is_rank()) {
         return moe_run_rank(command, scenario, folder);
+    }
+    status = moe_need_estimate(command, scenario);
+    if (status != MOE_OK) {
+        return moe_command_failed(NULL, status);
     }
     exit_status = supervise(command, scenario, folder);
     if (exit_status == 0 && !json_on_stdout(command) && !command->quiet) {

@@ -56,6 +56,8 @@ sim_libsim_la_SOURCES += \
   sim/run_join.h \
   sim/run_methods.c \
   sim/run_oracle.c \
+  sim/run_need.c \
+  sim/run_need.h \
   sim/run_output.c \
   sim/run_output.h \
   sim/run_plan.c \
@@ -68,7 +70,9 @@ sim_libsim_la_SOURCES += \
   sim/run_sweep.h \
   sim/sweep_json.c \
   sim/sweep_json.h \
-  sim/run_trace_file.c
+  sim/run_trace_file.c \
+  sim/run_verdict.c \
+  sim/run_verdict.h
 sim_libsim_la_LIBADD = $(METHOD_OBJECTS)
 sim_libsim_la_DEPENDENCIES = $(METHOD_OBJECTS) sim/methods/methods.def
 

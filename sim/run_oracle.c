@@ -96,28 +96,6 @@ static const char *row_of(const moe_job_t *job, const rows_t *rows,
                bytes;
 }
 
-/* Dispatch rounds nothing that expert_in would not round the same way. */
-static bool dispatch_is_clear(const moe_chain_t *chain)
-{
-    return moe_storage_equal(&chain->at[MOE_ROLE_dispatch],
-                             &chain->at[MOE_ROLE_hidden]) ||
-           moe_storage_equal(&chain->at[MOE_ROLE_dispatch],
-                             &chain->at[MOE_ROLE_expert_in]);
-}
-
-static bool same_chain(const moe_chain_t *a, const moe_chain_t *b)
-{
-    for (int i = 0; i < MOE_ROLE_COUNT; i++) {
-        if (i != MOE_ROLE_dispatch && i != MOE_ROLE_combine &&
-            !moe_storage_equal(&a->at[i], &b->at[i])) {
-            return false;
-        }
-    }
-    return moe_storage_equal(&a->at[MOE_ROLE_dispatch],
-                             &b->at[MOE_ROLE_dispatch]) ||
-           (dispatch_is_clear(a) && dispatch_is_clear(b));
-}
-
 /* Memory for one token. */
 typedef struct {
     uint16_t *hidden;
@@ -202,7 +180,7 @@ static moe_status_t judge_token(moe_job_t *job, const rows_t *rows, int64_t i,
         bool done = false;
 
         for (size_t p = 0; p < m; p++) {
-            done = done || same_chain(&use[p].chain, &use[m].chain);
+            done = done || moe_chain_rounds_alike(&use[p].chain, &use[m].chain);
         }
         if (!done) {
             moe_status_t status = ask_oracle(job, m, i, t);
@@ -212,7 +190,7 @@ static moe_status_t judge_token(moe_job_t *job, const rows_t *rows, int64_t i,
             }
         }
         for (size_t q = m; !done && q < n; q++) {
-            if (same_chain(&use[q].chain, &use[m].chain)) {
+            if (moe_chain_rounds_alike(&use[q].chain, &use[m].chain)) {
                 compare_row(job, rows, q, i, t);
             }
         }

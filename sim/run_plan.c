@@ -4,15 +4,19 @@
 #include "sim/run_job.h"
 
 #include "models/backend_meta.h"
-#include "sim/memory.h"
 #include "sim/price_methods.h"
+#include "sim/run_need.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-/* Memory of a rank that no tensor accounts for: the oracle's rows, buffers
- * of stdio and JSON. */
-#define OTHER_BYTES (INT64_C(4) << 20)
+/* What a rank tells the others of its memory. */
+typedef struct {
+    int64_t base;     /* of its prediction, without tensors */
+    int64_t resident; /* of that already taken */
+    char host[256];
+} rank_memory_t;
 
 moe_status_t moe_job_inputs(moe_job_t *job)
 {
@@ -102,46 +106,32 @@ static moe_status_t plan_all(moe_job_t *job, plan_t *plan)
 }
 
 /* start, inputs and tensors of each rank; all ranks get all. */
-static moe_status_t predict(moe_job_t *job, const plan_t *plan)
+static moe_status_t predict(moe_job_t *job, const plan_t *plan,
+                            moe_need_t *need)
 {
-    int64_t base = job->start_bytes + OTHER_BYTES +
-                   moe_inputs_bytes(job->scenario, job->rank);
+    rank_memory_t own = {0};
     moe_blob_t *all;
-    moe_status_t status =
-        moe_world_share(job->world, &base, sizeof(base), &all);
+    moe_status_t status;
 
+    own.base = job->start_bytes + MOE_OTHER_BYTES +
+               moe_inputs_bytes(job->scenario, job->rank);
+    own.resident = moe_job_resident();
+    (void)gethostname(own.host, sizeof(own.host) - 1);
+    status = moe_world_share(job->world, &own, sizeof(own), &all);
     if (status != MOE_OK) {
         return status;
     }
+    need->one_host = true;
     for (int r = 0; r < job->n_ranks; r++) {
-        memcpy(&base, all[r].data, sizeof(base));
-        job->predicted[r] = base + plan->peak[r];
+        rank_memory_t m;
+
+        memcpy(&m, all[r].data, sizeof(m));
+        job->predicted[r] = m.base + plan->peak[r];
+        need->bytes += job->predicted[r];
+        need->resident += m.resident;
+        need->one_host = need->one_host && strcmp(m.host, own.host) == 0;
     }
     moe_blobs_free(all);
-    return MOE_OK;
-}
-
-/* Rank 0 judges: all ranks against the limit, or what is free here if all
- * are on one host. */
-static moe_status_t check_memory(const moe_job_t *job)
-{
-    int64_t limit = job->command->memory_limit;
-    int64_t need = 0;
-
-    for (int r = 0; r < job->n_ranks; r++) {
-        need += job->predicted[r];
-    }
-    if (limit == 0 && job->state != NULL) {
-        limit = moe_memory_free(); /* negative if unknown */
-    }
-    if (job->rank == 0 && limit > 0 && need > limit) {
-        return moe_fail(MOE_ERR_NOMEM,
-                        "the run needs %.2f GiB on %d ranks, %.2f GiB are "
-                        "%s: fewer tokens or methods, or --memory-limit",
-                        (double)need / 0x1p30, job->n_ranks,
-                        (double)limit / 0x1p30,
-                        job->command->memory_limit > 0 ? "allowed" : "free");
-    }
     return MOE_OK;
 }
 
@@ -150,6 +140,7 @@ static moe_status_t plan_and_tell(moe_job_t *job, plan_t *plan,
 {
     size_t bytes = 2 * (size_t)job->n_ranks * sizeof(*numbers);
     moe_status_t status = job->rank == 0 ? plan_all(job, plan) : MOE_OK;
+    moe_need_t need = {.ranks = job->n_ranks};
 
     status = moe_agreement_finish(job->agreement, status, "planning");
     if (status != MOE_OK) {
@@ -158,9 +149,12 @@ static moe_status_t plan_and_tell(moe_job_t *job, plan_t *plan,
     status = moe_world_spread(job->world, 0, numbers, (int64_t)bytes);
     job->n_calls = plan->n_calls[job->rank];
     if (status == MOE_OK) {
-        status = predict(job, plan);
+        status = predict(job, plan, &need);
     }
-    return status == MOE_OK ? check_memory(job) : status;
+    if (status == MOE_OK && job->rank == 0) {
+        status = moe_need_check(&need, job->command->memory_limit);
+    }
+    return status;
 }
 
 moe_status_t moe_job_plan(moe_job_t *job)

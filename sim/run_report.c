@@ -10,6 +10,7 @@
 #include "sim/launch.h"
 #include "sim/report_head.h"
 #include "sim/run_folder.h"
+#include "sim/run_verdict.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,122 +19,6 @@
 static moe_status_t no_memory(void)
 {
     return moe_fail(MOE_ERR_NOMEM, "no memory for the report");
-}
-
-/* The trace that was executed against the one that was priced. */
-static moe_status_t check_payload(const moe_job_t *job, const moe_joined_t *j,
-                                  size_t m)
-{
-    const json_t *stages =
-        json_object_get(json_array_get(job->methods, m), "by_stage");
-
-    for (int s = 0; stages != NULL && s < MOE_STAGE_COUNT; s++) {
-        const json_t *want = json_object_get(
-            json_object_get(stages, moe_stage_name((moe_stage_t)s)),
-            "payload_bytes");
-
-        for (int r = 0; r < job->n_ranks; r++) {
-            size_t at =
-                ((size_t)r * job->scenario->n_methods + m) * MOE_STAGE_COUNT +
-                (size_t)s;
-            int64_t meta = json_integer_value(json_array_get(want, (size_t)r));
-
-            if (meta != j->payload[at]) {
-                return moe_fail(MOE_ERR_INTERNAL,
-                                "method %s, rank %d, stage %s: %lld bytes "
-                                "were executed, %lld planned",
-                                job->scenario->method[m].label, r,
-                                moe_stage_name((moe_stage_t)s),
-                                (long long)j->payload[at], (long long)meta);
-            }
-        }
-    }
-    return MOE_OK;
-}
-
-static json_t *number_or_null(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
-static json_t *ulp_or_null(const moe_compare_t *c)
-{
-    return c->elements == 0 || c->max_ulp == INT64_MAX
-               ? json_null()
-               : json_integer(c->max_ulp);
-}
-
-/* Label of the first method with the same output; null for none. */
-static json_t *identical_to(const moe_job_t *job, const moe_joined_t *j,
-                            size_t m)
-{
-    const char *digest = j->found[m].digest;
-
-    for (size_t i = 0; i < m && digest[0] != '\0'; i++) {
-        if (strcmp(j->found[i].digest, digest) == 0) {
-            return json_string(job->scenario->method[i].label);
-        }
-    }
-    return json_null();
-}
-
-static moe_status_t set_judged(const moe_job_t *job, const moe_joined_t *j,
-                               size_t m, json_t *method)
-{
-    const moe_found_t *f = &j->found[m];
-    const moe_compare_t *c = &f->oracle;
-    bool judged = c->elements > 0;
-    int bad = 0;
-
-    bad |= json_object_set_new(method, "bit_identical_to_oracle",
-                               judged ? json_boolean(c->mismatching == 0)
-                                      : json_null());
-    bad |= json_object_set_new(method, "elements_compared",
-                               json_integer(c->elements));
-    bad |= json_object_set_new(method, "elements_mismatching",
-                               json_integer(c->mismatching));
-    bad |= json_object_set_new(
-        method, "tokens_checked",
-        json_integer(c->elements / job->scenario->model.hidden));
-    bad |= json_object_set_new(method, "max_ulp", ulp_or_null(c));
-    bad |= json_object_set_new(method, "relative_l2",
-                               judged ? number_or_null(moe_compare_l2(c))
-                                      : json_null());
-    bad |= json_object_set_new(method, "output_digest",
-                               f->digest[0] != '\0' ? json_string(f->digest)
-                                                    : json_null());
-    bad |= json_object_set_new(method, "identical_to", identical_to(job, j, m));
-    bad |= json_object_set_new(
-        method, "redone",
-        json_pack("{s:I,s:I,s:I}", "elements", (json_int_t)f->stats.elements,
-                  "sum2", (json_int_t)f->stats.redone_sum2, "exact",
-                  (json_int_t)f->stats.redone_exact));
-    bad |= json_object_set_new(method, "wall_s", json_real(f->wall_s));
-    bad |= json_object_set_new(method, "agree_s", json_real(f->agree_s));
-    return bad != 0 ? no_memory() : MOE_OK;
-}
-
-static moe_status_t add_methods(const moe_job_t *job, const moe_joined_t *j,
-                                json_t *document)
-{
-    json_t *methods = json_object_get(document, "methods");
-
-    for (size_t m = 0; m < job->scenario->n_methods; m++) {
-        json_t *method = json_array_get(job->methods, m);
-        moe_status_t status = check_payload(job, j, m);
-
-        if (status == MOE_OK) {
-            status = set_judged(job, j, m, method);
-        }
-        if (status == MOE_OK) {
-            status =
-                moe_report_add_method(document, methods, json_incref(method));
-        }
-        if (status != MOE_OK) {
-            return status;
-        }
-    }
-    return moe_report_add_left_out(job->scenario, methods);
 }
 
 static json_t *numbers(const int64_t *value, int n)
@@ -208,9 +93,10 @@ static moe_status_t warn_all(const moe_job_t *job, json_t *document)
         status = moe_report_warn(
             document,
             "the oracle took %lld of %lld tokens: each rank's first and "
-            "last, those of the fullest and of the emptiest expert, others "
+            "last, those of the fullest and of the emptiest expert%s, others "
             "evenly spread; whole rows",
-            (long long)job->sample.n, (long long)job->routing.n);
+            (long long)job->sample.n, (long long)job->routing.n,
+            job->sample.cut ? " (the first of them)" : "");
     }
     return status;
 }
@@ -245,6 +131,7 @@ static moe_status_t write_report(const moe_job_t *job, const moe_joined_t *j)
 {
     json_t *document = NULL;
     moe_command_t silent = *job->command;
+    moe_status_t verdict;
     moe_status_t status =
         moe_report_head(job->command, job->scenario, &document);
 
@@ -257,10 +144,16 @@ static moe_status_t write_report(const moe_job_t *job, const moe_joined_t *j)
     }
     status = set_run(job, j, document);
     if (status == MOE_OK) {
-        status = add_methods(job, j, document);
+        status = moe_run_add_methods(job, j, document);
     }
     if (status == MOE_OK) {
         status = warn_all(job, document);
+    }
+    verdict = moe_run_verdict(job, j);
+    if (verdict != MOE_OK && status == MOE_OK &&
+        json_object_set_new(document, "status",
+                            json_string(moe_error_text())) != 0) {
+        status = no_memory();
     }
     if (status == MOE_OK) {
         status = moe_report_write(&silent, document, job->unfinished);
@@ -272,7 +165,7 @@ static moe_status_t write_report(const moe_job_t *job, const moe_joined_t *j)
         status = moe_report_strict(job->command, document);
     }
     json_decref(document);
-    return status;
+    return status == MOE_OK ? verdict : status;
 }
 
 moe_status_t moe_job_report(moe_job_t *job)

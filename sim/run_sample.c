@@ -8,6 +8,7 @@ typedef struct {
     bool *chosen; /* [total] */
     int64_t total;
     int64_t n;
+    bool cut; /* MOE_SAMPLE_MAX left some of an expert out */
 } marks_t;
 
 static void mark(marks_t *m, int64_t token)
@@ -42,9 +43,15 @@ static void mark_ends(marks_t *m, const moe_layer_t *layer)
 static void mark_expert(marks_t *m, const moe_routing_t *r, int32_t expert)
 {
     for (int64_t i = 0; i < m->total * r->topk; i++) {
-        if (r->ids[i] == expert && m->n < MOE_SAMPLE_MAX) {
-            mark(m, i / r->topk);
+        int64_t token = i / r->topk;
+
+        if (r->ids[i] != expert) {
+            continue;
         }
+        if (m->n < MOE_SAMPLE_MAX) {
+            mark(m, token);
+        }
+        m->cut = m->cut || !m->chosen[token];
     }
 }
 
@@ -122,6 +129,7 @@ moe_status_t moe_sample_tokens(const moe_layer_t *layer,
         }
     }
     free(m.chosen);
+    sample.cut = m.cut;
     if (status != MOE_OK) {
         free(sample.token);
         return status;

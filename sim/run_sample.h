@@ -24,6 +24,7 @@ typedef struct {
     int64_t n;
     int64_t *token; /* [n] global numbers */
     bool all;       /* every token of the layer */
+    bool cut;       /* the fullest expert has more than were taken */
 } moe_sample_t;
 
 /**

@@ -123,3 +123,20 @@ assert old["payload_bytes"] == new["payload_bytes"]
 assert new["identical_to"] == old["label"]
 print("two operations swapped: ledger and timeline follow")
 P
+
+# A method that returns its input instead of its result: the oracle says so,
+# exit status 1, and the report is written.
+sed -e 's/moe_method_allgatherv/moe_method_another/; s/"allgatherv"/"another"/' \
+    -e 's/moe_output(c, own);/moe_output(c, moe_hidden(c));/' \
+    "$src/sim/methods/allgatherv.c" >"$src/sim/methods/another.c"
+rm -f "$build/sim/methods/another".*
+rebuild >/dev/null
+got=0
+OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
+    MOESIM_PATH=$src/models:$src "$build/moesim" run \
+    "$src/scenarios/tutorial/first.yaml" --method another \
+    --dispatch nvfp4 --quiet -o "$tmp/wrong" 2>"$tmp/said" || got=$?
+[ "$got" -eq 1 ] || { echo "a wrong method: exit $got, expected 1"; exit 1; }
+grep -q "elements are not the oracle's" "$tmp/said"
+[ -s "$tmp/wrong/report.json" ]
+echo "a wrong method: exit 1, with a report"

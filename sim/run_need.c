@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "sim/run_need.h"
+
+#include "models/backend_meta.h"
+#include "ref/mpi/backend_ref.h"
+#include "reports/units.h"
+#include "sim/memory.h"
+#include "sim/run_inputs.h"
+
+#include <stdlib.h>
+
+moe_status_t moe_need_check(const moe_need_t *need, int64_t limit)
+{
+    bool given = limit > 0;
+    int64_t wanted = given ? need->bytes : need->bytes - need->resident;
+    char text[MOE_UNIT_SIZE];
+    char have[MOE_UNIT_SIZE];
+
+    if (!given && !need->one_host) {
+        return MOE_OK;
+    }
+    if (!given) {
+        limit = moe_memory_free();
+    }
+    if (limit < 0 || wanted <= limit) {
+        return MOE_OK;
+    }
+    return moe_fail(MOE_ERR_NOMEM,
+                    "the run needs %s on %d ranks, %s are %s: fewer tokens "
+                    "or methods, or --memory-limit",
+                    moe_unit_bytes(need->bytes, text), need->ranks,
+                    moe_unit_bytes(limit, have), given ? "allowed" : "free");
+}
+
+static int64_t inputs_of_all(const moe_scenario_t *scenario, int ranks)
+{
+    int64_t sum = 0;
+
+    for (int r = 0; r < ranks; r++) {
+        sum +=
+            MOE_START_BYTES + MOE_OTHER_BYTES + moe_inputs_bytes(scenario, r);
+    }
+    return sum;
+}
+
+/* Peak of each rank over all methods. */
+static moe_status_t peaks(const moe_scenario_t *scenario,
+                          moe_stage_set_t stages, const moe_routing_t *routing,
+                          int ranks, int64_t *peak)
+{
+    int64_t *one = calloc((size_t)ranks, sizeof(*one));
+    const moe_trace_sink_t none = {0};
+    moe_status_t status = MOE_OK;
+
+    if (one == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a plan");
+    }
+    for (size_t m = 0; status == MOE_OK && m < scenario->n_methods; m++) {
+        status = moe_meta_run(&scenario->layer, &scenario->method[m], routing,
+                              moe_ref_backend_like(), stages, &none, one);
+        for (int r = 0; r < ranks; r++) {
+            peak[r] = one[r] > peak[r] ? one[r] : peak[r];
+        }
+    }
+    free(one);
+    return status;
+}
+
+static moe_status_t by_sample(const moe_command_t *command,
+                              const moe_scenario_t *scenario, moe_need_t *need)
+{
+    const moe_sampler_t uniform = {.kind = MOE_SAMPLER_uniform};
+    int64_t *peak = calloc((size_t)need->ranks, sizeof(*peak));
+    moe_routing_t routing = {0};
+    moe_status_t status;
+
+    if (peak == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a plan");
+    }
+    status = moe_routing_sample(
+        &scenario->model,
+        scenario->router == MOE_ROUTER_sample ? &scenario->sampler : &uniform,
+        scenario->seed, 0, moe_layer_total_tokens(&scenario->layer), &routing);
+    if (status == MOE_OK) {
+        status = peaks(scenario, command->stages, &routing, need->ranks, peak);
+        moe_routing_fini(&routing);
+    }
+    for (int r = 0; r < need->ranks; r++) {
+        need->bytes += peak[r];
+    }
+    free(peak);
+    return status == MOE_OK ? moe_need_check(need, command->memory_limit)
+                            : status;
+}
+
+moe_status_t moe_need_estimate(const moe_command_t *command,
+                               const moe_scenario_t *scenario)
+{
+    moe_need_t need = {.one_host = true};
+    moe_status_t status;
+
+    need.ranks = moe_layout_world(&scenario->layer.layout);
+    need.bytes = inputs_of_all(scenario, need.ranks);
+    status = moe_need_check(&need, command->memory_limit);
+    return status == MOE_OK ? by_sample(command, scenario, &need) : status;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Memory that a run needs, and whether it is there.
+ */
+#ifndef SIM_RUN_NEED_H
+#define SIM_RUN_NEED_H
+
+#include "sim/command.h"
+
+/** Memory of a rank that no tensor accounts for: the oracle's rows, buffers
+ * of stdio and JSON. */
+#define MOE_OTHER_BYTES (INT64_C(4) << 20)
+
+/** A rank's resident memory after start, before it is measured. */
+#define MOE_START_BYTES (INT64_C(18) << 20)
+
+/** All ranks together. */
+typedef struct {
+    int ranks;
+    int64_t bytes;    /* at the peak */
+    int64_t resident; /* of these, taken already */
+    bool one_host;    /* all ranks share the memory of this host */
+} moe_need_t;
+
+/**
+ * @param[in] limit  --memory-limit, of all ranks together; 0: what is free,
+ *                   asked only if all ranks are on one host.
+ * @return MOE_ERR_NOMEM with a message if it does not fit.
+ */
+moe_status_t moe_need_check(const moe_need_t *need, int64_t limit);
+
+/**
+ * Before anything of the run is made: by token counts alone, then by the
+ * methods' tensors under a sampled routing.
+ */
+moe_status_t moe_need_estimate(const moe_command_t *command,
+                               const moe_scenario_t *scenario);
+
+#endif
