@@ -83,7 +83,7 @@ import re
 import sys
 text = open(sys.argv[1] + "/allgatherv.c").read()
 first, second = re.findall(
-    r"^ *p->(?:weights|ids) = moe_allgatherv\([^;]*;\n", text, re.M)
+    r"^ *p->all\.(?:weights|ids) = moe_allgatherv\([^;]*;\n", text, re.M)
 text = text.replace(first, "@").replace(second, first).replace("@", second)
 text = text.replace("moe_method_allgatherv", "moe_method_another")
 text = text.replace('"allgatherv"', '"another"')
