@@ -11,7 +11,8 @@
  * and every later call returns at once.
  *
  * All ranks of the world take part in each agreement, whatever group the
- * collective is on: groups of one kind are all of one rank, or none is.
+ * collective is on: a rank that is alone in its group calls too, unless all
+ * groups of the kind are of one rank.
  */
 #ifndef REF_MPI_AGREEMENT_H
 #define REF_MPI_AGREEMENT_H
