@@ -125,6 +125,21 @@ static moe_status_t complete(MPI_Request *requests, int n, int64_t bytes)
     return moe_mpi_wait(requests, n);
 }
 
+/* After an error: the buffers are the caller's, who frees them, so no request
+ * may be left. Open MPI cancels receives only; a send ends when its peer,
+ * which is in the same exchange, takes it. */
+static void withdraw(MPI_Request *requests, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (requests[i] != MPI_REQUEST_NULL) {
+            (void)MPI_Cancel(&requests[i]);
+        }
+    }
+    for (int i = 0; i < n; i++) {
+        (void)moe_mpi_wait(&requests[i], 1);
+    }
+}
+
 moe_status_t moe_mpi_exchange(MPI_Comm comm, const moe_message_t *messages,
                               int n)
 {
@@ -147,6 +162,9 @@ moe_status_t moe_mpi_exchange(MPI_Comm comm, const moe_message_t *messages,
     }
     if (status == MOE_OK) {
         status = complete(requests, posted, bytes);
+    }
+    if (status != MOE_OK) {
+        withdraw(requests, posted);
     }
     free(requests);
     return status;

@@ -45,7 +45,8 @@ typedef struct {
 } moe_message_t;
 
 /** All of some messages at once, on a communicator. Those of one pair of
- * ranks are in the same order on both. */
+ * ranks are in the same order on both. Whether it fails or not, MPI is done
+ * with their data when it returns. */
 moe_status_t moe_mpi_exchange(MPI_Comm comm, const moe_message_t *messages,
                               int n);
 
