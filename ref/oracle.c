@@ -46,7 +46,8 @@ static void quantise(work_t *w, double *x, int64_t n, int64_t at, int block,
     for (int i = 0; i < block; i++) {
         v = fmax(v, fabs(x[at + i]));
     }
-    scale = (float)(v * (double)((four ? gs * (1.0f / 6.0f) : 1.0f / 448.0f)));
+    scale =
+        oracle_product(v, (double)(four ? gs * (1.0f / 6.0f) : 1.0f / 448.0f));
     factor = (float)(448.0 / v);
     if (four) {
         scale = moe_e4m3_to_f32(moe_e4m3_from_f32(scale));
@@ -54,7 +55,7 @@ static void quantise(work_t *w, double *x, int64_t n, int64_t at, int block,
         w->units[at / BLOCK] = (int32_t)(scale * 512.0f);
     }
     for (int64_t i = at; i < at + block; i++) {
-        float z = (float)(x[i] * (double)factor);
+        float z = oracle_product(x[i], (double)factor);
 
         if (four) {
             int twice = moe_e2m1_twice(moe_e2m1_from_f32(z));
@@ -139,9 +140,10 @@ static void linear(const work_t *w, moe_weight_t weight, int64_t expert,
         moe_fill_weight_scales(seed, weight, expert, r, 1, 0, k / BLOCK,
                                w->scales);
         s = dot(w, k);
-        y[r] = moe_float_value(format, moe_round_int(format, s < 0,
-                                                     alpha * (uint64_t)llabs(s),
-                                                     e - 48 - 20));
+        y[r] = moe_float_value(
+            format, oracle_code(format, (oracle_number_t){
+                                            s < 0, alpha * (uint64_t)llabs(s),
+                                            e - 48 - 20}));
     }
 }
 
@@ -186,7 +188,7 @@ static void run_token(work_t *w, const moe_oracle_token_t *token)
             mpfr_add_d(w->sum, w->sum, term, MPFR_RNDN);
         }
         token->output[c] =
-            moe_round_f64(format, oracle_round_sum(w->sum, format));
+            oracle_code_of(format, oracle_round_sum(w->sum, format));
     }
 }
 

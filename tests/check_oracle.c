@@ -3,10 +3,12 @@
 
 #include "moe/fill.h"
 #include "ref/oracle.h"
+#include "ref/oracle_numbers.h"
 #include "tests/judge.h"
 #include "tests/support.h"
 #include "tests/tiny_layer.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +104,76 @@ START_TEST(the_stages_agree_with_the_oracle_on_extreme_data)
 }
 END_TEST
 
+/* Values of up to 30 bits are quantised again. */
+START_TEST(the_stages_agree_with_the_oracle_for_two_global_scales)
+{
+    for (int i = 1; i <= 16; i++) {
+        tiny_init(&tiny, MOE_FORMAT_nvfp4);
+        tiny.chain.at[MOE_ROLE_dispatch].global_scale *=
+            1.0f + (float)i / 17.0f;
+        assert_agreement();
+    }
+}
+END_TEST
+
+/* Inverse of an odd number modulo 2^64 (Newton). */
+static uint64_t inverse(uint64_t b)
+{
+    uint64_t x = b;
+
+    for (int i = 0; i < 6; i++) {
+        x *= 2 - b * x;
+    }
+    return x;
+}
+
+/* 30 bits times 24 bits next to the middle of two floats: a product that was
+ * rounded to 53 bits first would be taken for the middle. */
+START_TEST(the_oracle_rounds_products_once)
+{
+    const uint64_t mask = ((uint64_t)1 << 30) - 1;
+    uint64_t state = 5;
+    int twice = 0;
+
+    for (int i = 0; i < 10000; i++) {
+        uint64_t b = judge_random(&state) >> 40 | 1 << 23 | 1;
+        uint64_t off = ((uint64_t)1 << 29) - 1 + 2 * ((uint64_t)i & 1);
+        double x = (double)(off * inverse(b) & mask);
+        double y = (double)b * ((i & 2) != 0 ? -0x1p-60 : 0x1p-60);
+        double once = judge_sum(&x, &y, 1, MOE_FORMAT_fp32);
+
+        ck_assert_double_eq((double)oracle_product(x, y), once);
+        twice += fabs((double)(float)(x * y) - once) > 0.0;
+    }
+    ck_assert_int_gt(twice, 1000); /* the numbers are of use */
+}
+END_TEST
+
+/* Among them subnormal numbers, infinities, and middles of two codes. */
+START_TEST(the_oracle_rounds_to_every_format_as_mpfr)
+{
+    static const moe_format_t formats[] = {MOE_FORMAT_bf16, MOE_FORMAT_fp16,
+                                           MOE_FORMAT_fp32};
+    const moe_format_t format = formats[_i];
+    const int range = format == MOE_FORMAT_fp16 ? 30 : 155;
+    uint64_t state = 9;
+
+    for (int i = 0; i < 50000; i++) {
+        double x[2];
+
+        x[0] = judge_number(&state, 1 + i % 53, -range, range);
+        ck_assert_double_eq(oracle_rounded(format, x[0]),
+                            judge_sum(x, NULL, 1, format));
+        x[1] = judge_number(&state, 1 + i / 53 % 53, -4, 4);
+        ck_assert_double_eq((double)oracle_product(x[0], x[1]),
+                            judge_sum(x, x + 1, 1, MOE_FORMAT_fp32));
+    }
+    ck_assert(isnan(oracle_rounded(format, (double)NAN)));
+    ck_assert(oracle_rounded(format, -HUGE_VAL) < -DBL_MAX);
+    ck_assert_int_eq(oracle_code_of(format, 0.0), 0);
+}
+END_TEST
+
 START_TEST(quantising_before_or_after_the_gather_is_the_same)
 {
     tiny_init(&tiny, MOE_FORMAT_bf16);
@@ -173,6 +245,7 @@ int main(void)
     Suite *suite = suite_create("oracle");
     TCase *agree = tcase_create("agreement");
     TCase *faults = tcase_create("faults");
+    TCase *numbers = tcase_create("numbers");
 
     tcase_add_loop_test(
         agree, the_stages_agree_with_the_oracle_for_every_dispatch, 0, 4);
@@ -180,6 +253,8 @@ int main(void)
                    the_stages_agree_with_the_oracle_for_every_output_format);
     tcase_add_test(agree, the_stages_agree_with_the_oracle_for_every_router);
     tcase_add_test(agree, the_stages_agree_with_the_oracle_on_extreme_data);
+    tcase_add_test(agree,
+                   the_stages_agree_with_the_oracle_for_two_global_scales);
     tcase_add_test(agree, quantising_before_or_after_the_gather_is_the_same);
     tcase_add_test(agree, a_given_routing_is_followed);
     tcase_add_test(agree, what_the_oracle_cannot_do_is_refused);
@@ -187,5 +262,9 @@ int main(void)
     tcase_add_loop_test(faults, every_fault_of_a_stage_is_noticed,
                         FAULT_none + 1, FAULT_COUNT);
     suite_add_tcase(suite, faults);
+    tcase_add_test(numbers, the_oracle_rounds_products_once);
+    tcase_add_loop_test(numbers, the_oracle_rounds_to_every_format_as_mpfr, 0,
+                        3);
+    suite_add_tcase(suite, numbers);
     return moe_suite_main(suite);
 }
