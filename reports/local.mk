@@ -17,7 +17,6 @@ reports_libreports_la_SOURCES = \
   reports/units.h
 
 EXTRA_DIST += reports/README.md
-dist_doc_DATA += doc/report.md
 
 TESTS += tests/check_report tests/check_report_writers
 check_PROGRAMS += tests/check_report tests/check_report_writers

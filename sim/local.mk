@@ -163,7 +163,6 @@ EXTRA_DIST += sim/README.md sim/methods/README.md sim/methods/methods.def \
 CLEANFILES += $(METHOD_DEPFILES)
 
 # The command line's own tests, man page and completion.
-dist_man_MANS += doc/moesim.1
 completiondir = $(datadir)/bash-completion/completions
 dist_completion_DATA = doc/completion/moesim
 
