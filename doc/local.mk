@@ -12,7 +12,5 @@ dist_doc_DATA += \
 
 dist_man_MANS += doc/moesim.1
 
-bashcompdir = $(datadir)/bash-completion/completions
-dist_bashcomp_DATA = doc/completion/moesim
 
 EXTRA_DIST += doc/README.md doc/progress.md

@@ -42,6 +42,6 @@ test -f "$datadir/scenarios/seeds/sglang-7667.yaml"
 MOESIM_PATH=$datadir "$bindir/moesim" price --model deepseek-r1 \
     --machine dgx-b200 --ep 8 --tokens 8 --method all | grep -q allgatherv
 MOESIM_PATH=$datadir "$bindir/moesim" run \
-    "$datadir/scenarios/tutorial/tiny.yaml" --quiet -o out
+    "$datadir/scenarios/tutorial/first.yaml" --quiet -o out
 test -s out/report.json
 echo "installcheck: the program, its data and libmoeref work"
