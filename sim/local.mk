@@ -140,6 +140,18 @@ tests_check_supervise_LDADD = $(SUPERVISE_LDADD)
 tests_rank_probe_SOURCES = tests/rank_probe.c
 tests_rank_probe_LDADD = $(SUPERVISE_LDADD)
 
+# What each rank makes, with a probe before the functions that make it.
+check_PROGRAMS += tests/check_own_inputs.mpi4
+TESTS += tests/check_own_inputs.mpi4
+tests_check_own_inputs_mpi4_SOURCES = tests/check_own_inputs.c \
+  tests/layers.c tests/layers.h tests/scenarios.c tests/scenarios.h \
+  $(MPI_TEST_SOURCES)
+tests_check_own_inputs_mpi4_LDFLAGS = $(AM_LDFLAGS) \
+  -Wl,--wrap=moe_fill_hidden \
+  -Wl,--wrap=moe_fill_weight_codes,--wrap=moe_fill_weight_scales \
+  -Wl,--wrap=moe_fill_panel_codes,--wrap=moe_fill_panel_scales
+tests_check_own_inputs_mpi4_LDADD = $(SUPERVISE_LDADD)
+
 bin_PROGRAMS += moesim
 moesim_SOURCES = sim/main.c
 moesim_LDADD = sim/libsim.la reports/libreports.la models/libmodels.la \
