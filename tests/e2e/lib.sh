@@ -57,6 +57,31 @@ holds() {
     fi
 }
 
+# find_uses SCENARIO RANKS: sets the array uses: every method with every choice
+# of its options. What refuses the layout is left out by name; two methods run.
+find_uses() {
+    local use all
+    all=$("$MOESIM" list methods --json - |
+        "$PYTHON" "$top_srcdir/tests/e2e/method_uses.py")
+    uses=()
+    while IFS= read -r use; do
+        if "$MOESIM" run "$1" --ranks "$2" --set "methods=[$use]" \
+            --print-scenario >/dev/null 2>"$work/refusal" </dev/null; then
+            uses+=("$use")
+        elif grep -q ' cannot run here: ' "$work/refusal"; then
+            echo "left out: $use: $(cat "$work/refusal")"
+        else
+            fail "$use: $(cat "$work/refusal")"
+        fi
+    done <<<"$all"
+    if [ "$(printf '%s\n' "${uses[@]}" | cut -d: -f1 | sort -u |
+        wc -l)" -ge 2 ]; then
+        pass "${#uses[@]} uses of methods on $2 ranks"
+    else
+        fail "fewer than two methods run on $2 ranks: ${uses[*]}"
+    fi
+}
+
 # no_process_left NAME: nothing of ours still runs under a scratch folder
 no_process_left() {
     local i

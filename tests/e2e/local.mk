@@ -8,4 +8,4 @@ TESTS += $(E2E_TESTS)
 FULL_TESTS += tests/e2e/full.sh
 
 EXTRA_DIST += $(E2E_TESTS) tests/e2e/full.sh tests/e2e/lib.sh tests/e2e/pair_bytes.py \
-  tests/e2e/make_inputs.py
+  tests/e2e/make_inputs.py tests/e2e/method_uses.py

@@ -6,32 +6,32 @@
 set -eu
 . "$top_srcdir/tests/e2e/lib.sh"
 
+scenario=$top_srcdir/scenarios/tutorial/first.yaml
 ranks=4
-# 3 4-rank cuts: ragged, one rank 0
+# ragged, one rank without
 tokens='[5,0,7,2]'
 
-# run METHOD TOKENS OUT: one run under our own mpirun with monitoring on
+# run USE TOKENS OUT: one run under our own mpirun with monitoring on
 run() {
     "$MPIRUN" -q -n "$ranks" --mca pml_monitoring_enable 2 \
         --mca pml_monitoring_enable_output 3 \
         --mca pml_monitoring_filename "$work/$3" \
-        "$MOESIM" run "$top_srcdir/scenarios/tutorial/first.yaml" \
+        "$MOESIM" run "$scenario" \
         --ranks "$ranks" --set "workload.tokens=$2" --numerics faithful \
         --set "methods=[$1]" --no-verify-calls --quiet --force \
         -o "$work/out.$3" >"$work/log.$3" 2>&1 ||
         { cat "$work/log.$3"; fail "run of $1 with tokens $2"; }
 }
 
-for method in 'pad_allreduce: {padding: sum_len}' \
-    'pad_allreduce: {padding: max_len}' 'allgatherv: {dispatch: nvfp4}' \
-    'allgatherv: {dispatch: fp8_1x128}' 'allgatherv: {dispatch: bf16}'; do
-    run "{$method}" "$tokens" full
-    run "{$method}" '[0,0,0,0]' empty
+find_uses "$scenario" "$ranks"
+for use in "${uses[@]}"; do
+    run "$use" "$tokens" full
+    run "$use" '[0,0,0,0]' empty
     if "$PYTHON" "$top_srcdir/tests/e2e/pair_bytes.py" "$work" "$ranks" \
         "$work/out.full/report.json"; then
-        pass "$method"
+        pass "$use"
     else
-        fail "$method"
+        fail "$use"
     fi
     rm -rf "$work"/full* "$work"/empty* "$work"/out.*
 done
