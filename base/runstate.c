@@ -131,11 +131,6 @@ void moe_runstate_read(const moe_runstate_t *state, int rank,
     copy_text(slot_p->error, s->error, sizeof(s->error));
 }
 
-void moe_runstate_reset(moe_runstate_t *state)
-{
-    memset(state->slots, 0, state->size);
-}
-
 /* --- a rank's side ------------------------------------------------------- */
 
 /* Done and failed are for good. */

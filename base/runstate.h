@@ -71,9 +71,6 @@ int moe_runstate_ranks(const moe_runstate_t *state);
 void moe_runstate_read(const moe_runstate_t *state, int rank,
                        moe_rank_slot_t *slot_p);
 
-/** Forget what ranks wrote, for another start. */
-void moe_runstate_reset(moe_runstate_t *state);
-
 /* --- a rank's side ------------------------------------------------------- */
 
 /** Open the file and take a slot: starting, with this process's id. */

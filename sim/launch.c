@@ -45,15 +45,6 @@ static bool is_slurm_step(void)
            number_of("SLURM_STEP_NUM_TASKS") > 1;
 }
 
-int moe_launch_ranks(void)
-{
-    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE",
-                                        NULL};
-    int n = first_number(names);
-
-    return n < 0 && is_slurm_step() ? number_of("SLURM_STEP_NUM_TASKS") : n;
-}
-
 int moe_launch_rank(void)
 {
     static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMI_RANK",

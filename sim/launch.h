@@ -17,8 +17,7 @@ bool moe_launch_is_rank(void);
 /** True if moesim itself watches this rank, and prints what it fails with. */
 bool moe_launch_is_watched(void);
 
-/** Number of ranks and own rank as the launcher says; -1 if it does not. */
-int moe_launch_ranks(void);
+/** Own rank as the launcher says; -1 if it does not. */
 int moe_launch_rank(void);
 
 /**

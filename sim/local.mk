@@ -70,7 +70,7 @@ sim_libsim_la_SOURCES += \
   sim/run_sweep.h \
   sim/sweep_json.c \
   sim/sweep_json.h \
-  sim/run_trace_file.c \
+  sim/run_router_file.c \
   sim/run_verdict.c \
   sim/run_verdict.h
 sim_libsim_la_LIBADD = $(METHOD_OBJECTS)
