@@ -10,6 +10,9 @@ ref_libref_la_SOURCES = \
   ref/combine.h \
   ref/compare.c \
   ref/compare.h \
+  ref/conversions.def \
+  ref/elements.c \
+  ref/elements.h \
   ref/exact.c \
   ref/exact.h \
   ref/exp.h \
@@ -75,14 +78,21 @@ EXTRA_DIST += ref/README.md ref/moeref.map
 REF_LIBS = ref/libref.la moe/libmoe.la base/libcore.la $(BLAS_LIBS) \
   $(MPFR_LIBS) $(GMP_LIBS) $(CHECK_LIBS) -lm
 
-check_PROGRAMS += tests/check_formats tests/check_matmul \
+check_PROGRAMS += tests/check_elements \
+  tests/check_element_vectors tests/check_formats tests/check_matmul \
   tests/check_matmul_nvfp4 tests/check_moeref tests/check_nvfp4_round \
   tests/check_permute \
   tests/check_quantize tests/check_quantize_steps tests/check_swizzle
-TESTS += tests/check_formats tests/check_matmul tests/check_matmul_nvfp4 \
+TESTS += tests/check_elements \
+  tests/check_element_vectors tests/check_formats tests/check_matmul \
+  tests/check_matmul_nvfp4 \
   tests/check_nvfp4_round \
   tests/check_moeref tests/check_permute \
   tests/check_quantize tests/check_quantize_steps tests/check_swizzle
+tests_check_elements_SOURCES = tests/check_elements.c
+tests_check_elements_LDADD = $(REF_LIBS) -lpthread
+tests_check_element_vectors_SOURCES = tests/check_element_vectors.c
+tests_check_element_vectors_LDADD = $(REF_LIBS)
 tests_check_formats_SOURCES = tests/check_formats.c
 tests_check_formats_LDADD = $(REF_LIBS)
 tests_check_matmul_SOURCES = tests/check_matmul.c
