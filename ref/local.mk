@@ -18,6 +18,11 @@ ref_libref_la_SOURCES = \
   ref/exp.h \
   ref/formats.c \
   ref/formats.h \
+  ref/layer.c \
+  ref/layer.h \
+  ref/layer_abs.c \
+  ref/layer_inside.h \
+  ref/layer_make.c \
   ref/logits.c \
   ref/logits.h \
   ref/matmul.c \
@@ -131,6 +136,13 @@ tests_check_score_SOURCES = tests/check_score.c tests/judge.h
 tests_check_score_LDADD = $(REF_LIBS)
 tests_check_weighted_sum_SOURCES = tests/check_weighted_sum.c tests/judge.h
 tests_check_weighted_sum_LDADD = $(REF_LIBS)
+
+# A layer put together in process, against the oracle.
+check_PROGRAMS += tests/check_layer
+TESTS += tests/check_layer
+tests_check_layer_SOURCES = tests/check_layer.c tests/tiny_layer.c \
+  tests/tiny_layer.h
+tests_check_layer_LDADD = $(REF_LIBS)
 
 # Stages against the oracle, and a fault at a time in the stages.
 check_PROGRAMS += tests/check_oracle

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What bounds the rounding errors of a sum: sum |a||b| <= norm(a) norm(b)
+ * (Cauchy, Schwarz). On random data that is pi / 2 too large at most, and it
+ * needs no second matmul. */
+#include "ref/layer.h"
+
+#include "base/hot.h"
+#include "ref/formats.h"
+#include "ref/layer_inside.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Rounds a bound upwards: more than float64 sums and one fp32 lose. */
+#define UPWARDS (1.0 + 0x1p-20)
+
+enum {
+    CHUNK = 256, /* columns that are decoded at a time */
+    PANEL = 64   /* weight rows that are drawn at a time */
+};
+
+static double row_norm(const moe_rows_t *rows, int64_t row)
+{
+    double value[CHUNK];
+    double sum = 0.0;
+
+    for (int64_t c = 0; c < rows->cols; c += CHUNK) {
+        int64_t n = rows->cols - c < CHUNK ? rows->cols - c : CHUNK;
+
+        moe_rows_values(rows, row, c, n, value);
+        for (int64_t i = 0; i < n; i++) {
+            sum += value[i] * value[i];
+        }
+    }
+    return sqrt(sum) * UPWARDS;
+}
+
+/* Of two codes in a byte: squares of twice the values, and the larger. */
+typedef struct {
+    uint16_t square[256];
+    uint8_t most[256];
+} pairs_table_t;
+
+static void fill_table(pairs_table_t *table)
+{
+    for (int i = 0; i < 256; i++) {
+        int a = abs(moe_e2m1_twice((uint8_t)(i & 15)));
+        int b = abs(moe_e2m1_twice((uint8_t)(i >> 4)));
+
+        table->square[i] = (uint16_t)(a * a + b * b);
+        table->most[i] = (uint8_t)(a > b ? a : b);
+    }
+}
+
+/* One row of NVFP4: its norm and largest element, without global scale. */
+static double nvfp4_row(const pairs_table_t *table, const uint8_t *codes,
+                        const uint8_t *scales, int64_t blocks, float *most_p)
+{
+    double sum = 0.0;
+    float most = 0.0f;
+
+    for (int64_t b = 0; b < blocks; b++) {
+        float scale = moe_e4m3_to_f32(scales[b]) * 0.5f;
+        int square = 0;
+        int largest = 0;
+
+        for (int i = 0; i < 8; i++) {
+            uint8_t pair = codes[8 * b + i];
+
+            square += table->square[pair];
+            largest = table->most[pair] > largest ? table->most[pair] : largest;
+        }
+        sum += (double)(scale * scale) * square;
+        most = scale * (float)largest > most ? scale * (float)largest : most;
+    }
+    *most_p = most;
+    return sum;
+}
+
+static moe_status_t nvfp4_norms(const moe_ref_weights_t *weights,
+                                int64_t expert, moe_ref_norms_t *norms)
+{
+    const int64_t n = moe_weight_rows(weights->model, weights->weight);
+    const int64_t k = moe_weight_cols(weights->model, weights->weight);
+    const double global = (double)moe_fill_weight_global(k);
+    uint8_t *codes = malloc((size_t)(PANEL * k));
+    pairs_table_t table;
+    uint8_t *scales;
+
+    if (codes == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a panel of weights");
+    }
+    scales = codes + PANEL * k / 2;
+    fill_table(&table);
+    for (int64_t row = 0; row < n; row += PANEL) {
+        int64_t rows = n - row < PANEL ? n - row : PANEL;
+
+        moe_fill_weight_codes(weights->seed, weights->weight, expert, row, rows,
+                              0, k, codes);
+        moe_fill_weight_scales(weights->seed, weights->weight, expert, row,
+                               rows, 0, k / 16, scales);
+        for (int64_t i = 0; i < rows; i++) {
+            float most;
+            double sum = nvfp4_row(&table, codes + i * k / 2,
+                                   scales + i * k / 16, k / 16, &most);
+
+            norms->norm[row + i] = (float)(sqrt(sum) * global * UPWARDS);
+            norms->most[row + i] = (float)((double)most * global * UPWARDS);
+            norms->square += sum * global * global / (double)(n * k);
+        }
+    }
+    free(codes);
+    return MOE_OK;
+}
+
+static moe_status_t make_norms(moe_ref_layer_t *layer, moe_weight_t weight,
+                               int64_t expert, moe_ref_norms_t *norms)
+{
+    const moe_ref_weights_t *weights = &layer->weights[weight];
+    const size_t n =
+        (size_t)moe_weight_rows(layer->about.model, weight) * sizeof(float);
+
+    if (weights->format != MOE_FORMAT_nvfp4) {
+        return moe_fail(MOE_ERR_UNSUPPORTED, "no norms of %s weights",
+                        moe_format_name(weights->format));
+    }
+    norms->norm = malloc(n);
+    norms->most = malloc(n);
+    if (norms->norm == NULL || norms->most == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for the weights' norms");
+    }
+    return nvfp4_norms(weights, weights->first_expert + expert, norms);
+}
+
+moe_status_t moe_ref_layer_norms(moe_ref_layer_t *layer, moe_weight_t weight,
+                                 int64_t expert,
+                                 const moe_ref_norms_t **norms_p)
+{
+    const int64_t experts =
+        layer->about.experts.end - layer->about.experts.begin;
+    moe_ref_norms_t *all = layer->norms[weight];
+    moe_status_t status = MOE_OK;
+
+    if (all == NULL) {
+        all = calloc((size_t)experts + 1, sizeof(*all));
+        if (all == NULL) {
+            return moe_fail(MOE_ERR_NOMEM, "no memory for the weights' norms");
+        }
+        layer->norms[weight] = all;
+    }
+    if (all[expert].most == NULL) {
+        status = make_norms(layer, weight, expert, &all[expert]);
+    }
+    *norms_p = &all[expert];
+    return status;
+}
+
+static moe_status_t abs_matmul(moe_ref_layer_t *layer, moe_weight_t weight,
+                               const moe_rows_t *x, int64_t cols, float *out)
+{
+    const moe_ref_index_t *index = &layer->index;
+
+    for (int64_t e = 0; e < index->n_experts; e++) {
+        const moe_ref_norms_t *norms;
+
+        if (index->offset[e] == index->offset[e + 1]) {
+            continue;
+        }
+        if (moe_ref_layer_norms(layer, weight, e, &norms) != MOE_OK) {
+            return MOE_ERR_UNSUPPORTED;
+        }
+        for (int64_t i = index->offset[e]; i < index->offset[e + 1]; i++) {
+            double norm = row_norm(x, i);
+
+            for (int64_t c = 0; c < cols; c++) {
+                out[i * cols + c] =
+                    (float)(norm * (double)norms->norm[c] * UPWARDS);
+            }
+        }
+    }
+    return MOE_OK;
+}
+
+static moe_status_t abs_logits(moe_ref_layer_t *layer, float *out)
+{
+    const moe_model_t *m = layer->about.model;
+    const moe_rows_t *x = &layer->at[MOE_ROLE_hidden];
+    moe_rows_t router = {.storage = {.format = MOE_FORMAT_bf16},
+                         .rows = m->experts,
+                         .cols = m->hidden};
+    float *norm = malloc((size_t)m->experts * sizeof(*norm) + 1);
+    moe_status_t status = moe_ref_layer_router(layer);
+
+    if (norm == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for the router's norms");
+    }
+    router.codes = layer->router;
+    for (int64_t e = 0; status == MOE_OK && e < m->experts; e++) {
+        norm[e] = (float)row_norm(&router, e);
+    }
+    for (int64_t i = 0; status == MOE_OK && i < x->rows; i++) {
+        double row = row_norm(x, i);
+
+        for (int64_t e = 0; e < m->experts; e++) {
+            out[i * m->experts + e] = (float)(row * (double)norm[e] * UPWARDS);
+        }
+    }
+    free(norm);
+    return status;
+}
+
+/* out[i] += |weight * value[i]|. */
+MOE_HOT static void add_magnitudes(float *restrict out,
+                                   const double *restrict value, double weight,
+                                   int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        out[i] = (float)(((double)out[i] + fabs(weight * value[i])) * UPWARDS);
+    }
+}
+
+static void abs_sum(const moe_ref_layer_t *layer, float *out)
+{
+    const moe_rows_t *v = &layer->at[MOE_ROLE_gemm2_out];
+    const moe_rows_t *w = &layer->at[MOE_ROLE_topk_weights];
+    const float *weights = w->codes;
+    double value[CHUNK];
+
+    for (int64_t i = 0; i < w->rows * v->cols; i++) {
+        out[i] = 0.0f;
+    }
+    for (int64_t p = 0; p < w->rows * w->cols; p++) {
+        int64_t place = layer->index.place[p];
+        float *row = out + p / w->cols * v->cols;
+
+        for (int64_t c = 0; place >= 0 && c < v->cols; c += CHUNK) {
+            int64_t n = v->cols - c < CHUNK ? v->cols - c : CHUNK;
+
+            moe_rows_values(v, place, c, n, value);
+            add_magnitudes(row + c, value, (double)weights[p], n);
+        }
+    }
+}
+
+static void abs_values(const moe_rows_t *rows, float *out)
+{
+    for (int64_t i = 0; i < rows->rows; i++) {
+        for (int64_t c = 0; c < rows->cols; c++) {
+            out[i * rows->cols + c] =
+                (float)(fabs(moe_rows_value(rows, i, c)) * UPWARDS);
+        }
+    }
+}
+
+moe_status_t moe_ref_layer_abs(moe_ref_layer_t *layer, moe_role_t role,
+                               float *out)
+{
+    moe_status_t status = moe_ref_layer_make_inputs(layer, role);
+
+    if (status != MOE_OK) {
+        return status;
+    }
+    switch (role) {
+    case MOE_ROLE_logits:
+        return abs_logits(layer, out);
+    case MOE_ROLE_gemm1_out:
+        return abs_matmul(layer, MOE_W13, &layer->at[MOE_ROLE_expert_in],
+                          moe_weight_rows(layer->about.model, MOE_W13), out);
+    case MOE_ROLE_gemm2_out:
+        return abs_matmul(layer, MOE_W2, &layer->at[MOE_ROLE_gemm2_in],
+                          moe_weight_rows(layer->about.model, MOE_W2), out);
+    case MOE_ROLE_combine:
+    case MOE_ROLE_output:
+        abs_sum(layer, out);
+        return MOE_OK;
+    case MOE_ROLE_act_out:
+        status = moe_ref_layer_make(layer, role);
+        if (status == MOE_OK) {
+            abs_values(&layer->at[role], out);
+        }
+        return status;
+    default:
+        return moe_fail(MOE_ERR_RANGE, "no bound of a tensor of codes");
+    }
+}

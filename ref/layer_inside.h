@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * What the files of ref/layer*.c share.
+ */
+#ifndef REF_LAYER_INSIDE_H
+#define REF_LAYER_INSIDE_H
+
+#include "ref/layer.h"
+
+/** Put rows in a place; owned rows are freed with it. */
+moe_status_t moe_ref_layer_hold(moe_ref_layer_t *layer, moe_role_t role,
+                                const moe_rows_t *rows, bool owned);
+
+/** Let layer->router and layer->bias be there. */
+moe_status_t moe_ref_layer_router(moe_ref_layer_t *layer);
+
+/** Let the places be held that a place is computed from. */
+moe_status_t moe_ref_layer_make_inputs(moe_ref_layer_t *layer, moe_role_t role);
+
+#endif
