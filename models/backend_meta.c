@@ -85,24 +85,56 @@ static const answer_t *find_answer(const meta_t *meta, const moe_agree_t *agree)
     return NULL;
 }
 
-/* Each member's numbers in turn: kept apart, or added up. */
+static bool joins(const moe_agree_t *agree)
+{
+    return agree->want == MOE_WANT_sum || agree->want == MOE_WANT_max;
+}
+
+/* Numbers that are kept: one for all members, or those of each. */
+static int64_t kept_size(const moe_agree_t *agree)
+{
+    return joins(agree) ? agree->n : (int64_t)agree->n_ranks * agree->n;
+}
+
+/* Each member's numbers in turn: kept apart, or joined. */
 static void ask_members(const meta_t *meta, const moe_agree_t *agree,
                         int64_t *one, int64_t *value)
 {
     for (int r = 0; r < agree->n_ranks; r++) {
-        int64_t *into = agree->sum ? value : value + (int64_t)r * agree->n;
+        int64_t *into = joins(agree) ? value : value + (int64_t)r * agree->n;
 
         agree->contribute(agree->layer, agree->options, agree->ranks[r],
                           meta->routing, one);
         for (int i = 0; i < agree->n; i++) {
-            into[i] += one[i];
+            if (agree->want != MOE_WANT_max) {
+                into[i] += one[i];
+            } else if (r == 0 || one[i] > into[i]) {
+                into[i] = one[i];
+            }
         }
+    }
+}
+
+/* What a rank is to get of what is kept. */
+static void give_answer(const answer_t *a, const moe_agree_t *agree,
+                        int64_t *out)
+{
+    int64_t each = agree->n / agree->n_ranks;
+
+    if (agree->want != MOE_WANT_told) {
+        memcpy(out, a->value, (size_t)a->n * sizeof(*out));
+        return;
+    }
+    for (int r = 0; r < agree->n_ranks; r++) {
+        memcpy(out + r * each,
+               a->value + (int64_t)r * agree->n + agree->me * each,
+               (size_t)each * sizeof(*out));
     }
 }
 
 static answer_t *ask_all(meta_t *meta, const moe_agree_t *agree)
 {
-    int64_t n = moe_agree_size(agree);
+    int64_t n = kept_size(agree);
     int64_t *one = calloc((size_t)agree->n + 1, sizeof(*one));
     answer_t *a = NULL;
     size_t bytes;
@@ -124,11 +156,12 @@ static answer_t *ask_all(meta_t *meta, const moe_agree_t *agree)
 }
 
 static moe_status_t meta_agree(moe_backend_t *self, const moe_agree_t *agree,
-                               int64_t *out)
+                               int64_t *out, moe_trace_record_t *record)
 {
     meta_t *meta = (meta_t *)self;
     const answer_t *a = find_answer(meta, agree);
 
+    (void)record;
     if (a == NULL) {
         a = ask_all(meta, agree);
     }
@@ -136,14 +169,14 @@ static moe_status_t meta_agree(moe_backend_t *self, const moe_agree_t *agree,
         return moe_fail(MOE_ERR_NOMEM, "no memory for agreement %lld",
                         (long long)agree->number);
     }
-    if (a->n != moe_agree_size(agree)) {
+    if (a->n != kept_size(agree)) {
         return moe_fail(MOE_ERR_DISAGREE,
                         "agreement %lld: %lld numbers of %d ranks, where "
                         "another rank expects %lld in all",
                         (long long)agree->number, (long long)agree->n,
                         agree->n_ranks, (long long)a->n);
     }
-    memcpy(out, a->value, (size_t)a->n * sizeof(*out));
+    give_answer(a, agree, out);
     return MOE_OK;
 }
 

@@ -144,7 +144,7 @@ static moe_status_t put(moe_price_t *price, const moe_trace_record_t *record,
     node = open_node(price, record, &at);
     if (node == NULL) {
         status = moe_timeline_add(&price->timeline, record->rank, share, &at);
-        *open = (open_t){record->bracket, at, open->n_agreements};
+        *open = (open_t){record->bracket, at};
     } else {
         join(node, share);
     }
@@ -170,14 +170,14 @@ static moe_status_t put_local(moe_price_t *price,
 }
 
 static moe_status_t set_meet(moe_price_t *price,
-                             const moe_trace_record_t *record, int64_t call,
+                             const moe_trace_record_t *record,
                              const moe_wire_t *wire, moe_node_t *node)
 {
     const moe_transfer_t *t = &record->transfer;
 
     node->meet = (moe_meet_t){.group = record->group,
                               .first = t->ranks[0],
-                              .call = call,
+                              .call = record->call,
                               .n = t->n,
                               .sent = wire->sent,
                               .received = wire->received,
@@ -192,45 +192,26 @@ static moe_status_t put_collective(moe_price_t *price,
     moe_wire_t wire =
         moe_wire(record->op, moe_wire_algorithm(record->op), &record->transfer);
     moe_node_t node = describe(record);
-    moe_status_t status = set_meet(price, record, record->call, &wire, &node);
+    moe_status_t status = set_meet(price, record, &wire, &node);
 
     return status == MOE_OK ? put(price, record, &node) : status;
 }
 
-/* Wire of an agreement of equal payloads. */
-static moe_wire_t agree_wire(moe_agree_kind_t kind, int64_t payload, int n)
-{
-    moe_wire_t w = {.steps = n - 1};
-
-    if (kind == MOE_AGREE_allgather) {
-        w.sent = (n - 1) * payload;
-    } else if (kind == MOE_AGREE_allreduce_max) {
-        w.sent = 2 * (n - 1) * payload / n;
-        w.steps = 2 * (n - 1);
-    } else {
-        w.sent = payload / n * (n - 1);
-        w.steps = 1;
-    }
-    w.received = w.sent;
-    return w;
-}
-
-/* Numbered from -1 down, so that it meets no collective of the stages. */
+/* What is known without traffic costs nothing. */
 static moe_status_t put_agreement(moe_price_t *price,
                                   const moe_trace_record_t *record)
 {
-    open_t *open = &price->open[record->rank];
+    moe_op_t op = moe_trace_moves(record);
     moe_node_t node = describe(record);
     moe_wire_t wire;
     moe_status_t status;
 
-    open->n_agreements++;
-    if (record->payload == 0 || record->transfer.n < 2) {
+    if (op == MOE_OP_agree || record->transfer.n < 2) {
         return MOE_OK;
     }
-    wire = agree_wire(record->agree_kind, record->payload, record->transfer.n);
+    wire = moe_wire(op, moe_wire_algorithm(op), &record->transfer);
     node.holds_host = true;
-    status = set_meet(price, record, -open->n_agreements, &wire, &node);
+    status = set_meet(price, record, &wire, &node);
     return status == MOE_OK ? put(price, record, &node) : status;
 }
 

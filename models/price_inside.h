@@ -13,7 +13,6 @@
 typedef struct {
     int bracket; /* its number, 0 none */
     int at;      /* its node */
-    int64_t n_agreements;
 } open_t;
 
 struct moe_price {

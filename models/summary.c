@@ -63,15 +63,16 @@ static moe_status_t add_collective(moe_summary_t *summary,
 {
     moe_summary_rank_t *rank = &summary->rank[record->rank];
     moe_bytes_t *bytes = &rank->stage[record->stage];
-    moe_algorithm_t algorithm = moe_wire_algorithm(record->op);
-    moe_wire_t wire = moe_wire(record->op, algorithm, &record->transfer);
+    moe_op_t op = moe_trace_moves(record);
+    moe_algorithm_t algorithm = moe_wire_algorithm(op);
+    moe_wire_t wire = moe_wire(op, algorithm, &record->transfer);
 
     bytes->payload += record->payload;
     bytes->carried += record->carried;
     bytes->wire_sent += wire.sent;
     bytes->wire_received += wire.received;
     summary->algorithms[record->stage] |= 1U << algorithm;
-    if (moe_stage_is_dispatch(record->stage)) {
+    if (record->op == op && moe_stage_is_dispatch(record->stage)) {
         rank->dispatch_row_bytes += record->transfer.row_bytes;
     }
     return add_pairs(summary, record);
@@ -105,15 +106,12 @@ static moe_status_t add_record(void *self, const moe_trace_record_t *record)
                         record->rank, summary->world);
     }
     summary->rank[record->rank].calls[record->op]++;
-    switch (moe_op_plane(record->op)) {
-    case MOE_PLANE_COLLECTIVE:
+    if (moe_trace_moves(record) != MOE_OP_agree) {
         return add_collective(summary, record);
-    case MOE_PLANE_LOCAL:
-        return keep_experts(&summary->rank[record->rank], record);
-    case MOE_PLANE_HOST:
-    default:
-        return MOE_OK;
     }
+    return moe_op_plane(record->op) == MOE_PLANE_LOCAL
+               ? keep_experts(&summary->rank[record->rank], record)
+               : MOE_OK;
 }
 
 static void note_memory(void *self, int rank, int64_t bytes)

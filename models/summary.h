@@ -13,7 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/** Bytes of one rank's collectives. */
+/** Bytes of one rank's collectives, a plan's agreements with traffic among
+ * them. */
 typedef struct {
     int64_t payload;
     int64_t carried;

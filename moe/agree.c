@@ -3,80 +3,91 @@
 
 #include <string.h>
 
-/* Bytes that the modelled system sends to agree: one i64 a number. */
-static int64_t modelled_bytes(moe_agree_kind_t kind, int n, int n_ranks)
-{
-    int64_t bytes = (int64_t)n * (int64_t)sizeof(int64_t);
+/* An agreement and the front-end's record of it. */
+typedef struct {
+    moe_agree_t agree;
+    moe_trace_record_t record;
+} asked_t;
 
-    switch (kind) {
-    case MOE_AGREE_allgather:
-    case MOE_AGREE_allreduce_max:
-        return bytes;
-    case MOE_AGREE_alltoall:
-        return bytes * n_ranks;
-    case MOE_AGREE_host:
-    case MOE_AGREE_device:
-    case MOE_AGREE_COUNT:
-    default:
-        return 0;
+/* Rows are numbers: those of each member of a gather, those to each of an
+ * exchange, all of an all-reduce. A rank alone in its group sends nothing. */
+static void set_traffic(moe_ctx_t *c, asked_t *a, moe_dtype_t dtype)
+{
+    const moe_agree_t *agree = &a->agree;
+    moe_trace_record_t *r = &a->record;
+    int64_t to_each =
+        agree->want == MOE_WANT_told ? agree->n / agree->n_ranks : agree->n;
+    int64_t *rows = moe_ctx_array(c, agree->n_ranks);
+
+    for (int i = 0; rows != NULL && i < agree->n_ranks; i++) {
+        rows[i] = to_each;
+    }
+    r->call = ++c->n_calls;
+    r->transfer.send_rows = rows;
+    r->transfer.recv_rows = rows;
+    r->transfer.row_bytes = moe_dtype_bytes(dtype, 1);
+    r->payload = agree->n_ranks > 1 ? agree->n * r->transfer.row_bytes : 0;
+    r->carried = r->payload;
+}
+
+static void set_record(moe_ctx_t *c, asked_t *a, moe_dtype_t dtype)
+{
+    const moe_agree_t *agree = &a->agree;
+    moe_trace_record_t *r = &a->record;
+
+    r->id = ++c->n_records;
+    r->rank = c->run->rank;
+    r->stage = MOE_STAGE_prepare;
+    r->op = MOE_OP_agree;
+    r->group = agree->group;
+    r->dtype = dtype;
+    r->rows = 1;
+    r->cols = agree->n;
+    r->agree_kind = agree->kind;
+    r->transfer.n = agree->n_ranks;
+    r->transfer.me = agree->me;
+    r->transfer.ranks = agree->ranks;
+    r->transfer.root = -1;
+    if (moe_agree_op(agree->kind) != MOE_OP_agree &&
+        !moe_ctx_is_alone(c, agree->group)) {
+        set_traffic(c, a, dtype);
     }
 }
 
-static void record_agree(moe_ctx_t *c, const moe_agree_t *agree)
+static const int64_t *agree_on(moe_ctx_t *c, const moe_agree_t *what,
+                               moe_dtype_t dtype)
 {
     const moe_trace_sink_t *sink = c->run->sink;
-    moe_trace_record_t record = {0};
-
-    record.id = ++c->n_records;
-    record.rank = c->run->rank;
-    record.stage = MOE_STAGE_prepare;
-    record.op = MOE_OP_agree;
-    record.group = agree->group;
-    record.dtype = MOE_DTYPE_i64;
-    record.rows = 1;
-    record.cols = agree->n;
-    record.payload = modelled_bytes(agree->kind, agree->n, agree->n_ranks);
-    record.agree_kind = agree->kind;
-    record.transfer.n = agree->n_ranks;
-    record.transfer.me = agree->me;
-    record.transfer.ranks = agree->ranks;
-    record.transfer.root = -1;
-    if (sink != NULL && sink->record != NULL) {
-        moe_ctx_fail(c, sink->record(sink->self, &record));
-    }
-}
-
-static const int64_t *agree_on(moe_ctx_t *c, moe_agree_t *agree)
-{
     moe_backend_t *be = c->run->backend;
+    asked_t a = {.agree = *what};
     int64_t *out;
 
-    agree->n_ranks = moe_ctx_group_size(c, agree->group);
-    out = moe_ctx_array(c, moe_agree_size(agree));
-    if (out == NULL) {
-        return NULL;
-    }
-    agree->ranks = moe_ctx_ranks(c, agree->group);
-    agree->me = moe_ctx_group_index(c, agree->group);
-    agree->number = ++c->n_agreements;
-    agree->layer = c->run->layer;
-    agree->options = c->run->use->options;
+    a.agree.n_ranks = moe_ctx_group_size(c, a.agree.group);
+    a.agree.n *= a.agree.want == MOE_WANT_told ? a.agree.n_ranks : 1;
+    out = moe_ctx_array(c, moe_agree_size(&a.agree));
+    a.agree.ranks = moe_ctx_ranks(c, a.agree.group);
+    a.agree.me = moe_ctx_group_index(c, a.agree.group);
+    a.agree.number = ++c->n_agreements;
+    a.agree.layer = c->run->layer;
+    a.agree.options = c->run->use->options;
+    set_record(c, &a, dtype);
     if (c->status == MOE_OK) {
-        moe_ctx_fail(c, be->agree(be, agree, out));
+        moe_ctx_fail(c, be->agree(be, &a.agree, out, &a.record));
     }
-    if (c->status == MOE_OK) {
-        record_agree(c, agree);
+    if (c->status == MOE_OK && sink != NULL && sink->record != NULL) {
+        moe_ctx_fail(c, sink->record(sink->self, &a.record));
     }
     return c->status == MOE_OK ? out : NULL;
 }
 
 const int64_t *moe_agree(moe_ctx_t *c, moe_group_t group, moe_agree_kind_t kind,
-                         int n, moe_contribute_func_t *contribute)
+                         moe_dtype_t dtype, int n,
+                         moe_contribute_func_t *contribute)
 {
     moe_agree_t agree = {
         .group = group, .kind = kind, .n = n, .contribute = contribute};
 
-    return agree_on(c, &agree);
+    return agree_on(c, &agree, dtype);
 }
 
 const int64_t *moe_agree_sum(moe_ctx_t *c, moe_group_t group,
@@ -85,11 +96,36 @@ const int64_t *moe_agree_sum(moe_ctx_t *c, moe_group_t group,
 {
     moe_agree_t agree = {.group = group,
                          .kind = kind,
+                         .want = MOE_WANT_sum,
                          .n = n,
-                         .contribute = contribute,
-                         .sum = true};
+                         .contribute = contribute};
 
-    return agree_on(c, &agree);
+    return agree_on(c, &agree, MOE_DTYPE_i64);
+}
+
+const int64_t *moe_agree_max(moe_ctx_t *c, moe_group_t group, moe_dtype_t dtype,
+                             int n, moe_contribute_func_t *contribute)
+{
+    moe_agree_t agree = {.group = group,
+                         .kind = MOE_AGREE_allreduce_max,
+                         .want = MOE_WANT_max,
+                         .n = n,
+                         .contribute = contribute};
+
+    return agree_on(c, &agree, dtype);
+}
+
+const int64_t *moe_agree_told(moe_ctx_t *c, moe_group_t group,
+                              moe_dtype_t dtype, int each,
+                              moe_contribute_func_t *contribute)
+{
+    moe_agree_t agree = {.group = group,
+                         .kind = MOE_AGREE_alltoall,
+                         .want = MOE_WANT_told,
+                         .n = each,
+                         .contribute = contribute};
+
+    return agree_on(c, &agree, dtype);
 }
 
 static void own_tokens(const moe_layer_t *layer, const int64_t *options,
@@ -102,7 +138,7 @@ static void own_tokens(const moe_layer_t *layer, const int64_t *options,
 
 const int64_t *moe_agree_tokens(moe_ctx_t *c, moe_group_t group)
 {
-    return moe_agree(c, group, MOE_AGREE_host, 1, own_tokens);
+    return moe_agree(c, group, MOE_AGREE_host, MOE_DTYPE_i64, 1, own_tokens);
 }
 
 /* The tp ranks of a dp rank hold the same tokens: the first one counts. */

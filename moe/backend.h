@@ -90,24 +90,34 @@ typedef void moe_contribute_func_t(const moe_layer_t *layer,
                                    const int64_t *options, int rank,
                                    const moe_routing_t *routing, int64_t *out);
 
+/* What a plan wants of the members' numbers. */
+typedef enum {
+    MOE_WANT_each, /* all of them, [n_ranks][n] */
+    MOE_WANT_sum,  /* sums over the members, [n] */
+    MOE_WANT_max,  /* maxima, [n] */
+    MOE_WANT_told  /* what each member says to this one: a rank contributes
+                    * [n_ranks][n / n_ranks], and gets as many */
+} moe_want_t;
+
 typedef struct {
     moe_group_t group;
     const int *ranks; /* [n_ranks] world ranks of the group */
     int n_ranks;
     int me;
     moe_agree_kind_t kind;
+    moe_want_t want;
     int64_t number; /* of the agreement in this method, from 1 */
     int n;          /* numbers that each rank contributes */
     const moe_layer_t *layer;
     const int64_t *options;
     moe_contribute_func_t *contribute;
-    bool sum; /* the plan wants sums over the members alone */
 } moe_agree_t;
 
-/** Numbers that an agreement gives: [n_ranks][n], or [n] sums. */
+/** Numbers that an agreement gives. */
 static inline int64_t moe_agree_size(const moe_agree_t *agree)
 {
-    return agree->sum ? agree->n : (int64_t)agree->n_ranks * agree->n;
+    return agree->want == MOE_WANT_each ? (int64_t)agree->n_ranks * agree->n
+                                        : agree->n;
 }
 
 typedef struct moe_backend moe_backend_t;
@@ -127,9 +137,11 @@ struct moe_backend {
     int64_t (*workspace_bytes)(const moe_layer_t *layer,
                                const moe_call_t *call);
 
-    /** out[n_ranks][n]: every member's contribution; or out[n]: their sums. */
+    /** The numbers that a plan wants: out[moe_agree_size()]. An agreement
+     * that has traffic comes with the number of a collective in record->call,
+     * and is agreed upon and noted like one. */
     moe_status_t (*agree)(moe_backend_t *self, const moe_agree_t *agree,
-                          int64_t *out);
+                          int64_t *out, moe_trace_record_t *record);
 
     /** Do or enqueue one operation. Tensors of the call live until flush()
      * or free(); the call itself for this call only. Times, if known when

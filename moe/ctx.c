@@ -61,6 +61,11 @@ int moe_ctx_group_index(const moe_ctx_t *c, moe_group_t group)
     return moe_layout_group_index(&c->run->layer->layout, group, c->run->rank);
 }
 
+bool moe_ctx_is_alone(const moe_ctx_t *c, moe_group_t group)
+{
+    return moe_layout_group_size(&c->run->layer->layout, group, 0) == 1;
+}
+
 moe_range_t moe_ctx_experts(const moe_ctx_t *c)
 {
     return moe_layout_experts(&c->run->layer->layout,

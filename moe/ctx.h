@@ -38,6 +38,16 @@ void moe_ctx_fail(moe_ctx_t *c, moe_status_t status);
 /** World ranks of the rank's group; NULL after an error. */
 const int *moe_ctx_ranks(moe_ctx_t *c, moe_group_t group);
 
+/**
+ * True if every group of a kind is of one rank: then nothing is called.
+ *
+ * Groups of one kind may differ in size (the last node, its rails), and rank
+ * 0 is in a largest one: a rank alone in its group still calls where others
+ * are not, so that the numbers of calls and the agreements stay the same on
+ * all ranks.
+ */
+bool moe_ctx_is_alone(const moe_ctx_t *c, moe_group_t group);
+
 /** Release every tensor and array. */
 void moe_ctx_fini(moe_ctx_t *c);
 

@@ -57,6 +57,7 @@ typedef struct {
     const moe_layer_t *layer;
     const int64_t *options;
     int rank;
+    const moe_routing_t *routing; /* of all tokens: what n[src][dst] counts */
 } moe_formula_t;
 
 typedef struct {

@@ -85,15 +85,6 @@ static moe_tensor_t *alone(moe_ctx_t *c, moe_tensor_t *t)
                             : moe_tensor_keep(t);
 }
 
-/* Groups of one kind may differ in size (the last node, its rails), and
- * rank 0 is in a largest one: a rank alone in its group still calls where
- * others are not, so that the numbers of calls and the agreements stay the
- * same on all ranks. */
-static bool is_alone(const moe_ctx_t *c, moe_group_t group)
-{
-    return moe_layout_group_size(&c->run->layer->layout, group, 0) == 1;
-}
-
 static moe_tensor_t *gather(moe_ctx_t *c, moe_op_t op, moe_group_t group,
                             moe_tensor_t *t, const int64_t *rows)
 {
@@ -114,8 +105,9 @@ moe_tensor_t *moe_allgatherv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
     if (c->status != MOE_OK) {
         return NULL;
     }
-    return is_alone(c, group) ? alone(c, t)
-                              : gather(c, MOE_OP_allgatherv, group, t, rows);
+    return moe_ctx_is_alone(c, group)
+               ? alone(c, t)
+               : gather(c, MOE_OP_allgatherv, group, t, rows);
 }
 
 moe_tensor_t *moe_allgather(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t)
@@ -125,7 +117,7 @@ moe_tensor_t *moe_allgather(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t)
     if (c->status != MOE_OK) {
         return NULL;
     }
-    if (is_alone(c, group)) {
+    if (moe_ctx_is_alone(c, group)) {
         return alone(c, t);
     }
     rows = same_rows(c, moe_ctx_group_size(c, group), t->dim[0]);
@@ -139,7 +131,7 @@ moe_tensor_t *moe_allreduce(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t)
     if (c->status != MOE_OK) {
         return NULL;
     }
-    if (is_alone(c, group)) {
+    if (moe_ctx_is_alone(c, group)) {
         return alone(c, t);
     }
     how.send = same_rows(c, moe_ctx_group_size(c, group), t->dim[0]);
@@ -157,7 +149,7 @@ moe_tensor_t *moe_reducescatterv(moe_ctx_t *c, moe_group_t group,
     if (c->status != MOE_OK) {
         return NULL;
     }
-    if (is_alone(c, group)) {
+    if (moe_ctx_is_alone(c, group)) {
         return alone(c, t);
     }
     how.out_rows = rows[moe_ctx_group_index(c, group)];
@@ -177,7 +169,7 @@ moe_tensor_t *moe_alltoallv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
     if (c->status != MOE_OK) {
         return NULL;
     }
-    if (is_alone(c, group)) {
+    if (moe_ctx_is_alone(c, group)) {
         return alone(c, t);
     }
     how.out_rows = total(recv, moe_ctx_group_size(c, group));
@@ -194,7 +186,7 @@ moe_tensor_t *moe_broadcast(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
     if (c->status != MOE_OK) {
         return NULL;
     }
-    if (is_alone(c, group)) {
+    if (moe_ctx_is_alone(c, group)) {
         return alone(c, t);
     }
     how.send = same_rows(c, n, rows);

@@ -46,15 +46,27 @@ moe_range_t moe_ctx_tokens(const moe_ctx_t *c, int rank);
  * What each member of a group contributes, [R][n], in group order. Owned by
  * the context. NULL after an error.
  *
+ * @param[in] dtype       Of a number on the modelled wire: i32, i64.
  * @param[in] contribute  Pure function of a rank's own routing.
  */
 const int64_t *moe_agree(moe_ctx_t *c, moe_group_t group, moe_agree_kind_t kind,
-                         int n, moe_contribute_func_t *contribute);
+                         moe_dtype_t dtype, int n,
+                         moe_contribute_func_t *contribute);
 
-/** The same where the plan needs no more than the sums over members: [n]. */
+/** Sums over the members, [n]; kind host or device. */
 const int64_t *moe_agree_sum(moe_ctx_t *c, moe_group_t group,
                              moe_agree_kind_t kind, int n,
                              moe_contribute_func_t *contribute);
+
+/** Maxima over the members, [n], by an all-reduce. */
+const int64_t *moe_agree_max(moe_ctx_t *c, moe_group_t group, moe_dtype_t dtype,
+                             int n, moe_contribute_func_t *contribute);
+
+/** What each member tells this rank, [R][each], by an all-to-all: a rank
+ * contributes [R][each], for each member. */
+const int64_t *moe_agree_told(moe_ctx_t *c, moe_group_t group,
+                              moe_dtype_t dtype, int each,
+                              moe_contribute_func_t *contribute);
 
 /** Tokens of each member of a group, [R]; kind host: schedulers know. */
 const int64_t *moe_agree_tokens(moe_ctx_t *c, moe_group_t group);

@@ -88,6 +88,10 @@ typedef struct {
                   double wall_s);
 } moe_trace_sink_t;
 
+/** Collective that moves a record's bytes: its operation, or that of an
+ * agreement with traffic; MOE_OP_agree if nothing moves. */
+moe_op_t moe_trace_moves(const moe_trace_record_t *record);
+
 /**
  * Add what a collective moves to pairs[W][W], by origin and destination in
  * world ranks, for the record's own rank as origin: all-gather(v) n_s to

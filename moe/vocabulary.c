@@ -34,7 +34,13 @@ static const entry_t groups[MOE_GROUP_COUNT] = {
 };
 
 static const entry_t agrees[MOE_AGREE_COUNT] = {
-#define MOE_AGREE(id, text) [MOE_AGREE_##id] = {#id, text},
+#define MOE_AGREE(id, op, text) [MOE_AGREE_##id] = {#id, text},
+#include "moe/agree.def"
+#undef MOE_AGREE
+};
+
+static const moe_op_t agree_ops[MOE_AGREE_COUNT] = {
+#define MOE_AGREE(id, op, text) [MOE_AGREE_##id] = MOE_OP_##op,
 #include "moe/agree.def"
 #undef MOE_AGREE
 };
@@ -92,6 +98,11 @@ const char *moe_op_text(moe_op_t op)
 const char *moe_agree_name(moe_agree_kind_t kind)
 {
     return (unsigned)kind < MOE_AGREE_COUNT ? agrees[kind].name : "?";
+}
+
+moe_op_t moe_agree_op(moe_agree_kind_t kind)
+{
+    return (unsigned)kind < MOE_AGREE_COUNT ? agree_ops[kind] : MOE_OP_agree;
 }
 
 moe_plane_t moe_op_plane(moe_op_t op)

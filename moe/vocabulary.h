@@ -45,7 +45,7 @@ typedef enum {
 } moe_op_t;
 
 typedef enum {
-#define MOE_AGREE(id, text) MOE_AGREE_##id,
+#define MOE_AGREE(id, op, text) MOE_AGREE_##id,
 #include "moe/agree.def"
 #undef MOE_AGREE
     MOE_AGREE_COUNT
@@ -64,6 +64,9 @@ const char *moe_group_text(moe_group_t group);
 const char *moe_op_name(moe_op_t op);
 const char *moe_op_text(moe_op_t op);
 const char *moe_agree_name(moe_agree_kind_t kind);
+
+/** Collective that carries the numbers; MOE_OP_agree: none, no traffic. */
+moe_op_t moe_agree_op(moe_agree_kind_t kind);
 
 /** Plane of an operation. */
 moe_plane_t moe_op_plane(moe_op_t op);

@@ -30,8 +30,10 @@ static moe_status_t check_rank(const moe_job_t *job, const moe_joined_t *j,
                                size_t m, const json_t *stages, int rank)
 {
     const moe_method_use_t *use = &job->scenario->method[m];
-    moe_formula_t f = {
-        .layer = &job->scenario->layer, .options = use->options, .rank = rank};
+    moe_formula_t f = {.layer = &job->scenario->layer,
+                       .options = use->options,
+                       .rank = rank,
+                       .routing = &job->routing};
     int64_t formula[MOE_STAGE_COUNT] = {0};
 
     use->method->payload(&f, formula);

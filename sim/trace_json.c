@@ -79,8 +79,12 @@ static bool set_group(json_t *line, const moe_trace_record_t *r)
         !set(line, "payload", json_integer(r->payload))) {
         return false;
     }
-    if (moe_op_plane(r->op) == MOE_PLANE_HOST) {
-        return set(line, "agree", json_string(moe_agree_name(r->agree_kind)));
+    if (r->op == MOE_OP_agree &&
+        !set(line, "agree", json_string(moe_agree_name(r->agree_kind)))) {
+        return false;
+    }
+    if (moe_trace_moves(r) == MOE_OP_agree) {
+        return true;
     }
     return set(line, "call", json_integer(r->call)) &&
            set(line, "carried", json_integer(r->carried)) &&

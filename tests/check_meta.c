@@ -26,6 +26,7 @@ static void ask(moe_backend_t *meta, const moe_test_layer_t *t, int rank,
 {
     static const int64_t options[MOE_OPTIONS_MAX] = {7};
     int64_t out[2 * RANKS] = {0};
+    moe_trace_record_t record = {0};
     moe_agree_t agree = {.group = group,
                          .ranks = ranks,
                          .n_ranks = n,
@@ -37,7 +38,7 @@ static void ask(moe_backend_t *meta, const moe_test_layer_t *t, int rank,
                          .options = options,
                          .contribute = contribute};
 
-    ck_assert_int_eq(meta->agree(meta, &agree, out), MOE_OK);
+    ck_assert_int_eq(meta->agree(meta, &agree, out, &record), MOE_OK);
     for (int i = 0; i < n; i++) {
         ck_assert_int_eq(out[2 * i], 100 * ranks[i] + 7);
         ck_assert_int_eq(out[2 * i + 1], t->tokens[ranks[i]] + t->routing.n);
@@ -66,12 +67,62 @@ START_TEST(an_agreement_asks_each_member_once_for_all_ranks)
 }
 END_TEST
 
+/* To each member a number that names both. */
+static void tell(const moe_layer_t *layer, const int64_t *options, int rank,
+                 const moe_routing_t *routing, int64_t *out)
+{
+    (void)options;
+    (void)routing;
+    for (int i = 0; i < layer->layout.dp; i++) {
+        out[i] = -100 * rank - i;
+    }
+}
+
+START_TEST(ranks_hear_what_each_member_tells_them_and_the_maxima)
+{
+    static const int all[RANKS] = {0, 1, 2, 3, 4, 5};
+    moe_model_t small = moe_test_small();
+    moe_trace_record_t record = {0};
+    int64_t out[RANKS];
+    moe_backend_t *meta;
+    moe_test_layer_t t;
+
+    moe_test_layer_init(&t, &small, RANKS, MOE_TOKENS_equal, 1);
+    ck_assert_int_eq(moe_meta_create(NULL, &t.routing, &meta), MOE_OK);
+    for (int r = 0; r < RANKS; r++) {
+        moe_agree_t agree = {.group = MOE_GROUP_ep,
+                             .ranks = all,
+                             .n_ranks = RANKS,
+                             .me = r,
+                             .want = MOE_WANT_told,
+                             .number = 1,
+                             .n = RANKS,
+                             .layer = &t.layer,
+                             .contribute = tell};
+
+        ck_assert_int_eq(meta->agree(meta, &agree, out, &record), MOE_OK);
+        for (int s = 0; s < RANKS; s++) {
+            ck_assert_int_eq(out[s], -100 * s - r);
+        }
+        agree.number = 2;
+        agree.want = MOE_WANT_max;
+        ck_assert_int_eq(meta->agree(meta, &agree, out, &record), MOE_OK);
+        for (int i = 0; i < RANKS; i++) {
+            ck_assert_int_eq(out[i], -i);
+        }
+    }
+    moe_meta_free(meta);
+    moe_test_layer_fini(&t);
+}
+END_TEST
+
 START_TEST(ranks_that_expect_other_numbers_are_told)
 {
     static const int all[2] = {0, 1};
     static const int64_t options[MOE_OPTIONS_MAX] = {0};
     moe_model_t small = moe_test_small();
     int64_t out[6];
+    moe_trace_record_t record = {0};
     moe_backend_t *meta;
     moe_test_layer_t t;
     moe_agree_t agree = {.group = MOE_GROUP_ep,
@@ -85,9 +136,9 @@ START_TEST(ranks_that_expect_other_numbers_are_told)
     moe_test_layer_init(&t, &small, 2, MOE_TOKENS_equal, 1);
     agree.layer = &t.layer;
     ck_assert_int_eq(moe_meta_create(NULL, &t.routing, &meta), MOE_OK);
-    ck_assert_int_eq(meta->agree(meta, &agree, out), MOE_OK);
+    ck_assert_int_eq(meta->agree(meta, &agree, out, &record), MOE_OK);
     agree.n = 3;
-    ck_assert_int_eq(meta->agree(meta, &agree, out), MOE_ERR_DISAGREE);
+    ck_assert_int_eq(meta->agree(meta, &agree, out, &record), MOE_ERR_DISAGREE);
     moe_meta_free(meta);
     moe_test_layer_fini(&t);
 }
@@ -166,6 +217,8 @@ int main(void)
 
     tcase_add_test(tcase, an_agreement_asks_each_member_once_for_all_ranks);
     tcase_add_test(tcase, ranks_that_expect_other_numbers_are_told);
+    tcase_add_test(tcase,
+                   ranks_hear_what_each_member_tells_them_and_the_maxima);
     tcase_add_test(tcase,
                    storage_is_the_modelled_one_with_padding_and_without_views);
     tcase_add_test(

@@ -116,9 +116,9 @@ static void compare_calls(const watch_t *w, int n)
 
 static void compare_payload(const moe_summary_t *summary,
                             const moe_method_use_t *use,
-                            const moe_layer_t *layer, int rank)
+                            const moe_test_layer_t *t, int rank)
 {
-    moe_formula_t formula = {layer, use->options, rank};
+    moe_formula_t formula = {&t->layer, use->options, rank, &t->routing};
     int64_t expected[MOE_STAGE_COUNT] = {0};
 
     use->method->payload(&formula, expected);
@@ -153,7 +153,7 @@ static void check_run(const moe_test_layer_t *t, const moe_method_use_t *use)
                   "%s: %s", use->method->name, moe_error_text());
     compare_calls(w, n);
     for (int r = 0; r < n; r++) {
-        compare_payload(&summary, use, &t->layer, r);
+        compare_payload(&summary, use, t, r);
         ck_assert_int_eq(peaks[r], summary.rank[r].peak_bytes);
     }
     ck_assert_msg(w->bytes == 0, "%s leaves %lld bytes", use->method->name,

@@ -89,6 +89,10 @@ moe_status_t moe_ref_rows_send(moe_ref_rows_t *rows, int member, int64_t at,
 moe_status_t moe_ref_rows_recv(moe_ref_rows_t *rows, int member, int64_t at,
                                int64_t n);
 
+/** Numbers of a plan (ref_agree.c). */
+moe_status_t moe_ref_agree(moe_backend_t *self, const moe_agree_t *agree,
+                           int64_t *out, moe_trace_record_t *record);
+
 /** Note a call in the ledger: bytes of its send argument. */
 void moe_ref_note(moe_ledger_mpi_t *mpi, const char *function, int64_t bytes);
 

@@ -11,31 +11,6 @@
 /* Freed tensors go back to the system: what is measured is what lives. */
 #define MAP_FROM_BYTES (1 << 20)
 
-static moe_status_t agree(moe_backend_t *self, const moe_agree_t *agree,
-                          int64_t *out)
-{
-    moe_ref_backend_t *be = (moe_ref_backend_t *)self;
-    moe_world_t *world = be->in.world;
-    int64_t *own = agree->sum ? out : out + (int64_t)agree->me * agree->n;
-    MPI_Comm comm = world->group[agree->group];
-    moe_status_t status;
-
-    agree->contribute(agree->layer, agree->options, world->rank, be->in.routing,
-                      own);
-    if (agree->n_ranks == 1) {
-        return MOE_OK;
-    }
-    moe_runstate_wait(world->state, ++world->places,
-                      (int64_t)sizeof(*own) * agree->n, "a plan's numbers");
-    status = agree->sum
-                 ? MOE_MPI(MPI_Allreduce(MPI_IN_PLACE, out, agree->n,
-                                         MPI_INT64_T, MPI_SUM, comm))
-                 : MOE_MPI(MPI_Allgather(MPI_IN_PLACE, agree->n, MPI_INT64_T,
-                                         out, agree->n, MPI_INT64_T, comm));
-    moe_runstate_go(world->state);
-    return status;
-}
-
 static moe_status_t run(moe_backend_t *self, const moe_call_t *call,
                         moe_trace_record_t *record)
 {
@@ -92,7 +67,7 @@ static const moe_backend_t table = {
     .free = moe_ref_free,
     .storage_bytes = moe_ref_storage_bytes,
     .workspace_bytes = moe_ref_workspace_bytes,
-    .agree = agree,
+    .agree = moe_ref_agree,
     .run = run,
     .group_begin = group_begin,
     .group_end = group_end,

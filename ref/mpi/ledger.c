@@ -78,20 +78,28 @@ static json_t *moved(const moe_trace_record_t *r, const moe_ledger_mpi_t *mpi)
                      (json_int_t)mpi->redone);
 }
 
+/* How a plan's numbers travel; NULL for the stages' collectives. */
+static const char *agreed_by(const moe_trace_record_t *r)
+{
+    return r->op == MOE_OP_agree ? moe_agree_name(r->agree_kind) : NULL;
+}
+
 static json_t *line_of(const moe_ledger_t *ledger, const char *method,
                        const moe_trace_record_t *r, const moe_ledger_mpi_t *mpi)
 {
     const moe_transfer_t *t = &r->transfer;
 
     return json_pack(
-        "{s:I, s:i, s:s, s:s, s:s, s:I, s:s, s:o, s:o, s:o, s:s, s:I, s:i,"
+        "{s:I, s:i, s:s, s:s, s:s, s:s*, s:I, s:s, s:o, s:o, s:o, s:s, s:I, "
+        "s:i,"
         " s:I, s:i, s:o}",
         "seq", (json_int_t)ledger->n + 1, "rank", ledger->rank, "method",
         method, "stage", moe_stage_name(r->stage), "op", moe_op_name(r->op),
-        "call", (json_int_t)r->call, "group", moe_group_name(r->group), "ranks",
-        ranks_of(t), "send_rows", numbers(t->send_rows, t->n), "recv_rows",
-        numbers(t->recv_rows, t->n), "dtype", moe_dtype_name(r->dtype),
-        "row_bytes", (json_int_t)t->row_bytes, "root", t->root, "payload",
+        "agree", agreed_by(r), "call", (json_int_t)r->call, "group",
+        moe_group_name(r->group), "ranks", ranks_of(t), "send_rows",
+        numbers(t->send_rows, t->n), "recv_rows", numbers(t->recv_rows, t->n),
+        "dtype", moe_dtype_name(r->dtype), "row_bytes",
+        (json_int_t)t->row_bytes, "root", t->root, "payload",
         (json_int_t)r->payload, "bracket", r->bracket, "mpi", moved(r, mpi));
 }
 

@@ -16,6 +16,7 @@ ref_mpi_librefmpi_la_SOURCES = \
   ref/mpi/injection.h \
   ref/mpi/ledger.c \
   ref/mpi/ledger.h \
+  ref/mpi/ref_agree.c \
   ref/mpi/ref_collectives.c \
   ref/mpi/ref_exact.c \
   ref/mpi/ref_experts.c \

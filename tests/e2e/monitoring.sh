@@ -28,7 +28,7 @@ for use in "${uses[@]}"; do
     run "$use" "$tokens" full
     run "$use" '[0,0,0,0]' empty
     if "$PYTHON" "$top_srcdir/tests/e2e/pair_bytes.py" "$work" "$ranks" \
-        "$work/out.full/report.json"; then
+        "$work/out.full/report.json" "$work/out.empty/report.json"; then
         pass "$use"
     else
         fail "$use"
