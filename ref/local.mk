@@ -36,6 +36,7 @@ ref_libref_la_SOURCES = \
   ref/matmul_nvfp4_vnni.c \
   ref/moeref.c \
   ref/moeref.h \
+  ref/moeref_elements.c \
   ref/nvfp4_decode.c \
   ref/nvfp4_decode.h \
   ref/nvfp4_decode_avx2.c \

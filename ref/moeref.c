@@ -26,56 +26,6 @@ const char *moeref_version(void)
                    MOEREF_VERSION_PATCH);
 }
 
-uint16_t moeref_to_bf16(float x)
-{
-    return moe_bf16_from_f32(x);
-}
-
-float moeref_from_bf16(uint16_t bits)
-{
-    return moe_bf16_to_f32(bits);
-}
-
-uint16_t moeref_to_fp16(float x)
-{
-    return moe_fp16_from_f32(x);
-}
-
-float moeref_from_fp16(uint16_t bits)
-{
-    return moe_fp16_to_f32(bits);
-}
-
-uint8_t moeref_to_e4m3(float x)
-{
-    return moe_e4m3_from_f32(x);
-}
-
-float moeref_from_e4m3(uint8_t code)
-{
-    return moe_e4m3_to_f32(code);
-}
-
-uint8_t moeref_to_e2m1(float x)
-{
-    return moe_e2m1_from_f32(x);
-}
-
-float moeref_from_e2m1(uint8_t code)
-{
-    return moe_e2m1_to_f32(code);
-}
-
-uint16_t moeref_double_to_bf16(double x)
-{
-    return (uint16_t)moe_round_f64(MOE_FORMAT_bf16, x);
-}
-
-uint16_t moeref_double_to_fp16(double x)
-{
-    return (uint16_t)moe_round_f64(MOE_FORMAT_fp16, x);
-}
-
 float moeref_nvfp4_global_scale(float amax)
 {
     float scale = NVFP4_RANGE / amax;

@@ -6,6 +6,7 @@
 
 #include "moe/chain.h"
 #include "moe/run_method.h"
+#include "ref/elements.h"
 #include "ref/mpi/injection.h"
 #include "sim/methods/registry.h"
 #include "sim/price_json.h"
@@ -75,6 +76,41 @@ moe_status_t moe_list_formats(json_t *items, moe_diag_t *diag)
                              "code", moe_dtype_name(f->code), "block", f->block,
                              "scale", moe_dtype_name(f->scale), "global",
                              (int)f->has_global, "text", f->text));
+    }
+    return status;
+}
+
+moe_status_t moe_list_elements(json_t *items, moe_diag_t *diag)
+{
+    moe_status_t status = MOE_OK;
+    int i;
+
+    (void)diag;
+    for (i = MOE_DTYPE_none + 1; i < MOE_DTYPE_COUNT && status == MOE_OK; ++i) {
+        moe_dtype_t t = (moe_dtype_t)i;
+
+        status = moe_list_add(items, json_pack("{s:s, s:i, s:s, s:s}", "name",
+                                               moe_dtype_name(t), "bits",
+                                               moe_dtype_bits(t), "safetensors",
+                                               moe_dtype_safetensors(t), "text",
+                                               moe_dtype_text(t)));
+    }
+    return status;
+}
+
+moe_status_t moe_list_conversions(json_t *items, moe_diag_t *diag)
+{
+    moe_status_t status = MOE_OK;
+    int i;
+
+    (void)diag;
+    for (i = 0; i < MOE_CONVERSION_COUNT && status == MOE_OK; ++i) {
+        const moe_conversion_info_t *c =
+            moe_conversion_info((moe_conversion_t)i);
+
+        status = moe_list_add(
+            items, json_pack("{s:s, s:s, s:s}", "name", c->name, "element",
+                             moe_dtype_name(c->dtype), "text", c->text));
     }
     return status;
 }

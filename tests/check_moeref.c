@@ -4,6 +4,7 @@
 #include "tests/support.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -35,6 +36,44 @@ START_TEST(numbers_convert_as_published)
     ck_assert_uint_eq(moeref_to_bf16(moeref_from_bf16(0x1234)), 0x1234);
     ck_assert_uint_eq(moeref_to_fp16(moeref_from_fp16(0x1234)), 0x1234);
     ck_assert_uint_eq(moeref_to_e4m3(moeref_from_e4m3(0x92)), 0x92);
+    ck_assert_uint_eq(moeref_to_e4m3_nosat(465.0f), 0x7f);
+    ck_assert_uint_eq(moeref_to_e5m2(61440.0f), 0x7b);
+    ck_assert_uint_eq(moeref_to_e5m2_nosat(-61440.0f), 0xfc);
+    ck_assert_uint_eq(moeref_to_e5m2(moeref_from_e5m2(0x92)), 0x92);
+    ck_assert_uint_eq(moeref_to_e8m0(1.5f), 0x80);
+    ck_assert_uint_eq(moeref_to_e8m0_nosat(HUGE_VALF), 0xff);
+    ck_assert_uint_eq(moeref_to_e8m0_zero(HUGE_VALF), 0xfe);
+    ck_assert_uint_eq(moeref_to_e8m0_zero_nosat(-1.5f), 0x7f);
+    ck_assert(moeref_from_e8m0(0) > 0.0f);
+}
+END_TEST
+
+START_TEST(arrays_convert_by_name)
+{
+    static const float x[3] = {1.5f, -0.25f, 448.0f};
+    const char *name;
+    uint16_t half[3];
+    uint8_t codes[3];
+    float back[3];
+    size_t n = 0;
+
+    while ((name = moeref_conversion_name(n)) != NULL) {
+        bool wide = strcmp(name, "bf16") == 0 || strcmp(name, "fp16") == 0;
+        void *out = wide ? (void *)half : (void *)codes;
+
+        ck_assert_int_eq(moeref_encode(name, x, 3, out), MOEREF_OK);
+        ck_assert_int_eq(moeref_decode(name, out, 3, back), MOEREF_OK);
+        ck_assert_msg(strncmp(name, "e8m0", 4) == 0 || !(back[0] < 1.5f), "%s",
+                      name);
+        n++;
+    }
+    ck_assert_uint_eq(n, 11);
+    ck_assert_int_eq(moeref_encode("e4m3", x, 3, codes), MOEREF_OK);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_uint_eq(codes[i], moeref_to_e4m3(x[i]));
+    }
+    ck_assert_int_eq(moeref_encode("e3m2", x, 3, codes), MOEREF_ERR_NAME);
+    ck_assert_int_eq(moeref_decode("", codes, 3, back), MOEREF_ERR_NAME);
 }
 END_TEST
 
@@ -165,6 +204,7 @@ int main(void)
 
     tcase_add_test(tests, the_library_has_the_version_of_the_package);
     tcase_add_test(tests, numbers_convert_as_published);
+    tcase_add_test(tests, arrays_convert_by_name);
     tcase_add_test(tests, doubles_are_rounded_once);
     tcase_add_test(tests, a_published_block_is_quantised);
     tcase_add_test(tests, exact_rows_come_back);

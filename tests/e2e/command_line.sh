@@ -59,7 +59,8 @@ expect 0 $price --quiet
 [ ! -s stdout ] && pass quiet || fail "quiet is not"
 
 # lists
-for what in models machines methods formats profiles operations injections \
+for what in models machines methods formats elements conversions profiles \
+    operations injections \
     scenarios samplers keys; do
     expect 0 "$MOESIM" list "$what"
     [ "$(wc -l <stdout)" -gt 1 ] && pass "$what" || fail "$what is empty"

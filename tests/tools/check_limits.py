@@ -9,6 +9,10 @@ import source_tree
 
 FILE, HEADER, FUNCTION, LINE = 400, 200, 50, 80
 
+# The one public header of libmoeref: who uses the library reads it alone, so
+# that all of it is in one file.
+LONG_HEADERS = {"ref/moeref.h"}
+
 
 def functions(lines):
     """(first line, number of lines, head) of each function, from 1."""
@@ -31,7 +35,8 @@ def is_head(line):
 
 def problems_of(path, text):
     lines = text.splitlines()
-    limit = HEADER if path.endswith((".h", ".cuh")) else FILE
+    is_header = path.endswith((".h", ".cuh")) and path not in LONG_HEADERS
+    limit = HEADER if is_header else FILE
     if len(lines) > limit:
         yield f"{path}: {len(lines)} lines, at most {limit}"
     for number, line in enumerate(lines, 1):
