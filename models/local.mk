@@ -42,7 +42,10 @@ nobase_dist_pkgdata_DATA += \
   models/moe/dbrx.yaml \
   models/moe/deepseek-r1.yaml \
   models/moe/deepseek-v2-lite.yaml \
+  models/moe/deepseek-v2.yaml \
   models/moe/deepseek-v3.2.yaml \
+  models/moe/deepseek-v4-flash.yaml \
+  models/moe/deepseek-v4-pro.yaml \
   models/moe/glm-4.5-air.yaml \
   models/moe/glm-4.5.yaml \
   models/moe/glm-4.6.yaml \
@@ -54,6 +57,7 @@ nobase_dist_pkgdata_DATA += \
   models/moe/mimo-v2-flash.yaml \
   models/moe/minimax-m2.yaml \
   models/moe/minimax-m3.yaml \
+  models/moe/pangu-pro-moe.yaml \
   models/moe/mixtral-8x22b.yaml \
   models/moe/mixtral-8x7b.yaml \
   models/moe/qwen1.5-moe-a2.7b.yaml \

@@ -1,6 +1,7 @@
 noinst_LTLIBRARIES += moe/libmoe.la
 
 moe_libmoe_la_SOURCES = \
+  moe/activation.def \
   moe/agree.c \
   moe/agree.def \
   moe/backend.h \
@@ -13,12 +14,15 @@ moe_libmoe_la_SOURCES = \
   moe/format.c \
   moe/format.def \
   moe/format.h \
+  moe/gate_up.def \
   moe/group.def \
+  moe/group_limit.def \
   moe/layer.c \
   moe/layer.h \
   moe/layout.c \
   moe/layout.h \
   moe/method.h \
+  moe/model.c \
   moe/model.h \
   moe/normal_quantiles.inc \
   moe/op.c \

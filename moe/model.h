@@ -19,8 +19,32 @@ typedef enum {
     MOE_SCORE_COUNT
 } moe_score_t;
 
-/** Name of a score; "?" if out of range. */
+typedef enum {
+#define MOE_GROUP_LIMIT(id, text) MOE_GROUP_LIMIT_##id,
+#include "moe/group_limit.def"
+#undef MOE_GROUP_LIMIT
+    MOE_GROUP_LIMIT_COUNT
+} moe_group_limit_t;
+
+typedef enum {
+#define MOE_ACTIVATION(id, text) MOE_ACTIVATION_##id,
+#include "moe/activation.def"
+#undef MOE_ACTIVATION
+    MOE_ACTIVATION_COUNT
+} moe_activation_t;
+
+typedef enum {
+#define MOE_GATE_UP(id, text) MOE_GATE_UP_##id,
+#include "moe/gate_up.def"
+#undef MOE_GATE_UP
+    MOE_GATE_UP_COUNT
+} moe_gate_up_t;
+
+/** Names as files spell them; "?" if out of range. */
 const char *moe_score_name(moe_score_t score);
+const char *moe_group_limit_name(moe_group_limit_t limit);
+const char *moe_activation_name(moe_activation_t activation);
+const char *moe_gate_up_name(moe_gate_up_t gate_up);
 
 /** Letters of the legend in comments: H hidden, I intermediate, E experts,
  * k topk. */
@@ -33,11 +57,14 @@ typedef struct {
     int topk;             /* k, at most MOE_TOPK_MAX */
     int n_group;          /* routing groups; 1 without */
     int topk_group;       /* groups that a token may use */
+    moe_group_limit_t group_limit;
     moe_score_t score;
     bool bias;            /* correction bias on the choice */
     bool renormalize;     /* weights divided by their sum */
     float routed_scaling; /* factor on the weights */
-    int64_t layers;       /* of the whole model, MoE ones among them */
+    moe_activation_t activation;
+    moe_gate_up_t gate_up;
+    int64_t layers; /* of the whole model, MoE ones among them */
     int64_t moe_layers;
 } moe_model_t;
 

@@ -5,17 +5,6 @@
 
 #include <stdlib.h>
 
-static const char *const scores[MOE_SCORE_COUNT] = {
-#define MOE_SCORE(id, text) [MOE_SCORE_##id] = #id,
-#include "moe/score.def"
-#undef MOE_SCORE
-};
-
-const char *moe_score_name(moe_score_t score)
-{
-    return (unsigned)score < MOE_SCORE_COUNT ? scores[score] : "?";
-}
-
 moe_status_t moe_routing_init(moe_routing_t *routing, int64_t first, int64_t n,
                               int topk)
 {

@@ -179,6 +179,17 @@ static int32_t take_one(choice_t *c, stream_t *s)
     return -1;
 }
 
+/* With group_limit `each` a slot belongs to a group. */
+static void open_own_group(choice_t *c, int slot)
+{
+    const moe_model_t *m = c->model;
+
+    if (m->group_limit == MOE_GROUP_LIMIT_each) {
+        memset(c->open, 0, (size_t)m->n_group * sizeof(*c->open));
+        c->open[slot / (m->topk / m->n_group)] = true;
+    }
+}
+
 static bool sample_token(choice_t *c, const moe_sampler_t *sampler, stream_t *s,
                          int32_t *ids)
 {
@@ -187,6 +198,7 @@ static bool sample_token(choice_t *c, const moe_sampler_t *sampler, stream_t *s,
     open_groups(c, s, one);
     memset(c->taken, 0, (size_t)c->model->experts * sizeof(*c->taken));
     for (int i = 0; i < c->model->topk; i++) {
+        open_own_group(c, i);
         ids[i] = one && i == 0 ? 0 : take_one(c, s);
         if (ids[i] < 0) {
             return false;

@@ -73,6 +73,35 @@ float moe_exact_sigmoid(float x)
     return low;
 }
 
+/* bound = sqrt(log(1 + exp(x))), all of it by one directed rounding. */
+static void softplus_bound(mpfr_t bound, double x, mpfr_rnd_t way)
+{
+    mpfr_set_d(bound, x, way);
+    mpfr_exp(bound, bound, way);
+    mpfr_log1p(bound, bound, way);
+    mpfr_sqrt(bound, bound, way);
+}
+
+float moe_exact_sqrt_softplus(float x)
+{
+    float low;
+    float high;
+    mpfr_prec_t bits = FIRST_BITS;
+
+    do {
+        mpfr_t bound;
+
+        mpfr_init2(bound, bits);
+        softplus_bound(bound, (double)x, MPFR_RNDD);
+        low = (float)get_odd(bound);
+        softplus_bound(bound, (double)x, MPFR_RNDU);
+        high = (float)get_odd(bound);
+        mpfr_clear(bound);
+        bits *= 2;
+    } while (low < high);
+    return low;
+}
+
 /* bound = 1 / sum over j of exp(x[j] - x[i]), from below or above. Terms
  * below 2^-1442 of the largest count only in the bound from below. */
 static void softmax_bound(mpfr_t bound, const float *x, int64_t n, int64_t i,

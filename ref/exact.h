@@ -17,6 +17,9 @@ double moe_exact_sum(const double *x, const double *y, int64_t n);
 /** RN32(1 / (1 + exp(-x))). */
 float moe_exact_sigmoid(float x);
 
+/** RN32(sqrt(log(1 + exp(x)))), |x| <= 1000. */
+float moe_exact_sqrt_softplus(float x);
+
 /**
  * RN32 of exp(x[i]) / sum of exp(x[j]) over n: finite x, of which one is
  * above x[i] - 1000.

@@ -55,6 +55,8 @@ ref_libref_la_SOURCES = \
   ref/quantize_profile.h \
   ref/route.c \
   ref/route.h \
+  ref/route_choose.c \
+  ref/route_choose.h \
   ref/rows.c \
   ref/rows.h \
   ref/score.c \

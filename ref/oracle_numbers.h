@@ -153,4 +153,25 @@ static inline double oracle_share(mpfr_t sum, double f, const double *x,
     return oracle_rounded(format, v);
 }
 
+/* sqrt(log(1 + exp(x))), rounded to fp32. */
+static inline double oracle_sqrt_softplus(double x)
+{
+    const double v =
+        isinf(x) || x > 700 ? sqrt(fmax(x, 0.0)) : sqrt(log1p(exp(x)));
+    double low = oracle_rounded(MOE_FORMAT_fp32, v * (1.0 - 0x1p-40));
+    mpfr_t e;
+
+    if (!(low < oracle_rounded(MOE_FORMAT_fp32, v * (1.0 + 0x1p-40)))) {
+        return low;
+    }
+    mpfr_init2(e, ORACLE_BITS);
+    mpfr_set_d(e, x, MPFR_RNDU);
+    mpfr_exp(e, e, MPFR_RNDU);
+    mpfr_log1p(e, e, MPFR_RNDU);
+    mpfr_sqrt(e, e, MPFR_RNDZ);
+    low = oracle_odd(mpfr_get_d(e, MPFR_RNDZ));
+    mpfr_clear(e);
+    return oracle_rounded(MOE_FORMAT_fp32, low);
+}
+
 #endif

@@ -49,64 +49,115 @@ static int64_t place(const double *x, int64_t n, int64_t i)
     return before;
 }
 
-/* Groups by the sum of their first two; those not kept sink to -infinity. */
+/* Groups by the sum of their first two, or by the first; those not kept sink
+ * to -infinity, or have 0. */
 static void mask_groups(work_t *w)
 {
     const int64_t size = w->m->experts / w->m->n_group;
+    const bool max = w->m->group_limit == MOE_GROUP_LIMIT_max;
     double *x = w->choice;
 
     for (int64_t e = 0; e < w->m->experts; e++) {
         int64_t g = e / size;
-        bool top2 = place(x + g * size, size, e % size) < 2;
+        bool best = place(x + g * size, size, e % size) < (max ? 1 : 2);
 
-        w->group[g] = (double)(float)(w->group[g] + (top2 ? x[e] : 0.0));
+        w->group[g] = (double)(float)(w->group[g] + (best ? x[e] : 0.0));
     }
     for (int64_t e = 0; e < w->m->experts; e++) {
         if (place(w->group, w->m->n_group, e / size) >= w->m->topk_group) {
-            x[e] = -HUGE_VAL;
+            x[e] = max ? 0.0 : -HUGE_VAL;
+            w->score[e] = max ? 0.0 : w->score[e];
         }
+    }
+}
+
+/* Slot of an expert: its place among all, or in its group. */
+static int64_t slot(const work_t *w, int64_t e)
+{
+    const int64_t size = w->m->experts / w->m->n_group;
+    const int64_t each = w->m->topk / w->m->n_group;
+    int64_t at;
+
+    if (w->m->group_limit != MOE_GROUP_LIMIT_each) {
+        return place(w->choice, w->m->experts, e);
+    }
+    at = place(w->choice + e / size * size, size, e % size);
+    return at < each ? e / size * each + at : w->m->topk;
+}
+
+static double score(work_t *w, int64_t e)
+{
+    const double pair[2] = {w->logit[e], 0.0};
+
+    switch (w->m->score) {
+    case MOE_SCORE_sigmoid:
+        return oracle_share(w->sum, 1.0, pair, 2, 0, MOE_FORMAT_fp32);
+    case MOE_SCORE_sqrt_softplus:
+        return oracle_sqrt_softplus(w->logit[e]);
+    case MOE_SCORE_softmax:
+        return oracle_share(w->sum, 1.0, w->logit, w->m->experts, e,
+                            MOE_FORMAT_fp32);
+    default: /* softmax_chosen chooses by logits */
+        return w->logit[e];
+    }
+}
+
+/* Choices of all experts, and the k chosen. */
+static void choose(work_t *w, int32_t *ids)
+{
+    for (int64_t e = 0; e < w->m->experts; e++) {
+        const float bias = w->oracle->bias == NULL ? 0 : w->oracle->bias[e];
+
+        w->score[e] = score(w, e);
+        w->choice[e] = (double)((float)w->score[e] + bias);
+    }
+    if (w->m->group_limit != MOE_GROUP_LIMIT_each) {
+        mask_groups(w);
+    }
+    for (int32_t e = 0; e < w->m->experts; e++) {
+        if (slot(w, e) < w->m->topk) {
+            ids[slot(w, e)] = e;
+        }
+    }
+}
+
+static void weigh(work_t *w, const int32_t *ids, float *weights)
+{
+    const bool chosen = w->m->score == MOE_SCORE_softmax_chosen;
+    const bool alone = w->m->score == MOE_SCORE_sigmoid ||
+                       w->m->score == MOE_SCORE_sqrt_softplus;
+    double s[MOE_TOPK_MAX], x[MOE_TOPK_MAX];
+    float sum = alone ? 1e-20f : 0.0f;
+
+    for (int i = 0; i < w->m->topk; i++) {
+        x[i] = w->choice[ids[i]];
+        s[i] = w->score[ids[i]];
+    }
+    for (int i = 0; chosen && i < w->m->topk; i++) {
+        s[i] = oracle_share(w->sum, 1.0, x, w->m->topk, i, MOE_FORMAT_fp32);
+    }
+    for (int i = 0; i < w->m->topk; i++) {
+        sum += (float)s[i];
+    }
+    sum = w->m->renormalize && sum > 0.0f ? sum : 1.0f;
+    for (int i = 0; i < w->m->topk; i++) {
+        mpfr_set_d(w->sum, s[i] * (double)w->m->routed_scaling, MPFR_RNDN);
+        mpfr_div_d(w->sum, w->sum, (double)sum, MPFR_RNDN);
+        weights[i] = (float)oracle_round_sum(w->sum, MOE_FORMAT_fp32);
     }
 }
 
 /* False if a logit is NaN. */
 static bool route(work_t *w, int32_t *ids, float *weights)
 {
-    const int64_t n = w->m->experts;
-    const bool sigmoid = w->m->score == MOE_SCORE_sigmoid;
-    float sum = sigmoid ? 1e-20f : 0.0f;
-
-    for (int64_t e = 0; e < n; e++) {
+    for (int64_t e = 0; e < w->m->experts; e++) {
         w->logit[e] = logit(w, w->oracle->router + e * w->m->hidden);
         if (isnan(w->logit[e])) {
             return false;
         }
     }
-    for (int64_t e = 0; e < n; e++) {
-        const double pair[2] = {w->logit[e], 0.0};
-        const float bias = w->oracle->bias == NULL ? 0 : w->oracle->bias[e];
-
-        w->score[e] =
-            oracle_share(w->sum, 1.0, sigmoid ? pair : w->logit,
-                         sigmoid ? 2 : n, sigmoid ? 0 : e, MOE_FORMAT_fp32);
-        w->choice[e] = (double)((float)w->score[e] + bias);
-    }
-    mask_groups(w);
-    for (int32_t e = 0; e < n; e++) {
-        if (place(w->choice, n, e) < w->m->topk) {
-            ids[place(w->choice, n, e)] = e;
-        }
-    }
-    for (int i = 0; i < w->m->topk; i++) {
-        sum += (float)w->score[ids[i]];
-    }
-    sum = w->m->renormalize && sum > 0.0f ? sum : 1.0f;
-    for (int i = 0; i < w->m->topk; i++) {
-        double s = w->score[ids[i]] * (double)w->m->routed_scaling;
-
-        mpfr_set_d(w->sum, s, MPFR_RNDN);
-        mpfr_div_d(w->sum, w->sum, (double)sum, MPFR_RNDN);
-        weights[i] = (float)oracle_round_sum(w->sum, MOE_FORMAT_fp32);
-    }
+    choose(w, ids);
+    weigh(w, ids, weights);
     return true;
 }
 

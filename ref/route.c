@@ -1,30 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Order of everything here is total: larger first, then the lower id. GPU
- * libraries leave ties undefined (torch.topk). */
 #include "ref/route.h"
 
 #include "base/hot.h"
 #include "ref/odd.h"
+#include "ref/route_choose.h"
 #include "ref/score.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Added to the sum of a sigmoid router, as SGLang and vLLM do. */
+/* Added to the sum of a router that scores each logit by itself, as SGLang,
+ * vLLM and Megatron do. */
 #define RENORMALIZE_EPSILON 1e-20f
 
 enum {
     CHUNK = 256
 };
-
-/* What is computed for one token. */
-typedef struct {
-    float *score;  /* [E] */
-    float *choice; /* [E] score + bias */
-    float *group;  /* [n_group] */
-    bool *keep;    /* [n_group] */
-} scratch_t;
 
 /* RN32(p / q), q >= 0, or 0 if q is; p is a product of two fp32 numbers. The
  * remainder of a rounded quotient is a float64 number (Markstein), whose sign
@@ -36,122 +28,91 @@ static float divide_once(double p, double q)
     return (float)moe_odd_nudge(quotient, fma(-quotient, q, p));
 }
 
-static void score_groups(const moe_model_t *model, const scratch_t *scratch)
+static bool scores_alone(moe_score_t score)
 {
-    const int64_t size = model->experts / model->n_group;
-
-    for (int g = 0; g < model->n_group; g++) {
-        float first = -INFINITY;
-        float second = -INFINITY;
-
-        for (int64_t e = g * size; e < (g + 1) * size; e++) {
-            float x = scratch->choice[e];
-            float lesser = x < first ? x : first;
-
-            second = lesser > second ? lesser : second;
-            first = x > first ? x : first;
-        }
-        scratch->group[g] = size == 1 ? first : first + second;
-        scratch->keep[g] = false;
-    }
+    return score == MOE_SCORE_sigmoid || score == MOE_SCORE_sqrt_softplus;
 }
 
-static void keep_groups(const moe_model_t *model, const scratch_t *scratch)
-{
-    score_groups(model, scratch);
-    for (int i = 0; i < model->topk_group; i++) {
-        int best = -1;
-
-        for (int g = 0; g < model->n_group; g++) {
-            if (!scratch->keep[g] &&
-                (best < 0 || scratch->group[g] > scratch->group[best])) {
-                best = g;
-            }
-        }
-        scratch->keep[best] = true;
-    }
-}
-
-/* Put e, whose choice is x, in its place among n; those behind move, the
- * last one out if there are k. */
-static int insert(const float *choice, int32_t *ids, int n, int k, int32_t e)
-{
-    const float x = choice[e];
-    int at = n < k ? n : k - 1;
-
-    for (; at > 0 && x > choice[ids[at - 1]]; at--) {
-        ids[at] = ids[at - 1];
-    }
-    ids[at] = e;
-    return n < k ? n + 1 : k;
-}
-
-/* The k largest choices of the kept groups. */
-static void choose(const moe_model_t *model, const scratch_t *scratch,
-                   int32_t *ids)
-{
-    const int32_t size = (int32_t)(model->experts / model->n_group);
-    const float *choice = scratch->choice;
-    const int k = model->topk;
-    float last = -INFINITY; /* the choice that a new one must beat */
-    int n = 0;
-
-    for (int32_t g = 0; g < model->n_group; g++) {
-        int32_t end = scratch->keep[g] ? (g + 1) * size : g * size;
-
-        for (int32_t e = g * size; e < end; e++) {
-            if (n < k || choice[e] > last) {
-                n = insert(choice, ids, n, k, e);
-                last = choice[ids[n - 1]];
-            }
-        }
-    }
-}
-
-static void weigh(const moe_model_t *model, const float *score,
-                  const int32_t *ids, float *weights)
+/* Scores of the k slots to weights. */
+static void weigh(const moe_model_t *model, const float *score, float *weights)
 {
     const double scaling = (double)model->routed_scaling;
-    float sum = model->score == MOE_SCORE_sigmoid ? RENORMALIZE_EPSILON : 0.0f;
+    float sum = scores_alone(model->score) ? RENORMALIZE_EPSILON : 0.0f;
 
     for (int i = 0; i < model->topk; i++) {
-        sum += score[ids[i]];
+        sum += score[i];
     }
     for (int i = 0; i < model->topk; i++) {
-        double scaled = scaling * (double)score[ids[i]];
+        double scaled = scaling * (double)score[i];
 
         weights[i] = model->renormalize ? divide_once(scaled, (double)sum)
                                         : (float)scaled;
     }
 }
 
-static void route_row(const moe_model_t *model, const float *logits,
-                      const float *bias, const scratch_t *scratch, int32_t *ids,
-                      float *weights, moe_ref_stats_t *stats)
+/* What the largest are taken of: scores or logits, and the bias. */
+static void add_bias(const float *x, const float *bias, int64_t n,
+                     float *choice)
 {
-    moe_score_row(model->score, logits, model->experts, scratch->score, stats);
-    for (int64_t e = 0; e < model->experts; e++) {
-        scratch->choice[e] =
-            scratch->score[e] + (bias == NULL ? 0.0f : bias[e]);
+    for (int64_t e = 0; e < n; e++) {
+        choice[e] = x[e] + (bias == NULL ? 0.0f : bias[e]);
     }
-    keep_groups(model, scratch);
-    choose(model, scratch, ids);
-    weigh(model, scratch->score, ids, weights);
+}
+
+static void route_row(const moe_model_t *model, const float *logits,
+                      const float *bias, const moe_route_row_t *row,
+                      int32_t *ids, float *weights, moe_ref_stats_t *stats)
+{
+    const bool chosen = model->score == MOE_SCORE_softmax_chosen;
+    float of_slot[MOE_TOPK_MAX];
+    float score[MOE_TOPK_MAX];
+
+    if (!chosen) {
+        moe_score_row(model->score, logits, model->experts, row->score, stats);
+    }
+    add_bias(chosen ? logits : row->score, bias, model->experts, row->choice);
+    moe_route_choose(model, row, ids);
+    for (int i = 0; i < model->topk; i++) {
+        of_slot[i] = chosen ? row->choice[ids[i]] : row->score[ids[i]];
+    }
+    if (chosen) {
+        moe_score_row(MOE_SCORE_softmax, of_slot, model->topk, score, stats);
+    }
+    weigh(model, chosen ? score : of_slot, weights);
+}
+
+static moe_status_t check_groups(const moe_model_t *m)
+{
+    const bool each = m->group_limit == MOE_GROUP_LIMIT_each;
+
+    if (m->n_group < 1 || m->experts < m->n_group ||
+        m->experts % m->n_group != 0 || m->topk_group < 1 ||
+        m->topk_group > m->n_group || m->topk < 1 || m->topk > MOE_TOPK_MAX ||
+        m->topk > m->experts / m->n_group * m->topk_group ||
+        (each && (m->topk % m->n_group != 0 || m->topk_group < m->n_group))) {
+        return moe_fail(MOE_ERR_UNSUPPORTED,
+                        "top-%d of %lld experts in %d groups, %d kept, limit "
+                        "%s",
+                        m->topk, (long long)m->experts, m->n_group,
+                        m->topk_group, moe_group_limit_name(m->group_limit));
+    }
+    return MOE_OK;
 }
 
 static moe_status_t check(const moe_model_t *m, const float *bias)
 {
-    if (m->n_group < 1 || m->experts < m->n_group ||
-        m->experts % m->n_group != 0 || m->topk_group < 1 ||
-        m->topk_group > m->n_group || m->topk < 1 || m->topk > MOE_TOPK_MAX ||
-        m->topk > m->experts / m->n_group * m->topk_group) {
-        return moe_fail(MOE_ERR_UNSUPPORTED,
-                        "top-%d of %lld experts in %d groups, %d kept", m->topk,
-                        (long long)m->experts, m->n_group, m->topk_group);
+    const bool limited = m->topk_group < m->n_group;
+    moe_status_t status = check_groups(m);
+
+    if (status != MOE_OK) {
+        return status;
     }
-    if (m->score != MOE_SCORE_sigmoid && m->n_group > 1) {
-        return moe_fail(MOE_ERR_UNSUPPORTED, "groups with score %s",
-                        moe_score_name(m->score));
+    if (limited && (m->score == MOE_SCORE_softmax_chosen ||
+                    (m->group_limit == MOE_GROUP_LIMIT_max && bias != NULL))) {
+        return moe_fail(MOE_ERR_UNSUPPORTED,
+                        "groups limited by %s with score %s%s",
+                        moe_group_limit_name(m->group_limit),
+                        moe_score_name(m->score), bias ? " and a bias" : "");
     }
     for (int64_t e = 0; bias != NULL && e < m->experts; e++) {
         if (!isfinite(bias[e])) {
@@ -162,29 +123,29 @@ static moe_status_t check(const moe_model_t *m, const float *bias)
     return MOE_OK;
 }
 
-static moe_status_t scratch_init(scratch_t *scratch, const moe_model_t *model)
+static moe_status_t row_init(moe_route_row_t *row, const moe_model_t *model)
 {
     const size_t experts = (size_t)model->experts;
     const size_t groups = (size_t)model->n_group;
 
-    scratch->score = calloc(experts, sizeof(*scratch->score));
-    scratch->choice = calloc(experts, sizeof(*scratch->choice));
-    scratch->group = calloc(groups, sizeof(*scratch->group));
-    scratch->keep = calloc(groups, sizeof(*scratch->keep));
-    if (scratch->score == NULL || scratch->choice == NULL ||
-        scratch->group == NULL || scratch->keep == NULL) {
+    row->score = calloc(experts, sizeof(*row->score));
+    row->choice = calloc(experts, sizeof(*row->choice));
+    row->group = calloc(groups, sizeof(*row->group));
+    row->keep = calloc(groups, sizeof(*row->keep));
+    if (row->score == NULL || row->choice == NULL || row->group == NULL ||
+        row->keep == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory to route %lld experts",
                         (long long)model->experts);
     }
     return MOE_OK;
 }
 
-static void scratch_fini(scratch_t *scratch)
+static void row_fini(moe_route_row_t *row)
 {
-    free(scratch->score);
-    free(scratch->choice);
-    free(scratch->group);
-    free(scratch->keep);
+    free(row->score);
+    free(row->choice);
+    free(row->group);
+    free(row->keep);
 }
 
 /* Place of the first NaN, or n. */
@@ -226,7 +187,7 @@ moe_status_t moe_ref_route(const moe_model_t *model, const float *logits,
                            float *weights, moe_ref_stats_t *stats,
                            int64_t bad[2])
 {
-    scratch_t scratch = {NULL, NULL, NULL, NULL};
+    moe_route_row_t row = {NULL, NULL, NULL, NULL};
     moe_status_t status = check(model, bias);
 
     bad[0] = -1;
@@ -235,12 +196,12 @@ moe_status_t moe_ref_route(const moe_model_t *model, const float *logits,
         return MOE_ERR_RANGE;
     }
     if (status == MOE_OK) {
-        status = scratch_init(&scratch, model);
+        status = row_init(&row, model);
     }
     for (int64_t i = 0; status == MOE_OK && i < n; i++) {
-        route_row(model, logits + i * model->experts, bias, &scratch,
+        route_row(model, logits + i * model->experts, bias, &row,
                   ids + i * model->topk, weights + i * model->topk, stats);
     }
-    scratch_fini(&scratch);
+    row_fini(&row);
     return status;
 }

@@ -13,15 +13,20 @@
 #include <stdint.h>
 
 /**
- * Choose experts. Sigmoid: s = RN32(sigma(logit)); choice = RN32(s + bias);
- * group score = RN32(top1 + top2); sum = 1e-20 + s_1 + ... in slot order,
- * RN32 after each addition; weight = RN32(scaling * s_i / sum), one rounding
- * of the exact quotient. Top-k is a total order: larger choice first, equal
- * choices by the lower id. Groups that are not kept do not take part; the
- * score of a group of one expert is that expert's choice.
+ * Choose experts by the router of a model: its score, bias, groups and
+ * renormalisation.
  *
- * Softmax: s = RN32(softmax), without groups; no 1e-20 in the sum. Without
- * renormalize, weight = RN32(scaling * s_i). Infinite logits: ref/score.h.
+ * s = RN32(score of the logit). choice = RN32(s + bias). Group score by
+ * group_limit: RN32(top1 + top2) of the group's choices (of a group of one,
+ * that choice), or their largest. Top-k is a total order: larger choice
+ * first, equal choices by the lower id; ref/route_choose.h. sum = s_1 + ...
+ * in slot order, RN32 after each addition, from 1e-20 on where each logit is
+ * scored by itself (sigmoid, sqrt_softplus). weight = RN32(scaling * s_i /
+ * sum), one rounding of the exact quotient; without renormalize RN32(scaling
+ * * s_i).
+ *
+ * softmax_chosen: choice = RN32(logit + bias), and s is the softmax over the
+ * k chosen choices. Infinite logits: ref/score.h.
  *
  * @param[in]  logits  [n][E].
  * @param[in]  bias    [E]; NULL without.

@@ -16,7 +16,9 @@
  *
  * sigmoid: of +-infinity 1 and +0. softmax: the largest logit is subtracted
  * first, which changes nothing; equal infinities share as equal numbers do,
- * so +infinity takes all, and all -infinity gives 1/n each.
+ * so +infinity takes all, and all -infinity gives 1/n each. sqrt_softplus:
+ * of +-infinity +infinity and +0. softmax_chosen is softmax, of the logits
+ * that were chosen.
  *
  * @param[in]  logit  [n].
  * @param[out] score  [n].

@@ -15,7 +15,8 @@ static void check_groups(const moe_at_t *at, const moe_model_t *model)
     } else if (model->topk_group > model->n_group) {
         moe_at_error(&kept, "is %d, expected at most n_group = %d",
                      model->topk_group, model->n_group);
-    } else if (model->n_group > 1 && model->experts == model->n_group) {
+    } else if (model->n_group > 1 && model->experts == model->n_group &&
+               model->group_limit == MOE_GROUP_LIMIT_top2_sum) {
         moe_at_error(&groups,
                      "leaves 1 expert in a group, expected at least 2: a "
                      "group's score is the sum of its two best");
@@ -24,6 +25,33 @@ static void check_groups(const moe_at_t *at, const moe_model_t *model)
                      "is %d, expected at most the %lld experts that a token "
                      "may use",
                      model->topk, (long long)allowed);
+    }
+}
+
+/* What scores and biases a limit goes with, and how many slots. */
+static void check_limit(const moe_at_t *at, const moe_model_t *model)
+{
+    moe_at_t topk = moe_at_key(at, "topk");
+    moe_at_t limit = moe_at_key(at, "group_limit");
+    moe_at_t kept = moe_at_key(at, "topk_group");
+    const bool each = model->group_limit == MOE_GROUP_LIMIT_each;
+    const bool limited = model->topk_group < model->n_group;
+
+    if (each && model->topk % model->n_group != 0) {
+        moe_at_error(&topk, "is %d, expected a multiple of n_group = %d",
+                     model->topk, model->n_group);
+    }
+    if (each && limited) {
+        moe_at_error(&kept, "is %d, expected n_group = %d: every group is used",
+                     model->topk_group, model->n_group);
+    } else if (limited && model->score == MOE_SCORE_softmax_chosen) {
+        moe_at_error(&kept,
+                     "is %d, expected n_group = %d: logits, which "
+                     "softmax_chosen chooses by, make no group scores",
+                     model->topk_group, model->n_group);
+    } else if (limited && model->group_limit == MOE_GROUP_LIMIT_max &&
+               model->bias) {
+        moe_at_error(&limit, "is max, expected top2_sum where there is a bias");
     }
 }
 
@@ -50,6 +78,7 @@ bool moe_model_read(const moe_at_t *at, moe_model_t *model_p)
         return false;
     }
     check_groups(at, &model);
+    check_limit(at, &model);
     check_width(at, "hidden", model.hidden);
     check_width(at, "intermediate", model.intermediate);
     if (model.moe_layers > model.layers) {

@@ -20,6 +20,24 @@ static const char score_words[] =
 #undef MOE_SCORE
     ;
 
+static const char group_limit_words[] =
+#define MOE_GROUP_LIMIT(id, text) #id " "
+#include "moe/group_limit.def"
+#undef MOE_GROUP_LIMIT
+    ;
+
+static const char activation_words[] =
+#define MOE_ACTIVATION(id, text) #id " "
+#include "moe/activation.def"
+#undef MOE_ACTIVATION
+    ;
+
+static const char gate_up_words[] =
+#define MOE_GATE_UP(id, text) #id " "
+#include "moe/gate_up.def"
+#undef MOE_GATE_UP
+    ;
+
 static const char profile_words[] =
 #define MOE_PROFILE(id, name, format, text) name " "
 #include "moe/profile.def"
@@ -34,10 +52,13 @@ static const char provenance_words[] =
 
 const char moe_words_plain[] = "letters, digits, `.`, `-`, `_`";
 
-#define MOE_SAMPLER_WORDS    sampler_words
-#define MOE_SCORE_WORDS      score_words
-#define MOE_PROFILE_WORDS    profile_words
-#define MOE_PROVENANCE_WORDS provenance_words
+#define MOE_SAMPLER_WORDS     sampler_words
+#define MOE_SCORE_WORDS       score_words
+#define MOE_GROUP_LIMIT_WORDS group_limit_words
+#define MOE_ACTIVATION_WORDS  activation_words
+#define MOE_GATE_UP_WORDS     gate_up_words
+#define MOE_PROFILE_WORDS     profile_words
+#define MOE_PROVENANCE_WORDS  provenance_words
 
 #define AT(type, member)                                                       \
     {                                                                          \

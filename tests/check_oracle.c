@@ -67,17 +67,23 @@ START_TEST(the_stages_agree_with_the_oracle_for_every_output_format)
 }
 END_TEST
 
+/* A score with every limit that it goes with. */
 START_TEST(the_stages_agree_with_the_oracle_for_every_router)
 {
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < 8 * MOE_GROUP_LIMIT_COUNT; i++) {
+        moe_model_t *m = &tiny.model;
+
         tiny_init(&tiny, MOE_FORMAT_nvfp4);
-        tiny.model.score = (i & 1) != 0 ? MOE_SCORE_softmax : MOE_SCORE_sigmoid;
-        tiny.model.bias = (i & 2) != 0;
-        tiny.model.renormalize = (i & 4) != 0;
-        tiny.model.topk = (i & 8) != 0 ? 1 : 3;
-        if ((i & 1) != 0) {
-            tiny.model.n_group = 1;
-            tiny.model.topk_group = 1;
+        m->score = (moe_score_t)_i;
+        m->group_limit = (moe_group_limit_t)(i / 8);
+        m->bias = (i & 1) != 0 && m->group_limit != MOE_GROUP_LIMIT_max;
+        m->renormalize = (i & 2) != 0;
+        m->topk = (i & 4) != 0 ? 1 : 3;
+        if (m->group_limit == MOE_GROUP_LIMIT_each) {
+            m->n_group = m->topk_group = 2;
+            m->topk = (i & 4) != 0 ? 2 : 4;
+        } else if (m->score == MOE_SCORE_softmax_chosen) {
+            m->n_group = m->topk_group = 1;
         }
         assert_agreement();
     }
@@ -251,7 +257,9 @@ int main(void)
         agree, the_stages_agree_with_the_oracle_for_every_dispatch, 0, 4);
     tcase_add_test(agree,
                    the_stages_agree_with_the_oracle_for_every_output_format);
-    tcase_add_test(agree, the_stages_agree_with_the_oracle_for_every_router);
+    tcase_add_loop_test(agree,
+                        the_stages_agree_with_the_oracle_for_every_router, 0,
+                        MOE_SCORE_COUNT);
     tcase_add_test(agree, the_stages_agree_with_the_oracle_on_extreme_data);
     tcase_add_test(agree,
                    the_stages_agree_with_the_oracle_for_two_global_scales);

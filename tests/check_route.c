@@ -72,49 +72,83 @@ static int by_key(const void *a, const void *b)
     return x->key > y->key ? -1 : x->key < y->key ? 1 : x->id - y->id;
 }
 
-static void plain_topk(const moe_model_t *m, const float *choice, int32_t *out)
+/* n first of a sorted range of experts. */
+static void take(const float *choice, int first, int size, int n, int32_t *out)
 {
-    int size = (int)m->experts / m->n_group;
-    pair_t group[EXPERTS_MAX];
     pair_t all[EXPERTS_MAX];
-    int n = 0;
 
-    for (int g = 0; g < m->n_group; g++) {
-        for (int i = 0; i < size; i++) {
-            all[i] = (pair_t){choice[g * size + i], i};
-        }
-        qsort(all, (size_t)size, sizeof(all[0]), by_key);
-        group[g].key = size == 1 ? all[0].key : all[0].key + all[1].key;
-        group[g].id = g;
+    for (int i = 0; i < size; i++) {
+        all[i] = (pair_t){choice[first + i], first + i};
     }
-    qsort(group, (size_t)m->n_group, sizeof(group[0]), by_key);
-    for (int g = 0; g < m->topk_group; g++) {
-        for (int i = 0; i < size; i++) {
-            int e = group[g].id * size + i;
-
-            all[n++] = (pair_t){choice[e], e};
-        }
-    }
-    qsort(all, (size_t)n, sizeof(all[0]), by_key);
-    for (int i = 0; i < m->topk; i++) {
+    qsort(all, (size_t)size, sizeof(all[0]), by_key);
+    for (int i = 0; i < n; i++) {
         out[i] = all[i].id;
     }
 }
 
-/* Exact quotient, rounded once. */
-static float judged_weight(const moe_model_t *m, const float *score,
-                           const int32_t *chosen, int slot)
+/* Choices of the groups that are not kept become `rest`. */
+static void mask(const moe_model_t *m, float *choice, float rest)
 {
-    float sum = m->score == MOE_SCORE_sigmoid ? 1e-20f : 0.0f;
+    int size = (int)m->experts / m->n_group;
+    pair_t group[EXPERTS_MAX];
+    int32_t best[2];
+
+    for (int g = 0; g < m->n_group; g++) {
+        take(choice, g * size, size, size == 1 ? 1 : 2, best);
+        group[g].key = choice[best[0]];
+        if (m->group_limit == MOE_GROUP_LIMIT_top2_sum && size > 1) {
+            group[g].key += choice[best[1]];
+        }
+        group[g].id = g;
+    }
+    qsort(group, (size_t)m->n_group, sizeof(group[0]), by_key);
+    for (int g = m->topk_group; g < m->n_group; g++) {
+        for (int i = 0; i < size; i++) {
+            choice[group[g].id * size + i] = rest;
+        }
+    }
+}
+
+/* Choices to experts; score as the weights see it. */
+static void plain_topk(const moe_model_t *m, float *score, float *choice,
+                       int32_t *out)
+{
+    int size = (int)m->experts / m->n_group;
+    int each = m->topk / m->n_group;
+
+    if (m->group_limit == MOE_GROUP_LIMIT_each) {
+        for (int g = 0; g < m->n_group; g++) {
+            take(choice, g * size, size, each, out + g * each);
+        }
+        return;
+    }
+    if (m->group_limit == MOE_GROUP_LIMIT_max) {
+        mask(m, choice, 0.0f);
+        for (int e = 0; e < m->experts; e++) {
+            score[e] = choice[e] > 0.0f ? score[e] : 0.0f;
+        }
+    } else {
+        mask(m, choice, -INFINITY);
+    }
+    take(choice, 0, (int)m->experts, m->topk, out);
+}
+
+/* Exact quotient, rounded once; score [k]. */
+static float judged_weight(const moe_model_t *m, const float *score, int slot)
+{
+    float sum =
+        m->score == MOE_SCORE_sigmoid || m->score == MOE_SCORE_sqrt_softplus
+            ? 1e-20f
+            : 0.0f;
     double value;
     mpfr_t q;
 
     for (int i = 0; i < m->topk; i++) {
-        sum += score[chosen[i]];
+        sum += score[i];
     }
     mpfr_init2(q, 300);
     mpfr_set_d(q, (double)m->routed_scaling, MPFR_RNDN);
-    mpfr_mul_d(q, q, (double)score[chosen[slot]], MPFR_RNDN);
+    mpfr_mul_d(q, q, (double)score[slot], MPFR_RNDN);
     if (m->renormalize) {
         mpfr_div_d(q, q, (double)sum, MPFR_RNDN);
     }
@@ -123,52 +157,76 @@ static float judged_weight(const moe_model_t *m, const float *score,
     return (float)value;
 }
 
+static void check_row(const moe_model_t *m, const float *x, const float *b,
+                      const int32_t *id, const float *weight)
+{
+    const bool chosen = m->score == MOE_SCORE_softmax_chosen;
+    moe_ref_stats_t stats = {0, 0, 0};
+    float score[EXPERTS_MAX];
+    float choice[EXPERTS_MAX];
+    float slot[MOE_TOPK_MAX];
+    int32_t want[MOE_TOPK_MAX];
+
+    moe_score_row(m->score, x, m->experts, score, &stats);
+    for (int i = 0; i < m->experts; i++) {
+        choice[i] = (chosen ? x[i] : score[i]) + (b == NULL ? 0.0f : b[i]);
+    }
+    plain_topk(m, score, choice, want);
+    for (int i = 0; i < m->topk; i++) {
+        slot[i] = chosen ? choice[want[i]] : score[want[i]];
+    }
+    if (chosen) { /* a router of k experts without a choice */
+        moe_score_row(MOE_SCORE_softmax, slot, m->topk, slot, &stats);
+    }
+    for (int i = 0; i < m->topk; i++) {
+        float w = judged_weight(m, slot, i);
+
+        ck_assert_int_eq(id[i], want[i]);
+        ck_assert_uint_eq(moe_f32_bits(weight[i]), moe_f32_bits(w));
+    }
+}
+
 static void check_rows(const moe_model_t *m, const float *b)
 {
-    const int e = (int)m->experts;
     int64_t bad[2];
 
     ck_assert_int_eq(route(m, b, ROWS, bad), MOE_OK);
     for (int r = 0; r < ROWS; r++) {
-        moe_ref_stats_t stats = {0, 0, 0};
-        float score[EXPERTS_MAX];
-        float choice[EXPERTS_MAX];
-        int32_t want[MOE_TOPK_MAX];
-
-        moe_score_row(m->score, logits + r * e, e, score, &stats);
-        for (int i = 0; i < e; i++) {
-            choice[i] = score[i] + (b == NULL ? 0.0f : b[i]);
-        }
-        plain_topk(m, choice, want);
-        for (int i = 0; i < m->topk; i++) {
-            float w = judged_weight(m, score, want, i);
-
-            ck_assert_int_eq(ids[r * m->topk + i], want[i]);
-            ck_assert_uint_eq(moe_f32_bits(weights[r * m->topk + i]),
-                              moe_f32_bits(w));
-        }
+        check_row(m, logits + r * m->experts, b, ids + r * m->topk,
+                  weights + r * m->topk);
     }
 }
+
+static const struct {
+    int experts;
+    int n_group;
+    int topk_group;
+    int topk;
+    moe_score_t score;
+    bool renormalize;
+    moe_group_limit_t limit;
+} shapes[] = {
+    {256, 8, 4, 8, MOE_SCORE_sigmoid, true, MOE_GROUP_LIMIT_top2_sum},
+    {16, 4, 2, 4, MOE_SCORE_sigmoid, false, MOE_GROUP_LIMIT_top2_sum},
+    {8, 8, 3, 3, MOE_SCORE_sigmoid, true,
+     MOE_GROUP_LIMIT_top2_sum}, /* groups of one */
+    {64, 1, 1, 6, MOE_SCORE_sigmoid, true, MOE_GROUP_LIMIT_top2_sum},
+    {64, 1, 1, 64, MOE_SCORE_softmax, true, MOE_GROUP_LIMIT_top2_sum},
+    {8, 1, 1, 2, MOE_SCORE_softmax, false, MOE_GROUP_LIMIT_top2_sum},
+    {1, 1, 1, 1, MOE_SCORE_softmax, true, MOE_GROUP_LIMIT_top2_sum},
+    {160, 8, 3, 6, MOE_SCORE_softmax, false, MOE_GROUP_LIMIT_max},
+    {16, 8, 2, 4, MOE_SCORE_sigmoid, true, MOE_GROUP_LIMIT_max},
+    {16, 4, 2, 3, MOE_SCORE_softmax, true, MOE_GROUP_LIMIT_top2_sum},
+    {64, 8, 8, 8, MOE_SCORE_softmax, true, MOE_GROUP_LIMIT_each},
+    {12, 3, 3, 6, MOE_SCORE_sqrt_softplus, true, MOE_GROUP_LIMIT_each},
+    {256, 1, 1, 6, MOE_SCORE_sqrt_softplus, true, MOE_GROUP_LIMIT_top2_sum},
+    {32, 1, 1, 4, MOE_SCORE_softmax_chosen, false, MOE_GROUP_LIMIT_top2_sum},
+    {32, 4, 4, 4, MOE_SCORE_softmax_chosen, true, MOE_GROUP_LIMIT_each},
+};
 
 /* Coarse logits make ties among experts and among groups. */
 START_TEST(choices_are_those_of_a_full_sort_ties_by_lower_id)
 {
-    static const struct {
-        int experts;
-        int n_group;
-        int topk_group;
-        int topk;
-        moe_score_t score;
-        bool renormalize;
-    } shapes[] = {
-        {256, 8, 4, 8, MOE_SCORE_sigmoid, true},
-        {16, 4, 2, 4, MOE_SCORE_sigmoid, false},
-        {8, 8, 3, 3, MOE_SCORE_sigmoid, true}, /* groups of one */
-        {64, 1, 1, 6, MOE_SCORE_sigmoid, true},
-        {64, 1, 1, 64, MOE_SCORE_softmax, true},
-        {8, 1, 1, 2, MOE_SCORE_softmax, false},
-        {1, 1, 1, 1, MOE_SCORE_softmax, true},
-    };
     uint64_t state = 77;
 
     for (size_t s = 0; s < sizeof(shapes) / sizeof(shapes[0]); s++) {
@@ -180,6 +238,7 @@ START_TEST(choices_are_those_of_a_full_sort_ties_by_lower_id)
         m.topk = shapes[s].topk;
         m.score = shapes[s].score;
         m.renormalize = shapes[s].renormalize;
+        m.group_limit = shapes[s].limit;
         for (int64_t i = 0; i < ROWS * m.experts; i++) {
             double x = judge_number(&state, 24, -3, 1);
 
@@ -189,8 +248,40 @@ START_TEST(choices_are_those_of_a_full_sort_ties_by_lower_id)
             bias[i] = (float)(rint(judge_number(&state, 24, -3, 0)) / 8);
         }
         check_rows(&m, NULL);
-        check_rows(&m, bias);
+        if (m.group_limit != MOE_GROUP_LIMIT_max) {
+            check_rows(&m, bias);
+        }
     }
+}
+END_TEST
+
+/* Scores of all kept experts underflow to 0: DeepSeek-V2's mask by 0 lets
+ * experts of other groups in, by their ids; a mask by -infinity would not. */
+START_TEST(groups_limited_by_max_are_masked_with_zero)
+{
+    moe_model_t m = {.experts = 8,
+                     .topk = 3,
+                     .n_group = 4,
+                     .topk_group = 2,
+                     .group_limit = MOE_GROUP_LIMIT_max,
+                     .score = MOE_SCORE_softmax,
+                     .routed_scaling = 16.0f};
+    int64_t bad[2];
+
+    for (int i = 0; i < 8; i++) {
+        logits[i] = i == 5 ? 0.0f : -300.0f;
+    }
+    ck_assert_int_eq(route(&m, NULL, 1, bad), MOE_OK);
+    ck_assert_int_eq(ids[0], 5);
+    ck_assert_int_eq(ids[1], 0);
+    ck_assert_int_eq(ids[2], 1);
+    ck_assert_uint_eq(moe_f32_bits(weights[0]), moe_f32_bits(16.0f));
+    ck_assert_uint_eq(moe_f32_bits(weights[1]), 0);
+    logits[0] = -1.0f; /* groups 2 and 0, and 1 in group 0 is 0 */
+    logits[6] = -2.0f; /* not kept: would be the third */
+    ck_assert_int_eq(route(&m, NULL, 1, bad), MOE_OK);
+    ck_assert_int_eq(ids[1], 0);
+    ck_assert_int_eq(ids[2], 1);
 }
 END_TEST
 
@@ -253,8 +344,17 @@ START_TEST(routers_that_cannot_be_are_refused)
     m.topk_group = 1;
     ck_assert_int_eq(route(&m, NULL, 1, bad), MOE_ERR_UNSUPPORTED);
     m = deepseek;
-    m.score = MOE_SCORE_softmax;
+    m.score = MOE_SCORE_softmax_chosen;
     ck_assert_int_eq(route(&m, NULL, 1, bad), MOE_ERR_UNSUPPORTED);
+    m = deepseek;
+    m.group_limit = MOE_GROUP_LIMIT_each; /* 4 groups kept of 8 */
+    ck_assert_int_eq(route(&m, NULL, 1, bad), MOE_ERR_UNSUPPORTED);
+    m.topk_group = 8;
+    m.topk = 12;
+    ck_assert_int_eq(route(&m, NULL, 1, bad), MOE_ERR_UNSUPPORTED);
+    m = deepseek;
+    m.group_limit = MOE_GROUP_LIMIT_max;
+    ck_assert_int_eq(route(&m, bias, 1, bad), MOE_ERR_UNSUPPORTED);
     memset(bias, 0, sizeof(bias));
     bias[3] = INFINITY;
     ck_assert_int_eq(route(&deepseek, bias, 1, bad), MOE_ERR_RANGE);
@@ -270,6 +370,7 @@ int main(void)
 
     tcase_add_test(choices, noaux_tc_gives_the_golden_vector);
     tcase_add_test(choices, choices_are_those_of_a_full_sort_ties_by_lower_id);
+    tcase_add_test(choices, groups_limited_by_max_are_masked_with_zero);
     tcase_add_test(choices, a_nan_logit_is_named_and_infinite_ones_are_not);
     tcase_add_test(choices, zeros_of_either_sign_are_one_number);
     tcase_add_test(choices, routers_that_cannot_be_are_refused);

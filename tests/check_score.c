@@ -135,6 +135,55 @@ START_TEST(infinite_logits_of_a_softmax_share_as_equal_ones_do)
 }
 END_TEST
 
+/* sqrt(log(1 + exp(x))) by MPFR with 300 bits, toward zero: no fp32 number or
+ * middle of two is that near. */
+static float judged_softplus(float x)
+{
+    float value;
+    mpfr_t y;
+
+    mpfr_init2(y, 300);
+    mpfr_set_d(y, (double)x, MPFR_RNDZ);
+    if (x < 1e4f) { /* beyond: x and a tail that 300 bits do not hold */
+        mpfr_exp(y, y, MPFR_RNDZ);
+        mpfr_log1p(y, y, MPFR_RNDZ);
+    }
+    mpfr_sqrt(y, y, MPFR_RNDZ);
+    value = (float)judge_round(y, MOE_FORMAT_fp32);
+    mpfr_clear(y);
+    return value;
+}
+
+START_TEST(sqrt_softplus_is_correctly_rounded)
+{
+    static const float fixed[] = {0.0f,      -0.0f,   64.0f,   1e-45f, 39.99f,
+                                  40.01f,    700.0f,  3e38f,   -87.0f, -206.0f,
+                                  -207.943f, -699.0f, -701.0f, -3e38f};
+    moe_ref_stats_t stats = {0, 0, 0};
+    uint64_t state = 11;
+    float x[512];
+    float score[512];
+
+    for (int i = 0; i < 512; i++) {
+        x[i] = i < 14 ? fixed[i] : (float)judge_number(&state, 24, -30, 7);
+    }
+    moe_score_row(MOE_SCORE_sqrt_softplus, x, 512, score, &stats);
+    for (int i = 0; i < 512; i++) {
+        ck_assert_uint_eq(moe_f32_bits(score[i]),
+                          moe_f32_bits(judged_softplus(x[i])));
+        if (fabsf(x[i]) < 600.0f) {
+            ck_assert_uint_eq(moe_f32_bits(score[i]),
+                              moe_f32_bits(moe_exact_sqrt_softplus(x[i])));
+        }
+    }
+    x[0] = INFINITY;
+    x[1] = -INFINITY;
+    moe_score_row(MOE_SCORE_sqrt_softplus, x, 2, score, &stats);
+    ck_assert(isinf(score[0]) && score[0] > 0.0f);
+    ck_assert_uint_eq(moe_f32_bits(score[1]), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("score");
@@ -142,6 +191,7 @@ int main(void)
 
     tcase_add_loop_test(scores, every_bf16_logit_has_the_right_sigmoid, 0, 4);
     tcase_add_test(scores, fp32_sigmoids_are_right_and_so_is_their_redo);
+    tcase_add_test(scores, sqrt_softplus_is_correctly_rounded);
     tcase_add_test(scores, softmax_is_right_and_so_is_its_redo);
     tcase_add_test(scores, infinite_logits_of_a_softmax_share_as_equal_ones_do);
     suite_add_tcase(suite, scores);
