@@ -67,38 +67,42 @@ static bool set_value(const moe_option_t *option, const char *text,
     }
 }
 
-static const char *expected(const moe_option_t *option)
+static void say_expected(const moe_option_t *option, char *out)
 {
-    static char text[256];
-
     switch (option->kind) {
     case MOE_OPTION_choice:
     case MOE_OPTION_format:
-        (void)snprintf(text, sizeof(text), "one of: %s", option->choices);
+        (void)snprintf(out, MOE_OPTION_TEXT, "one of: %s", option->choices);
         break;
     case MOE_OPTION_bool:
-        (void)snprintf(text, sizeof(text), "true or false");
+        (void)snprintf(out, MOE_OPTION_TEXT, "true or false");
         break;
     case MOE_OPTION_int:
     default:
-        (void)snprintf(text, sizeof(text), "an integer");
+        (void)snprintf(out, MOE_OPTION_TEXT, "an integer");
         break;
     }
-    return text;
 }
 
-const char *moe_option_set(const moe_method_t *method, const char *key,
-                           const char *value, int64_t *options)
+bool moe_option_set(const moe_method_t *method, const char *key,
+                    const char *value, int64_t *options,
+                    char expected[MOE_OPTION_TEXT])
 {
-    for (int i = 0; method->options[i].key != NULL; i++) {
-        const moe_option_t *option = &method->options[i];
+    char unasked[MOE_OPTION_TEXT];
+    int i;
 
-        if (strcmp(option->key, key) == 0) {
-            return set_value(option, value, &options[i]) ? NULL
-                                                         : expected(option);
-        }
+    if (expected == NULL) {
+        expected = unasked;
     }
-    return "an option of the method";
+    if (!moe_option_find(method, key, &i)) {
+        (void)snprintf(expected, MOE_OPTION_TEXT, "an option of the method");
+        return false;
+    }
+    if (!set_value(&method->options[i], value, &options[i])) {
+        say_expected(&method->options[i], expected);
+        return false;
+    }
+    return true;
 }
 
 void moe_option_defaults(const moe_method_t *method, moe_format_t hidden,
@@ -116,20 +120,20 @@ void moe_option_defaults(const moe_method_t *method, moe_format_t hidden,
     }
 }
 
-const char *moe_option_text(const moe_option_t *option, int64_t value)
+const char *moe_option_text(const moe_option_t *option, int64_t value,
+                            char out[MOE_OPTION_TEXT])
 {
-    static char text[64];
     const char *word = option->choices;
     int64_t left = value;
 
     switch (option->kind) {
     case MOE_OPTION_format:
-        return moe_format_name((moe_format_t)value);
+        return strcpy(out, moe_format_name((moe_format_t)value));
     case MOE_OPTION_bool:
-        return value != 0 ? "true" : "false";
+        return strcpy(out, value != 0 ? "true" : "false");
     case MOE_OPTION_int:
-        (void)snprintf(text, sizeof(text), "%lld", (long long)value);
-        return text;
+        (void)snprintf(out, MOE_OPTION_TEXT, "%lld", (long long)value);
+        return out;
     case MOE_OPTION_choice:
     default:
         break;
@@ -138,8 +142,8 @@ const char *moe_option_text(const moe_option_t *option, int64_t value)
         word += strcspn(word, " ");
         word += strspn(word, " ");
     }
-    (void)snprintf(text, sizeof(text), "%.*s", (int)strcspn(word, " "), word);
-    return text;
+    (void)snprintf(out, MOE_OPTION_TEXT, "%.*s", (int)strcspn(word, " "), word);
+    return out;
 }
 
 bool moe_option_find(const moe_method_t *method, const char *key, int *place_p)

@@ -38,12 +38,18 @@ typedef struct {
  */
 moe_status_t moe_run_method(const moe_run_t *run);
 
+/** Bytes of an option's value as text, or of what was expected. */
+#define MOE_OPTION_TEXT 256
+
 /**
  * Set an option from its text.
- * @return NULL, or what was expected (static, or valid until the next call).
+ * @param[out] expected  What was expected, if the value is none; NULL: nobody
+ *                       asks.
+ * @return True if it was set.
  */
-const char *moe_option_set(const moe_method_t *method, const char *key,
-                           const char *value, int64_t *options);
+bool moe_option_set(const moe_method_t *method, const char *key,
+                    const char *value, int64_t *options,
+                    char expected[MOE_OPTION_TEXT]);
 
 /** Defaults of all options; hidden is the format of "dispatch" by default.*/
 void moe_option_defaults(const moe_method_t *method, moe_format_t hidden,
@@ -52,7 +58,9 @@ void moe_option_defaults(const moe_method_t *method, moe_format_t hidden,
 /** Place of an option of a name; false if the method has none. */
 bool moe_option_find(const moe_method_t *method, const char *key, int *place_p);
 
-/** Text of an option's value, as a scenario writes it. */
-const char *moe_option_text(const moe_option_t *option, int64_t value);
+/** Text of an option's value, as a scenario writes it.
+ * @return out. */
+const char *moe_option_text(const moe_option_t *option, int64_t value,
+                            char out[MOE_OPTION_TEXT]);
 
 #endif

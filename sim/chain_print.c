@@ -87,9 +87,10 @@ static void print_option(const moe_printer_t *p, const moe_method_use_t *use,
 {
     const moe_option_t *option = &use->method->options[i];
     const bool same = use->options[i] == standard->options[i];
+    char text[MOE_OPTION_TEXT];
 
     (void)fprintf(p->stream, "      %s: %s", option->key,
-                  moe_option_text(option, use->options[i]));
+                  moe_option_text(option, use->options[i], text));
     if (p->comments && same) {
         (void)fprintf(p->stream, "  # default: %s",
                       option->standard == NULL ? "the format of hidden"

@@ -3,11 +3,12 @@
 
 #include "sim/command.h"
 
-#include "base/outfile.h"
 #include "base/text.h"
 #include "gpu/gpu.h"
+#include "ref/mpi/injection.h"
 #include "sim/launch.h"
 #include "sim/report_head.h"
+#include "sim/run_claim.h"
 #include "sim/run_folder.h"
 #include "sim/run_job.h"
 #include "sim/run_need.h"
@@ -21,12 +22,7 @@
 
 static void remove_unfinished(void *self)
 {
-    moe_run_folder_abandon(self);
-}
-
-static bool json_on_stdout(const moe_command_t *command)
-{
-    return command->json != NULL && strcmp(command->json, "-") == 0;
+    moe_run_claim_abandon(self);
 }
 
 /* What the ranks wrote, as the table and --json. */
@@ -74,29 +70,29 @@ static int show_after(const moe_command_t *command, const char *folder,
 static int supervise(const moe_command_t *command,
                      const moe_scenario_t *scenario, const char *folder)
 {
-    char *unfinished = moe_run_folder_unfinished(folder);
-    moe_supervise_t what = {.ranks = moe_layout_world(&scenario->layer.layout),
-                            .argv = command->argv,
-                            .folder = unfinished,
-                            .quiet = command->quiet,
-                            .cleanup = remove_unfinished,
-                            .cleanup_self = unfinished};
-    moe_status_t status = MOE_OK;
+    moe_run_claim_t *claim = NULL;
+    moe_status_t status = moe_run_claim(folder, &claim);
     int exit_status;
 
-    if (unfinished == NULL || setenv(MOE_RUN_FOLDER_ENV, folder, 1) != 0) {
-        free(unfinished);
-        return moe_command_failed(
-            NULL, moe_fail(MOE_ERR_NOMEM, "no memory for a path"));
+    if (status == MOE_OK && setenv(MOE_RUN_FOLDER_ENV, folder, 1) != 0) {
+        status = moe_fail(MOE_ERR_NOMEM, "no memory for a path");
+        moe_run_claim_abandon(claim);
     }
-    status = moe_make_folder(unfinished);
-    if (status != MOE_OK) {
-        free(unfinished);
-        return moe_command_failed(NULL, status);
+    if (status == MOE_OK) {
+        const moe_supervise_t what = {
+            .ranks = moe_layout_world(&scenario->layer.layout),
+            .argv = command->argv,
+            .folder = moe_run_claim_unfinished(claim),
+            .quiet = command->quiet,
+            .cleanup = remove_unfinished,
+            .cleanup_self = claim};
+
+        exit_status = moe_supervise(&what);
+        moe_run_claim_end(claim);
+        return show_after(command, folder, exit_status);
     }
-    exit_status = moe_supervise(&what);
-    free(unfinished);
-    return show_after(command, folder, exit_status);
+    moe_run_claim_end(claim);
+    return moe_command_failed(NULL, status);
 }
 
 static int run_in(const moe_command_t *command, moe_scenario_t *scenario,
@@ -105,19 +101,15 @@ static int run_in(const moe_command_t *command, moe_scenario_t *scenario,
     moe_status_t status = moe_report_may_write(command, folder);
     int exit_status;
 
-    if (status != MOE_OK) {
-        return moe_command_failed(NULL, status);
+    if (status == MOE_OK) {
+        status = moe_need_estimate(command, scenario);
     }
-    if (moe_launch_is_rank()) {
-        return moe_run_rank(command, scenario, folder);
-    }
-    status = moe_need_estimate(command, scenario);
     if (status != MOE_OK) {
         return moe_command_failed(NULL, status);
     }
     exit_status = supervise(command, scenario, folder);
-    if (exit_status == 0 && !json_on_stdout(command) && !command->quiet) {
-        printf("report: %s\n", folder);
+    if (exit_status == 0) {
+        moe_report_say_folder(command, folder);
     }
     return exit_status;
 }
@@ -130,28 +122,73 @@ static moe_status_t no_gpu(void)
                     moe_gpu_built() ? "has no operations yet" : "not built in");
 }
 
-static int run_scenario(const moe_command_t *command, moe_scenario_t *scenario)
+static moe_status_t check_injections(const moe_command_t *command,
+                                     const moe_scenario_t *scenario)
+{
+    int ranks = moe_layout_world(&scenario->layer.layout);
+
+    for (size_t i = 0; i < command->n_injections; i++) {
+        moe_injection_t injection;
+        char why[MOE_INJECTION_TEXT];
+
+        if (!moe_injection_parse(command->injection[i], ranks, &injection,
+                                 why)) {
+            return moe_fail(MOE_ERR_INPUT, "--inject %s: expected %s",
+                            command->injection[i], why);
+        }
+    }
+    return MOE_OK;
+}
+
+/* What can be known to be wrong before anything is started. */
+static moe_status_t check_command(const moe_command_t *command,
+                                  const moe_scenario_t *scenario)
+{
+    if (command->backend == MOE_RUN_ON_gpu) {
+        return no_gpu();
+    }
+    if (command->sweep_all && moe_launch_is_rank()) {
+        return moe_fail(MOE_ERR_INPUT,
+                        "--sweep all: each point starts its own ranks: start "
+                        "moesim without a launcher");
+    }
+    return check_injections(command, scenario);
+}
+
+static int run_supervised(const moe_command_t *command,
+                          moe_scenario_t *scenario)
 {
     char *folder;
-    moe_status_t status;
+    moe_status_t status =
+        moe_run_folder_choose(command, scenario->name, &folder);
     int exit_status;
 
-    if (command->print_scenario) {
-        status = moe_scenario_print(scenario, stdout);
-        return status == MOE_OK ? 0 : moe_command_failed(NULL, status);
-    }
-    if (command->backend == MOE_RUN_ON_gpu) {
-        return moe_command_failed(NULL, no_gpu());
-    }
-    status = moe_run_folder_choose(command, scenario->name, &folder);
     if (status != MOE_OK) {
         return moe_command_failed(NULL, status);
     }
-    exit_status = command->sweep_all && !moe_launch_is_rank()
+    exit_status = command->sweep_all
                       ? moe_run_sweep(command, scenario, folder, run_in)
                       : run_in(command, scenario, folder);
     free(folder);
     return exit_status;
+}
+
+static int run_scenario(const moe_command_t *command, moe_scenario_t *scenario)
+{
+    moe_status_t status = MOE_OK;
+
+    if (command->print_scenario) {
+        if (moe_launch_rank() <= 0) {
+            status = moe_scenario_print(scenario, stdout);
+        }
+        return status == MOE_OK ? 0 : moe_command_failed(NULL, status);
+    }
+    status = check_command(command, scenario);
+    if (status != MOE_OK) {
+        return moe_command_failed(NULL, status);
+    }
+    return moe_launch_is_rank() ? moe_run_rank(command, scenario)
+                                : run_supervised(command, scenario);
 }
 
 int moe_cmd_run(const moe_command_t *command)

@@ -1,8 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/command.h"
 
+#include "sim/launch.h"
+
+#include <time.h>
+
+/* Ranks of a launcher fail alike before MPI starts. Rank 0 says so, and the
+ * launcher ends the others; one that is still there has a fault of its own. */
+static void let_rank_0_speak(void)
+{
+    const struct timespec while_ending = {1, 0};
+
+    if (moe_launch_rank() > 0) {
+        (void)nanosleep(&while_ending, NULL);
+    }
+}
+
 int moe_command_failed(const moe_diag_t *diag, moe_status_t status)
 {
+    let_rank_0_speak();
     if (diag != NULL && moe_diag_count(diag) > 0) {
         moe_diag_print(diag, stderr);
     } else if (moe_error_text()[0] != '\0') {

@@ -47,11 +47,15 @@ sim_libsim_la_SOURCES += \
 
 sim_libsim_la_SOURCES += \
   sim/cmd_run.c \
+  sim/run_claim.c \
+  sim/run_claim.h \
   sim/run_folder.c \
   sim/run_folder.h \
   sim/run_inputs.c \
   sim/run_inputs.h \
   sim/run_job.h \
+  sim/run_janitor.c \
+  sim/run_janitor.h \
   sim/run_join.c \
   sim/run_join.h \
   sim/run_methods.c \
@@ -60,6 +64,7 @@ sim_libsim_la_SOURCES += \
   sim/run_need.h \
   sim/run_output.c \
   sim/run_output.h \
+  sim/run_place.c \
   sim/run_plan.c \
   sim/run_rank.c \
   sim/run_report.c \

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "sim/command.h"
+#include "sim/launch.h"
 #include "sim/options.h"
 
 #include <errno.h>
@@ -11,6 +12,13 @@
 #include <string.h>
 #include <unistd.h>
 
+/* True for what needs no ranks: of a launcher's, the first does it all. */
+static bool is_for_one(const moe_command_t *command)
+{
+    return command->help || command->version ||
+           (command->verb != MOE_VERB_run && moe_verb_is_shown(command->verb));
+}
+
 static int run(int argc, char **argv, moe_diag_t *diag)
 {
     moe_command_t command;
@@ -18,6 +26,10 @@ static int run(int argc, char **argv, moe_diag_t *diag)
     int exit_status = 0;
 
     status = moe_command_parse(argc, argv, diag, &command);
+    if (moe_launch_rank() > 0 && status == MOE_OK && is_for_one(&command)) {
+        moe_command_fini(&command);
+        return 0;
+    }
     if (status != MOE_OK) {
         exit_status = moe_command_failed(diag, status);
     } else if (command.help) {

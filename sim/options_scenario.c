@@ -133,7 +133,7 @@ static void add_dispatch(moe_parse_t *parse, const char *word, void *self)
     int64_t options[MOE_OPTIONS_MAX] = {0};
 
     if (strcmp(parse->method, "all") != 0 ||
-        moe_option_set(list->method, "dispatch", word, options) == NULL) {
+        moe_option_set(list->method, "dispatch", word, options, NULL)) {
         add_item(parse, list, list->method->name, word);
     }
 }

@@ -19,12 +19,13 @@ json_t *moe_json_method(const moe_method_use_t *use)
     json_t *options = json_object();
     json_t *method = json_object();
     bool good = true;
+    char text[MOE_OPTION_TEXT];
     int i;
 
     for (i = 0; option != NULL && option[i].key != NULL; ++i) {
         good = good && moe_json_set(options, option[i].key,
                                     json_string(moe_option_text(
-                                        &option[i], use->options[i])));
+                                        &option[i], use->options[i], text)));
     }
     good = good &&
            moe_json_set(method, "name", json_string(use->method->name)) &&

@@ -54,6 +54,17 @@ moe_status_t moe_report_write(const moe_command_t *command, json_t *document,
 moe_status_t moe_report_may_write(const moe_command_t *command,
                                   const char *folder);
 
+/** Make a report's folder; the message says what a user can do.
+ * @return MOE_OK; MOE_ERR_INPUT if a file has its name; MOE_ERR_IO. */
+moe_status_t moe_report_make_folder(const char *folder);
+
+/** Write report.md and report.json alone into a folder, made if need be. */
+moe_status_t moe_report_write_folder(const moe_command_t *command,
+                                     json_t *document, const char *folder);
+
+/** The last line on stdout, unless --quiet or --json -: the report's folder. */
+void moe_report_say_folder(const moe_command_t *command, const char *folder);
+
 /** MOE_ERR_INPUT with --strict if a document has warnings, else MOE_OK. */
 moe_status_t moe_report_strict(const moe_command_t *command,
                                const json_t *document);

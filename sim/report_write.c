@@ -7,8 +7,10 @@
 #include "base/text.h"
 #include "reports/report.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef moe_status_t writer_t(json_t *document, FILE *stream);
@@ -40,6 +42,11 @@ static moe_status_t write_file(const char *path, writer_t *write,
         return status;
     }
     status = write(document, stream);
+    if (status == MOE_ERR_IO && ferror(stream) != 0) {
+        /* it says path and reason */
+        moe_error_clear();
+        return moe_outfile_commit(file);
+    }
     if (status != MOE_OK) {
         moe_outfile_abort(file);
         return status;
@@ -47,11 +54,11 @@ static moe_status_t write_file(const char *path, writer_t *write,
     return moe_outfile_commit(file);
 }
 
-/* A device or a pipe (/dev/stdout, >(jq)) is written in place: it cannot be
- * replaced by a rename. */
-static bool is_file(const char *path)
+/* What lies in /dev (/dev/stdout, /dev/fd/3) is written in place, even if it
+ * leads to a file: it cannot be replaced by a rename. */
+static bool is_device(const char *path)
 {
-    return access(path, F_OK) != 0 || strncmp(path, "/dev/", 5) != 0;
+    return strncmp(path, "/dev/", 5) == 0 && access(path, F_OK) == 0;
 }
 
 static moe_status_t write_device(const char *path, json_t *document)
@@ -60,11 +67,14 @@ static moe_status_t write_device(const char *path, json_t *document)
     moe_status_t status;
 
     if (stream == NULL) {
-        return moe_fail(MOE_ERR_IO, "%s: cannot be written", path);
+        return moe_fail(MOE_ERR_IO, "%s: %s", path, strerror(errno));
     }
     status = moe_report_json(document, stream);
-    if (fclose(stream) != 0) {
-        status = moe_fail(MOE_ERR_IO, "%s: cannot be written", path);
+    errno = 0;
+    if (fclose(stream) != 0 || status == MOE_ERR_IO) {
+        moe_error_clear();
+        status = moe_fail(MOE_ERR_IO, "%s: %s", path,
+                          strerror(errno != 0 ? errno : EIO));
     }
     return status;
 }
@@ -89,10 +99,9 @@ moe_status_t moe_report_write_json(const moe_command_t *command,
     if (json_on_stdout(command)) {
         return leave_stdout(moe_report_json(document, stdout));
     }
-    if (!is_file(command->json)) {
-        return write_device(command->json, document);
-    }
-    return write_file(command->json, moe_report_json, document);
+    return is_device(command->json)
+               ? write_device(command->json, document)
+               : write_file(command->json, moe_report_json, document);
 }
 
 /* One file of a report folder. */
@@ -107,6 +116,55 @@ static moe_status_t write_into(const char *folder, const char *name,
     }
     status = write_file(path, write, document);
     free(path);
+    return status;
+}
+
+/* The first part of a path that is there and no folder. NULL if none. */
+static char *find_file(const char *path)
+{
+    char *part = strdup(path);
+    char *slash = part;
+    struct stat st;
+
+    while (slash != NULL && part[0] != '\0') {
+        if (stat(part, &st) == 0) {
+            if (S_ISDIR(st.st_mode)) {
+                break;
+            }
+            return part;
+        }
+        slash = strrchr(part, '/');
+        if (slash != NULL) {
+            *slash = '\0';
+        }
+    }
+    free(part);
+    return NULL;
+}
+
+moe_status_t moe_report_make_folder(const char *folder)
+{
+    moe_status_t status = moe_make_folder(folder);
+    char reason[1100];
+    char *file;
+
+    if (status != MOE_ERR_IO) {
+        return status;
+    }
+    (void)snprintf(reason, sizeof(reason), "%s", moe_error_text());
+    moe_error_clear();
+    file = find_file(folder);
+    if (file != NULL) {
+        status = moe_fail(MOE_ERR_INPUT,
+                          "%s: is a file, expected the name of a folder for "
+                          "the report: choose another with -o",
+                          file);
+    } else {
+        status =
+            moe_fail(MOE_ERR_IO,
+                     "%s; -o DIR names another place for the report", reason);
+    }
+    free(file);
     return status;
 }
 
@@ -130,13 +188,13 @@ moe_status_t moe_report_may_write(const moe_command_t *command,
     return MOE_OK;
 }
 
-static moe_status_t write_folder(const moe_command_t *command, json_t *document,
-                                 const char *folder)
+moe_status_t moe_report_write_folder(const moe_command_t *command,
+                                     json_t *document, const char *folder)
 {
     moe_status_t status = moe_report_may_write(command, folder);
 
     if (status == MOE_OK) {
-        status = moe_make_folder(folder);
+        status = moe_report_make_folder(folder);
     }
     if (status == MOE_OK) {
         status = write_into(folder, "report.md", moe_report_markdown, document);
@@ -161,6 +219,13 @@ static void say_warnings(json_t *document)
     }
 }
 
+void moe_report_say_folder(const moe_command_t *command, const char *folder)
+{
+    if (!command->quiet && !json_on_stdout(command)) {
+        printf("report: %s\n", folder);
+    }
+}
+
 moe_status_t moe_report_write(const moe_command_t *command, json_t *document,
                               const char *folder)
 {
@@ -168,7 +233,7 @@ moe_status_t moe_report_write(const moe_command_t *command, json_t *document,
     moe_status_t status = MOE_OK;
 
     if (folder != NULL) {
-        status = write_folder(command, document, folder);
+        status = moe_report_write_folder(command, document, folder);
     }
     if (status == MOE_OK) {
         status = moe_report_write_json(command, document);
@@ -179,7 +244,7 @@ moe_status_t moe_report_write(const moe_command_t *command, json_t *document,
         status = leave_stdout(moe_report_terminal(
             document, moe_report_has_color(command), stdout));
         if (status == MOE_OK && folder != NULL) {
-            printf("report: %s\n", folder);
+            moe_report_say_folder(command, folder);
         }
     }
     return status;

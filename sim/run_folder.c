@@ -5,6 +5,7 @@
 
 #include "base/outfile.h"
 #include "base/text.h"
+#include "sim/launch.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -14,7 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HIDDEN  ".unfinished"
 #define DEFAULT "moesim-out"
 
 static char *default_folder(const char *name)
@@ -33,7 +33,8 @@ static char *default_folder(const char *name)
 moe_status_t moe_run_folder_choose(const moe_command_t *command,
                                    const char *name, char **folder_p)
 {
-    const char *told = getenv(MOE_RUN_FOLDER_ENV);
+    const char *told =
+        moe_launch_is_watched() ? getenv(MOE_RUN_FOLDER_ENV) : NULL;
     char *folder;
 
     if (told != NULL && told[0] != '\0') {
@@ -52,7 +53,7 @@ moe_status_t moe_run_folder_choose(const moe_command_t *command,
 
 char *moe_run_folder_unfinished(const char *folder)
 {
-    return moe_strdup_printf("%s/" HIDDEN, folder);
+    return moe_strdup_printf("%s/" MOE_RUN_HIDDEN, folder);
 }
 
 static moe_status_t move_file(const char *from_folder, const char *folder,
@@ -124,24 +125,4 @@ moe_status_t moe_run_folder_publish(const char *folder)
     }
     free(unfinished);
     return status;
-}
-
-void moe_run_folder_abandon(const char *unfinished)
-{
-    char *above = strdup(unfinished);
-
-    moe_remove_tree(unfinished);
-    /* rmdir leaves alone what is not empty */
-    for (int i = 0; above != NULL && i < 3; i++) {
-        char *slash = strrchr(above, '/');
-
-        if (slash == NULL || slash == above) {
-            break;
-        }
-        *slash = '\0';
-        if (rmdir(above) != 0) {
-            break;
-        }
-    }
-    free(above);
 }

@@ -13,6 +13,9 @@
 /** Name of the ledger's file in a report's folder. */
 #define MOE_RUN_LEDGER "ledger.jsonl"
 
+/** Name of the hidden folder in it. */
+#define MOE_RUN_HIDDEN ".unfinished"
+
 /** Environment variable by which a supervisor tells ranks the folder. */
 #define MOE_RUN_FOLDER_ENV "MOESIM_RUN_FOLDER"
 
@@ -30,9 +33,5 @@ char *moe_run_folder_unfinished(const char *folder);
 /** Move the report out of the hidden folder, remove that, and point
  * moesim-out/<name>/latest at a default folder. */
 moe_status_t moe_run_folder_publish(const char *folder);
-
-/** Remove the hidden folder with all that is in it, and the folders above
- * that it leaves empty. */
-void moe_run_folder_abandon(const char *unfinished);
 
 #endif

@@ -14,7 +14,9 @@
 #include "ref/mpi/ledger.h"
 #include "ref/mpi/world.h"
 #include "sim/command.h"
+#include "sim/run_claim.h"
 #include "sim/run_inputs.h"
+#include "sim/run_janitor.h"
 #include "sim/run_sample.h"
 
 #include <jansson.h>
@@ -32,8 +34,10 @@ typedef struct {
 typedef struct {
     const moe_command_t *command;
     moe_scenario_t *scenario;
-    const char *folder;     /* of the report */
-    const char *unfinished; /* where files are until they are whole */
+    char *folder;           /* of the report; NULL before it is known */
+    char *unfinished;       /* where files are until they are whole */
+    moe_run_claim_t *claim; /* held by this rank; NULL: by another process */
+    moe_janitor_t *janitor; /* of this rank; NULL: none */
     moe_runstate_t *state;
     moe_world_t *world;
     moe_agreement_t *agreement;
@@ -64,6 +68,9 @@ int64_t moe_job_peak(void);
 
 /* The steps, in order; every rank calls each. */
 
+/** Where the report goes. */
+moe_status_t moe_job_place(moe_job_t *job);
+
 /** Own inputs, then the routing source of all ranks. */
 moe_status_t moe_job_inputs(moe_job_t *job);
 
@@ -83,8 +90,11 @@ moe_status_t moe_job_report(moe_job_t *job);
 /** Path of a method's output on this rank; the caller frees it. */
 char *moe_job_scratch(const moe_job_t *job, size_t method);
 
+/** Let go of the report's folder; if the run was not good, remove what it
+ * left there. */
+void moe_job_leave_place(moe_job_t *job, bool good);
+
 /** The whole run of a rank: its exit status. */
-int moe_run_rank(const moe_command_t *command, moe_scenario_t *scenario,
-                 const char *folder);
+int moe_run_rank(const moe_command_t *command, moe_scenario_t *scenario);
 
 #endif

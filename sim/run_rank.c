@@ -3,11 +3,9 @@
 
 #include "sim/run_job.h"
 
-#include "base/outfile.h"
 #include "base/text.h"
 #include "ref/matmul.h"
 #include "sim/launch.h"
-#include "sim/run_folder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,8 +64,11 @@ static const struct {
     const char *name;
     step_func_t *step;
 } steps[] = {
-    {"making the inputs", moe_job_inputs}, {"planning", moe_job_plan},
-    {"the methods", moe_job_methods},      {"judging", moe_job_judge},
+    {"the report's folder", moe_job_place},
+    {"making the inputs", moe_job_inputs},
+    {"planning", moe_job_plan},
+    {"the methods", moe_job_methods},
+    {"judging", moe_job_judge},
     {"the report", moe_job_report},
 };
 
@@ -80,10 +81,10 @@ static moe_status_t parse_injections(moe_job_t *job)
         return moe_fail(MOE_ERR_NOMEM, "no memory for injections");
     }
     for (size_t i = 0; i < c->n_injections; i++) {
-        const char *why = moe_injection_parse(c->injection[i], job->n_ranks,
-                                              &job->injection[i]);
+        char why[MOE_INJECTION_TEXT];
 
-        if (why != NULL) {
+        if (!moe_injection_parse(c->injection[i], job->n_ranks,
+                                 &job->injection[i], why)) {
             return moe_fail(MOE_ERR_INPUT, "--inject %s: expected %s",
                             c->injection[i], why);
         }
@@ -161,7 +162,8 @@ static moe_status_t run_steps(moe_job_t *job)
 
 static void remove_scratch(moe_job_t *job)
 {
-    for (size_t i = 0; i < job->scenario->n_methods; i++) {
+    for (size_t i = 0; job->unfinished != NULL && i < job->scenario->n_methods;
+         i++) {
         char *path = moe_job_scratch(job, i);
 
         if (path != NULL) {
@@ -195,9 +197,7 @@ static int end(moe_job_t *job, moe_status_t status)
     int exit_status;
 
     job_fini(job);
-    if (!moe_launch_is_watched() && status != MOE_OK && job->rank == 0) {
-        moe_run_folder_abandon(job->unfinished);
-    }
+    moe_job_leave_place(job, status == MOE_OK || status == MOE_ERR_CHECK);
     if (!together) {
         moe_world_abort(job->world, moe_launch_end(job->state, status, speaks));
     }
@@ -208,33 +208,17 @@ static int end(moe_job_t *job, moe_status_t status)
     return exit_status;
 }
 
-int moe_run_rank(const moe_command_t *command, moe_scenario_t *scenario,
-                 const char *folder)
+int moe_run_rank(const moe_command_t *command, moe_scenario_t *scenario)
 {
-    moe_job_t job = {.command = command,
-                     .scenario = scenario,
-                     .folder = folder,
-                     .start_s = moe_job_now()};
+    moe_job_t job = {
+        .command = command, .scenario = scenario, .start_s = moe_job_now()};
     moe_status_t status = moe_launch_begin(&job.state);
-    char *unfinished = moe_run_folder_unfinished(folder);
 
-    job.unfinished = unfinished;
-    if (unfinished == NULL) {
-        status = moe_fail(MOE_ERR_NOMEM, "no memory for a path");
-    }
-    if (status == MOE_OK) {
-        status = moe_make_folder(unfinished);
+    if (!moe_launch_is_watched() && moe_launch_rank() == 0) {
+        job.janitor = moe_janitor_start();
     }
     if (status == MOE_OK) {
         status = run_steps(&job);
     }
-    if (unfinished == NULL) {
-        return moe_launch_end(job.state, status, true);
-    }
-    {
-        int exit_status = end(&job, status);
-
-        free(unfinished);
-        return exit_status;
-    }
+    return end(&job, status);
 }

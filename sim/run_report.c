@@ -127,20 +127,28 @@ static moe_status_t write_ledger(moe_job_t *job)
     return status;
 }
 
+/* Under a launcher that is not ours nobody else shows it. */
+static moe_status_t show(const moe_job_t *job, json_t *document,
+                         moe_status_t verdict)
+{
+    const moe_command_t *command = job->command;
+    moe_status_t status = moe_report_write(command, document, NULL);
+
+    if (status == MOE_OK && verdict == MOE_OK) {
+        moe_report_say_folder(command, job->folder);
+    }
+    return status == MOE_OK ? moe_report_strict(command, document) : status;
+}
+
 static moe_status_t write_report(const moe_job_t *job, const moe_joined_t *j)
 {
     json_t *document = NULL;
-    moe_command_t silent = *job->command;
     moe_status_t verdict;
     moe_status_t status =
         moe_report_head(job->command, job->scenario, &document);
 
     if (status != MOE_OK) {
         return status;
-    }
-    if (moe_launch_is_watched()) {
-        silent.quiet = true;
-        silent.json = NULL;
     }
     status = set_run(job, j, document);
     if (status == MOE_OK) {
@@ -156,13 +164,14 @@ static moe_status_t write_report(const moe_job_t *job, const moe_joined_t *j)
         status = no_memory();
     }
     if (status == MOE_OK) {
-        status = moe_report_write(&silent, document, job->unfinished);
+        status =
+            moe_report_write_folder(job->command, document, job->unfinished);
     }
     if (status == MOE_OK) {
         status = moe_run_folder_publish(job->folder);
     }
     if (status == MOE_OK && !moe_launch_is_watched()) {
-        status = moe_report_strict(job->command, document);
+        status = show(job, document, verdict);
     }
     json_decref(document);
     return status == MOE_OK ? verdict : status;

@@ -33,6 +33,7 @@ void moe_scenario_label_standard(const moe_scenario_t *s, size_t k, char *out,
     const moe_option_t *option = use->method->options;
     bool is_word;
     size_t length;
+    char text[MOE_OPTION_TEXT];
 
     (void)snprintf(out, size, "%s", use->method->name);
     for (int i = 0; option[i].key != NULL; i++) {
@@ -44,7 +45,7 @@ void moe_scenario_label_standard(const moe_scenario_t *s, size_t k, char *out,
         length = strlen(out);
         (void)snprintf(out + length, size - length, "-%s%s%s",
                        is_word ? "" : option[i].key, is_word ? "" : "-",
-                       moe_option_text(&option[i], use->options[i]));
+                       moe_option_text(&option[i], use->options[i], text));
     }
 }
 

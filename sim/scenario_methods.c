@@ -118,7 +118,7 @@ static void read_options(const moe_at_t *map, moe_method_use_t *use)
 {
     moe_at_t option;
     const char *text;
-    const char *expected;
+    char expected[MOE_OPTION_TEXT];
 
     if (!moe_at_expect(map, MOE_YAML_MAP, "a map of options")) {
         return;
@@ -134,10 +134,8 @@ static void read_options(const moe_at_t *map, moe_method_use_t *use)
             continue;
         }
         text = moe_at_text(&option, "the value of an option");
-        expected = text == NULL ? NULL
-                                : moe_option_set(use->method, option.key, text,
-                                                 use->options);
-        if (expected != NULL) {
+        if (text != NULL && !moe_option_set(use->method, option.key, text,
+                                            use->options, expected)) {
             moe_at_error(&option, "is '%.100s', expected %s", text, expected);
         }
     }
@@ -256,8 +254,8 @@ static moe_status_t read_all(moe_build_t *b, const moe_at_t *at)
         }
         for (int f = 0; place >= 0 && f < MOE_FORMAT_COUNT; f++) {
             if (moe_option_set(use.method, "dispatch",
-                               moe_format_name((moe_format_t)f),
-                               use.options) == NULL) {
+                               moe_format_name((moe_format_t)f), use.options,
+                               NULL)) {
                 add_all(b, &use);
             }
         }

@@ -35,7 +35,7 @@ START_TEST(good_ones_are_parsed)
 {
     moe_injection_t injection;
 
-    ck_assert_ptr_null(moe_injection_parse(good[_i], 4, &injection));
+    ck_assert(moe_injection_parse(good[_i], 4, &injection, NULL));
     ck_assert_int_eq(strncmp(good[_i], moe_injection_name(injection.kind),
                              strlen(moe_injection_name(injection.kind))),
                      0);
@@ -48,10 +48,39 @@ END_TEST
 START_TEST(bad_ones_say_what_was_expected)
 {
     moe_injection_t injection;
-    const char *why = moe_injection_parse(bad[_i], 4, &injection);
+    char why[MOE_INJECTION_TEXT] = "";
 
-    ck_assert_ptr_nonnull(why);
+    ck_assert(!moe_injection_parse(bad[_i], 4, &injection, why));
     ck_assert_uint_gt(strlen(why), 10);
+    ck_assert_uint_lt(strlen(why), sizeof(why) - 1);
+    ck_assert(!moe_injection_parse(bad[_i], 4, &injection, NULL));
+}
+END_TEST
+
+START_TEST(an_unknown_stage_is_told_all_that_there_are)
+{
+    moe_injection_t injection;
+    char why[MOE_INJECTION_TEXT];
+
+    ck_assert(!moe_injection_parse("kill@1:foo", 4, &injection, why));
+    for (int s = 0; s < MOE_STAGE_COUNT; s++) {
+        ck_assert_ptr_nonnull(strstr(why, moe_stage_name((moe_stage_t)s)));
+    }
+    ck_assert_ptr_nonnull(strstr(why, "kill@RANK:STAGE"));
+    ck_assert_ptr_null(strstr(why, "oom"));
+}
+END_TEST
+
+START_TEST(what_was_expected_is_the_callers_own)
+{
+    moe_injection_t injection;
+    char one[MOE_INJECTION_TEXT];
+    char two[MOE_INJECTION_TEXT];
+
+    ck_assert(!moe_injection_parse("kill@9:experts", 4, &injection, one));
+    ck_assert(!moe_injection_parse("kill@9:experts", 8, &injection, two));
+    ck_assert_ptr_nonnull(strstr(one, "0 to 3"));
+    ck_assert_ptr_nonnull(strstr(two, "0 to 7"));
 }
 END_TEST
 
@@ -59,7 +88,7 @@ START_TEST(a_stage_that_means_several_is_a_set)
 {
     moe_injection_t injection;
 
-    ck_assert_ptr_null(moe_injection_parse("oom@0:combine", 4, &injection));
+    ck_assert(moe_injection_parse("oom@0:combine", 4, &injection, NULL));
     ck_assert_uint_eq(injection.stages,
                       1u << MOE_STAGE_unpermute | 1u << MOE_STAGE_finalize);
 }
@@ -69,8 +98,8 @@ START_TEST(due_is_what_fits_and_has_not_fired)
 {
     moe_injection_t list[2];
 
-    ck_assert_ptr_null(moe_injection_parse("kill@1:experts", 4, &list[0]));
-    ck_assert_ptr_null(moe_injection_parse("kill@2:experts", 4, &list[1]));
+    ck_assert(moe_injection_parse("kill@1:experts", 4, &list[0], NULL));
+    ck_assert(moe_injection_parse("kill@2:experts", 4, &list[1], NULL));
     ck_assert_ptr_eq(moe_injection_due(list, 2, MOE_INJECTION_kill, 2),
                      &list[1]);
     ck_assert_ptr_null(moe_injection_due(list, 2, MOE_INJECTION_oom, 2));
@@ -99,6 +128,8 @@ int main(void)
                         sizeof(good) / sizeof(good[0]));
     tcase_add_loop_test(tc, bad_ones_say_what_was_expected, 0,
                         sizeof(bad) / sizeof(bad[0]));
+    tcase_add_test(tc, an_unknown_stage_is_told_all_that_there_are);
+    tcase_add_test(tc, what_was_expected_is_the_callers_own);
     tcase_add_test(tc, a_stage_that_means_several_is_a_set);
     tcase_add_test(tc, due_is_what_fits_and_has_not_fired);
     tcase_add_loop_test(tc, every_injection_is_named_and_explained, 0,

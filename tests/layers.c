@@ -164,7 +164,7 @@ moe_method_use_t moe_test_use(const moe_method_t *method,
     moe_option_defaults(method, layer->chain.at[MOE_ROLE_hidden].format,
                         use.options);
     if (key != NULL) {
-        ck_assert_ptr_null(moe_option_set(method, key, value, use.options));
+        ck_assert(moe_option_set(method, key, value, use.options, NULL));
     }
     to_chain(&use, "dispatch", MOE_ROLE_dispatch);
     to_chain(&use, "combine", MOE_ROLE_combine);

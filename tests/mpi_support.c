@@ -62,8 +62,8 @@ void test_run_init(test_run_t *run, moe_numerics_t numerics, bool verify,
                      MOE_OK);
     ck_assert_int_eq(moe_ledger_create(test_rank, &run->ledger), MOE_OK);
     if (injected != NULL) {
-        ck_assert_ptr_null(
-            moe_injection_parse(injected, test_ranks, &run->injection));
+        ck_assert(moe_injection_parse(injected, test_ranks, &run->injection,
+                                      NULL));
         in.injections = &run->injection;
         in.n_injections = 1;
     }

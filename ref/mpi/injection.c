@@ -40,21 +40,54 @@ const char *moe_injection_text(moe_injection_kind_t kind)
     return in_range(kind) ? injections[kind].text : "?";
 }
 
-/* All forms, as a sentence that says what was expected. */
-static const char *forms(void)
+/* A sentence that grows, up to MOE_INJECTION_TEXT bytes. */
+static void add(char *out, const char *text)
 {
-    static char text[512];
-    size_t used = 0;
+    size_t used = strlen(out);
 
+    (void)snprintf(out + used, MOE_INJECTION_TEXT - used, "%s", text);
+}
+
+/* All forms, as a sentence that says what was expected. */
+static void say_forms(char *out)
+{
+    out[0] = '\0';
     for (int k = 0; k < MOE_INJECTION_COUNT; k++) {
-        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s%s",
-                                 k == 0 ? "one of: " : ", ", injections[k].name,
-                                 injections[k].where);
-        if (used >= sizeof(text)) {
-            break;
-        }
+        add(out, k == 0 ? "one of: " : ", ");
+        add(out, injections[k].name);
+        add(out, injections[k].where);
     }
-    return text;
+}
+
+/* What may follow the rank of an injection of this kind. */
+static void say_rest(moe_injection_kind_t kind, char *out)
+{
+    out[0] = '\0';
+    add(out, injections[kind].name);
+    add(out, injections[kind].where);
+    if (strstr(injections[kind].where, "STAGE") == NULL) {
+        return;
+    }
+    add(out, ", STAGE one of: ");
+    for (int s = 0; s < MOE_STAGE_COUNT; s++) {
+        add(out, moe_stage_name((moe_stage_t)s));
+        add(out, ", ");
+    }
+    add(out, "dispatch, combine, comm, all");
+}
+
+static void say_ranks(int ranks, char *out)
+{
+    if (ranks == 0) {
+        (void)snprintf(out, MOE_INJECTION_TEXT, "a rank, from 0, after @");
+    } else if (ranks == 1) {
+        (void)snprintf(out, MOE_INJECTION_TEXT,
+                       "rank 0 after @: there is one rank");
+    } else {
+        (void)snprintf(out, MOE_INJECTION_TEXT,
+                       "a rank from 0 to %d after @: there are %d", ranks - 1,
+                       ranks);
+    }
 }
 
 static bool find_kind(const char *given, size_t n, moe_injection_kind_t *kind_p)
@@ -101,30 +134,32 @@ static bool find_rest(const char *rest, moe_injection_t *injection)
     return *rest == '\0';
 }
 
-const char *moe_injection_parse(const char *given, int ranks,
-                                moe_injection_t *injection_p)
+bool moe_injection_parse(const char *given, int ranks,
+                         moe_injection_t *injection_p,
+                         char expected[MOE_INJECTION_TEXT])
 {
-    static char text[64];
+    char unasked[MOE_INJECTION_TEXT];
     moe_injection_t injection = {.given = given};
     size_t n = strcspn(given, "@");
     const char *rest;
 
+    if (expected == NULL) {
+        expected = unasked;
+    }
     if (given[n] != '@' || !find_kind(given, n, &injection.kind)) {
-        return forms();
+        say_forms(expected);
+        return false;
     }
     if (!find_rank(given + n + 1, ranks, &injection.rank, &rest)) {
-        if (ranks == 0) {
-            return "a rank, from 0, after @";
-        }
-        (void)snprintf(text, sizeof(text), "a rank from 0 to %d after @",
-                       ranks - 1);
-        return text;
+        say_ranks(ranks, expected);
+        return false;
     }
     if (!find_rest(rest, &injection)) {
-        return forms();
+        say_rest(injection.kind, expected);
+        return false;
     }
     *injection_p = injection;
-    return NULL;
+    return true;
 }
 
 moe_injection_t *moe_injection_due(moe_injection_t *list, size_t n,

@@ -34,14 +34,19 @@ typedef struct {
     const char *given;      /* as the user wrote it; kept */
 } moe_injection_t;
 
+/** Bytes of what was expected of an injection. */
+#define MOE_INJECTION_TEXT 256
+
 /**
  * Parse NAME@RANK[:STAGE].
  * @param[in]  given  Kept.
  * @param[in]  ranks  W; 0 if not yet known.
- * @return NULL, or what was expected (static, or valid until the next call).
+ * @param[out] expected  What was expected, if it is none; NULL: nobody asks.
+ * @return True if it was parsed.
  */
-const char *moe_injection_parse(const char *given, int ranks,
-                                moe_injection_t *injection_p);
+bool moe_injection_parse(const char *given, int ranks,
+                         moe_injection_t *injection_p,
+                         char expected[MOE_INJECTION_TEXT]);
 
 /** The first of n that is of this kind, meant for this rank and has not
  * fired; NULL if none. */

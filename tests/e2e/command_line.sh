@@ -53,7 +53,7 @@ says 'cannot write to stdout'
 status "$price >&- 2>stderr" 3
 status "$price --quiet --json /dev/full 2>stderr" 3
 status "$price --quiet --json $work/no/such/folder.json 2>stderr" 3
-status "$price --quiet -o /dev/null/folder 2>stderr" 3
+status "$price --quiet -o /dev/null/folder 2>stderr" 2
 NO_COLOR=1 expect 0 $price
 expect 0 $price --quiet
 [ ! -s stdout ] && pass quiet || fail "quiet is not"

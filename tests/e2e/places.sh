@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Where a report goes: a launcher's own ranks, two runs into one folder, what
+# a killed run left, files and file systems in the way; what is refused before
+# a rank is started.
+set -eu
+. "$top_srcdir/tests/e2e/lib.sh"
+tiny=$top_srcdir/scenarios/tutorial/first.yaml
+cd "$work"
+mkdir run
+cd run
+
+# nothing PLACE: the folder holds nothing at all, hidden or not, soon
+nothing() {
+    for _ in $(seq 30); do
+        [ -z "$(ls -A "$1")" ] && break
+        sleep 0.1
+    done
+    [ -z "$(ls -A "$1")" ] && pass "nothing in ${1##*/}" ||
+        fail "left: $(find "$1")"
+}
+
+# a launcher's own ranks choose one folder, and it is the last line
+expect 0 "$MPIRUN" -q -n 2 "$MOESIM" run "$tiny" --ranks 2
+last=$(tail -n 1 "$work/stdout")
+[ "$(ls moesim-out/first | wc -l)" -eq 2 ] && pass "one folder and latest" ||
+    fail "$(ls -A moesim-out/first)"
+[ -s "${last#report: }/report.json" ] && pass "$last" || fail "$last"
+[ "$(ls -A "${last#report: }" | tr '\n' ' ')" = \
+    "ledger.jsonl report.json report.md " ] && pass files || fail files
+rm -r moesim-out
+expect 2 "$MPIRUN" -q -n 3 "$MOESIM" run "$tiny" --ranks 2
+says 'the launcher started 3 ranks'
+nothing .
+expect 2 "$MPIRUN" -q -n 2 "$MOESIM" run "$tiny" --ranks 2 --inject kill@1:foo
+nothing .
+
+# its end by a signal leaves nothing
+"$MPIRUN" -q -n 8 "$MOESIM" run "$top_srcdir/scenarios/seeds/sglang-7667.yaml" \
+    --quiet >"$work/stdout" 2>"$work/stderr" &
+pid=$!
+for _ in $(seq 100); do
+    [ -n "$(find . -name .unfinished)" ] && break
+    sleep 0.1
+done
+[ -n "$(find . -name .unfinished)" ] && pass started || fail "did not start"
+kill -INT "$pid"
+wait "$pid" 2>/dev/null || true
+no_process_left
+nothing .
+
+# so does that of rank 0 by kill -9
+"$MPIRUN" -q -n 8 "$MOESIM" run "$top_srcdir/scenarios/seeds/sglang-7667.yaml" \
+    -o nine --quiet >"$work/stdout" 2>"$work/stderr" &
+pid=$!
+for _ in $(seq 100); do
+    [ -s nine/.unfinished/owner ] && break
+    sleep 0.1
+done
+kill -KILL "$(cat nine/.unfinished/owner)"
+wait "$pid" 2>/dev/null || true
+no_process_left
+nothing .
+
+# price says it once under a launcher
+expect 0 "$MPIRUN" -q -n 2 "$MOESIM" price "$tiny" --set sweep={}
+[ "$(grep -c '^ *allgatherv' "$work/stdout")" -ge 1 ] &&
+    [ -z "$(sort "$work/stdout" | grep '^first:' | uniq -d)" ] &&
+    pass "one table" || fail "$(cat "$work/stdout")"
+
+# two runs into one folder: the second is refused, the first is not harmed
+"$MOESIM" run "$top_srcdir/scenarios/seeds/sglang-7667.yaml" --quiet -o both \
+    >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 100); do
+    [ -s both/.unfinished/owner ] && break
+    sleep 0.1
+done
+expect 2 "$MOESIM" run "$tiny" -o both
+says 'both: another run \(process [0-9]+\)'
+[ -s both/.unfinished/owner ] && pass "not harmed" || fail "harmed"
+
+# killed, it leaves its hidden folder; the next run there says so
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null || true
+sleep 1
+expect 0 "$MOESIM" run "$tiny" --ranks 2 --quiet -o both
+says 'both: removed what a run that was killed left'
+[ "$(ls -A both | tr '\n' ' ')" = "ledger.jsonl report.json report.md " ] &&
+    pass "clean" || fail "$(ls -A both)"
+rm -r both
+
+# a folder of the user's own stays, even if the run fails
+mkdir own
+expect 1 "$MOESIM" run "$tiny" --ranks 2 -o own --inject skip-collective@1
+nothing own
+expect 1 "$MOESIM" run "$tiny" --ranks 2 -o own/a/b --inject skip-collective@1
+nothing own
+rmdir own
+
+# a file in the way is the user's; a file system that refuses is not
+echo data >file
+for place in file file/below; do
+    expect 2 "$MOESIM" run "$tiny" --ranks 2 -o "$place"
+    says '^moesim: file: is a file, expected the name of a folder'
+    expect 2 "$MOESIM" price "$tiny" -o "$place"
+    says '^moesim: file: is a file, expected the name of a folder'
+done
+expect 3 "$MOESIM" run "$tiny" --ranks 2 -o /proc/moesim-out
+says '^moesim: /proc/moesim-out.*: .*; -o DIR names another place'
+[ "$(cat file)" = data ] && pass "the file is whole" || fail "$(cat file)"
+rm file
+
+# faults that cannot be meant are known before a rank is started
+expect 2 "$MOESIM" run "$tiny" --ranks 2 --inject kill@1:foo
+says 'kill@1:foo: expected .*prepare, permute, experts, unpermute, finalize'
+expect 2 "$MOESIM" run "$tiny" --ranks 2 --inject kill@2:experts
+says 'kill@2:experts: expected a rank from 0 to 1'
+expect 2 "$MOESIM" run "$tiny" --ranks 2 --inject burn@1
+says 'burn@1: expected one of: count-mismatch@RANK'
+nothing .
+finish
