@@ -34,6 +34,8 @@ ref_libref_la_SOURCES = \
   ref/matmul_nvfp4_int.c \
   ref/matmul_nvfp4_int.h \
   ref/matmul_nvfp4_vnni.c \
+  ref/matmul_nvfp4_amx.c ref/units_avx512.h \
+  ref/matmul_nvfp4_limbs.c ref/matmul_nvfp4_limbs.h \
   ref/moeref.c \
   ref/moeref.h \
   ref/moeref_elements.c \

@@ -68,7 +68,7 @@ int64_t moe_ref_matmul_workspace(int64_t rows, int64_t k, int64_t n)
 
 const char *moe_ref_matmul_kernel_name(void)
 {
-    const moe_nvfp4_kernel_t *kernel = moe_nvfp4_kernel();
+    const moe_nvfp4_kernel_t *kernel = moe_nvfp4_kernel(INT64_MAX);
 
     return kernel != NULL ? kernel->name : NULL;
 }

@@ -44,8 +44,9 @@ moe_status_t moe_ref_grouped_matmul(const moe_ref_weights_t *weights,
 /** Bytes that it allocates if no expert has more than rows rows. */
 int64_t moe_ref_matmul_workspace(int64_t rows, int64_t k, int64_t n);
 
-/** Name of the kernel that NVFP4 is multiplied by: vnni, avx2 or blas. NULL
- * and an error recorded if MOESIM_KERNEL asks for one that there is not. */
+/** Name of the kernel that NVFP4 is multiplied by: amx (experts with few
+ * rows by the next), vnni, avx2 or blas. NULL and an error recorded if
+ * MOESIM_KERNEL asks for one that there is not. */
 const char *moe_ref_matmul_kernel_name(void);
 
 /** True if there is a kernel for these operands. */

@@ -18,6 +18,7 @@ enum {
 
 /* Best first. The last one is everywhere. */
 static const moe_nvfp4_kernel_t *const kernels[] = {
+    &moe_nvfp4_amx,
     &moe_nvfp4_vnni,
     &moe_nvfp4_avx2,
     &moe_nvfp4_blas,
@@ -28,24 +29,31 @@ const moe_nvfp4_kernel_t *moe_nvfp4_kernel_at(int i)
     return i < (int)(sizeof(kernels) / sizeof(kernels[0])) ? kernels[i] : NULL;
 }
 
+static bool is_usable(const moe_nvfp4_kernel_t *kernel, const char *name,
+                      int64_t rows)
+{
+    return kernel->available() &&
+           (name != NULL ? strcmp(name, kernel->name) == 0
+                         : rows >= kernel->min_rows);
+}
+
 /* NULL if what MOESIM_KERNEL asks for is not there. */
-static const moe_nvfp4_kernel_t *find_kernel(void)
+static const moe_nvfp4_kernel_t *find_kernel(int64_t rows)
 {
     const char *name = getenv("MOESIM_KERNEL");
     const moe_nvfp4_kernel_t *kernel;
     int i = 0;
 
     while ((kernel = moe_nvfp4_kernel_at(i)) != NULL &&
-           (!kernel->available() ||
-            (name != NULL && strcmp(name, kernel->name) != 0))) {
+           !is_usable(kernel, name, rows)) {
         i++;
     }
     return kernel;
 }
 
-const moe_nvfp4_kernel_t *moe_nvfp4_kernel(void)
+const moe_nvfp4_kernel_t *moe_nvfp4_kernel(int64_t rows)
 {
-    const moe_nvfp4_kernel_t *kernel = find_kernel();
+    const moe_nvfp4_kernel_t *kernel = find_kernel(rows);
 
     if (kernel == NULL) {
         (void)moe_fail(MOE_ERR_UNSUPPORTED,
@@ -175,11 +183,30 @@ static plan_t plan_of(const moe_nvfp4_kernel_t *kernel, int64_t rows, int64_t k,
     return p;
 }
 
+/* Of any kernel that an expert with at most so many rows may take. */
+static int64_t most_bytes(int64_t rows, int64_t k, int64_t n)
+{
+    const char *name = getenv("MOESIM_KERNEL");
+    const moe_nvfp4_kernel_t *kernel;
+    int64_t most = 0;
+
+    for (int i = 0; (kernel = moe_nvfp4_kernel_at(i)) != NULL; i++) {
+        if (is_usable(kernel, name, rows)) {
+            int64_t bytes = plan_of(kernel, rows, k, n).bytes;
+
+            most = bytes > most ? bytes : most;
+            rows = name == NULL ? smaller(rows, kernel->min_rows - 1) : rows;
+        }
+        if (rows < 1) {
+            break;
+        }
+    }
+    return most;
+}
+
 int64_t moe_nvfp4_workspace(int64_t rows, int64_t k, int64_t n)
 {
-    const moe_nvfp4_kernel_t *kernel = find_kernel();
-
-    return rows > 0 && kernel != NULL ? plan_of(kernel, rows, k, n).bytes : 0;
+    return rows > 0 ? most_bytes(rows, k, n) : 0;
 }
 
 /* What rounding a tile needs. */
@@ -210,22 +237,22 @@ static void store_tile(const moe_nvfp4_tile_t *tile, const int64_t *sums,
 }
 
 /* All panels of an expert's weights times rows [first, end) of x. */
-static void multiply_expert(const plan_t *plan, uint8_t *work,
-                            const moe_nvfp4_weights_t *weights,
+static void multiply_expert(uint8_t *work, const moe_nvfp4_weights_t *weights,
                             const moe_rows_t *x, int64_t first, int64_t end,
                             const target_t *target)
 {
-    int64_t *sums = (int64_t *)(void *)(work + plan->work_bytes);
     int64_t n = target->out->cols;
+    plan_t plan = plan_of(find_kernel(end - first), end - first, x->cols, n);
+    int64_t *sums = (int64_t *)(void *)(work + plan.work_bytes);
     moe_nvfp4_tile_t tile = {.x = x, .weights = weights};
 
     for (tile.first = first; tile.first < end; tile.first += tile.n) {
-        tile.n = smaller(end - tile.first, plan->rows);
-        tile.rows = plan->panel;
-        plan->kernel->prepare(&tile, work);
+        tile.n = smaller(end - tile.first, plan.rows);
+        tile.rows = plan.panel;
+        plan.kernel->prepare(&tile, work);
         for (tile.row = 0; tile.row < n; tile.row += tile.rows) {
-            tile.rows = smaller(n - tile.row, plan->panel);
-            plan->kernel->sum(&tile, work, sums);
+            tile.rows = smaller(n - tile.row, plan.panel);
+            plan.kernel->sum(&tile, work, sums);
             store_tile(&tile, sums, target);
         }
     }
@@ -301,10 +328,10 @@ moe_status_t moe_nvfp4_matmul(const moe_ref_weights_t *weights,
                               moe_ref_stats_t *stats)
 {
     int64_t most = most_rows(offset, n_experts);
-    const moe_nvfp4_kernel_t *kernel = moe_nvfp4_kernel();
+    const moe_nvfp4_kernel_t *kernel = moe_nvfp4_kernel(most);
     target_t target = {.out = out, .stats = stats};
     moe_status_t status = check_operands(weights, x, out);
-    plan_t plan;
+    int64_t bytes;
     uint8_t *work;
 
     if (kernel == NULL) {
@@ -321,19 +348,20 @@ moe_status_t moe_nvfp4_matmul(const moe_ref_weights_t *weights,
     if (status != MOE_OK) {
         return status;
     }
-    plan = plan_of(kernel, most, x->cols, out->cols);
-    work = aligned_alloc(ALIGN, (size_t)plan.bytes);
+    bytes = most_bytes(most, x->cols, out->cols);
+    work = aligned_alloc(ALIGN, (size_t)bytes);
     if (work == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for a matmul: %lld bytes",
-                        (long long)plan.bytes);
+                        (long long)bytes);
     }
     for (int64_t e = 0; e < n_experts; e++) {
         const drawn_t drawn = {weights, weights->first_expert + e};
         const moe_nvfp4_weights_t from = {fetch_drawn, fetch_panel_drawn,
                                           &drawn};
 
-        multiply_expert(&plan, work, &from, x, offset[e], offset[e + 1],
-                        &target);
+        if (offset[e] < offset[e + 1]) {
+            multiply_expert(work, &from, x, offset[e], offset[e + 1], &target);
+        }
     }
     free(work);
     return MOE_OK;

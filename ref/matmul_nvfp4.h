@@ -52,6 +52,7 @@ typedef struct {
 /** A way to sum. */
 typedef struct {
     const char *name;
+    int64_t min_rows;  /* of x, below which a later kernel is faster */
     int64_t max_rows;  /* of x in a tile */
     int64_t max_panel; /* of weights in a tile */
 
@@ -69,6 +70,7 @@ typedef struct {
     void (*sum)(const moe_nvfp4_tile_t *tile, void *work, int64_t *sums);
 } moe_nvfp4_kernel_t;
 
+extern const moe_nvfp4_kernel_t moe_nvfp4_amx;
 extern const moe_nvfp4_kernel_t moe_nvfp4_vnni;
 extern const moe_nvfp4_kernel_t moe_nvfp4_avx2;
 extern const moe_nvfp4_kernel_t moe_nvfp4_blas;
@@ -76,9 +78,9 @@ extern const moe_nvfp4_kernel_t moe_nvfp4_blas;
 /** Kernel i, best first, whether available or not; NULL at the end. */
 const moe_nvfp4_kernel_t *moe_nvfp4_kernel_at(int i);
 
-/** The kernel to use; NULL and an error recorded if MOESIM_KERNEL asks for
- * one that there is not. */
-const moe_nvfp4_kernel_t *moe_nvfp4_kernel(void);
+/** The kernel to use for an expert with so many rows; NULL and an error
+ * recorded if MOESIM_KERNEL asks for one that there is not. */
+const moe_nvfp4_kernel_t *moe_nvfp4_kernel(int64_t rows);
 
 /**
  * RN(sum x scale x 2^-20) to a float format, one rounding.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* NVFP4 sums by AVX-512 VNNI: sixteen rows of weights to a register. */
 #include "ref/matmul_nvfp4_int.h"
+#include "ref/units_avx512.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -22,34 +23,9 @@ static bool available(void)
            __builtin_cpu_supports("avx512vnni") != 0;
 }
 
-/* E4M3 codes in the low bytes, to units of 2^-9. */
-VNNI_INLINE __m512i units_of(__m512i code)
-{
-    const __m512i one = _mm512_set1_epi32(1);
-    __m512i exponent =
-        _mm512_and_si512(_mm512_srli_epi32(code, 3), _mm512_set1_epi32(15));
-    __m512i digits = _mm512_and_si512(code, _mm512_set1_epi32(7));
-    __mmask16 normal = _mm512_test_epi32_mask(exponent, exponent);
-    __mmask16 negative = _mm512_test_epi32_mask(code, _mm512_set1_epi32(128));
-
-    digits = _mm512_mask_or_epi32(digits, normal, digits, _mm512_set1_epi32(8));
-    exponent = _mm512_mask_sub_epi32(exponent, normal, exponent, one);
-    digits = _mm512_sllv_epi32(digits, exponent);
-    return _mm512_mask_sub_epi32(digits, negative, _mm512_setzero_si512(),
-                                 digits);
-}
-
 VNNI static void decode(const uint8_t *scales, int64_t blocks, int32_t *units)
 {
-    for (int64_t b = 0; b < blocks; b += 4) {
-        __m512i four = _mm512_loadu_si512(scales + 16 * b);
-
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
-            _mm512_storeu_si512(units + 16 * (b + i), units_of(four));
-            four = _mm512_srli_epi32(four, 8);
-        }
-    }
+    moe_units_avx512(scales, blocks, units);
 }
 
 /* Sixteen rows of a block: columns 0, 2, 4, 6; 1, 3, 5, 7; and 8 on. */

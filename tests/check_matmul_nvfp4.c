@@ -20,6 +20,7 @@ enum {
     SKIP_X = 1, /* rows before those of a tile */
     SKIP_W = 2,
     MAX_K = 7168,
+    MANY = 1000, /* rows: enough for any kernel */
     ALIGN = 64
 };
 
@@ -36,8 +37,7 @@ typedef enum {
 static const int64_t widths[] = {16,   48,   1024, 1040, 1184,
                                  1200, 2048, 2368, 7168};
 
-/* Rows of x in a tile: 1 to 8 at once, and what is left over; of weights:
- * a panel and a bit, a panel, a few. */
+/* Rows of x in a tile: 1 to 8 at once, and the rest; of weights likewise. */
 static const int64_t tile_rows[] = {17, 9, 8, 7, 1};
 static const int64_t panel_rows[] = {17, 16, 3};
 
@@ -338,16 +338,27 @@ START_TEST(the_kernel_is_the_first_that_the_processor_has)
     while (!moe_nvfp4_kernel_at(i)->available()) {
         i++;
     }
-    ck_assert_ptr_eq(moe_nvfp4_kernel(), moe_nvfp4_kernel_at(i));
+    ck_assert_ptr_eq(moe_nvfp4_kernel(MANY), moe_nvfp4_kernel_at(i));
     ck_assert_str_eq(moe_ref_matmul_kernel_name(),
                      moe_nvfp4_kernel_at(i)->name);
+}
+END_TEST
+
+START_TEST(a_kernel_is_given_no_fewer_rows_than_it_wants)
+{
+    (void)unsetenv("MOESIM_KERNEL");
+    for (int64_t rows = 1; rows < 64; rows++) {
+        ck_assert_int_ge(rows, moe_nvfp4_kernel(rows)->min_rows);
+        ck_assert_int_ge(moe_nvfp4_workspace(rows, MAX_K, PANEL),
+                         moe_nvfp4_workspace(rows - 1, MAX_K, PANEL));
+    }
 }
 END_TEST
 
 static void expect_no_kernel(const char *name)
 {
     ck_assert_int_eq(setenv("MOESIM_KERNEL", name, 1), 0);
-    ck_assert_ptr_null(moe_nvfp4_kernel());
+    ck_assert_ptr_null(moe_nvfp4_kernel(MANY));
     ck_assert_ptr_nonnull(strstr(moe_error_text(), "MOESIM_KERNEL"));
     ck_assert_ptr_nonnull(strstr(moe_error_text(), name));
     moe_error_clear();
@@ -361,7 +372,7 @@ START_TEST(a_kernel_asked_for_is_taken_or_refused)
     for (int i = 0; (kernel = moe_nvfp4_kernel_at(i)) != NULL; i++) {
         if (kernel->available()) {
             ck_assert_int_eq(setenv("MOESIM_KERNEL", kernel->name, 1), 0);
-            ck_assert_ptr_eq(moe_nvfp4_kernel(), kernel);
+            ck_assert_ptr_eq(moe_nvfp4_kernel(MANY), kernel);
         } else {
             expect_no_kernel(kernel->name);
         }
@@ -382,6 +393,7 @@ int main(void)
     tcase_add_test(tests, the_built_worst_case_needs_more_than_float64);
     tcase_add_loop_test(tests, every_decoder_gives_the_integers, 0, DECODERS);
     tcase_add_test(tests, the_kernel_is_the_first_that_the_processor_has);
+    tcase_add_test(tests, a_kernel_is_given_no_fewer_rows_than_it_wants);
     tcase_add_test(tests, a_kernel_asked_for_is_taken_or_refused);
     suite_add_tcase(suite, tests);
     return moe_suite_main(suite);
