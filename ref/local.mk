@@ -43,6 +43,10 @@ ref_libref_la_SOURCES = \
   ref/nvfp4_decode.h \
   ref/nvfp4_decode_avx2.c \
   ref/nvfp4_decode_avx512.c \
+  ref/nvfp4_encode.c \
+  ref/nvfp4_encode.h \
+  ref/nvfp4_encode_avx2.c \
+  ref/nvfp4_encode_avx512.c \
   ref/odd.h \
   ref/oracle.c \
   ref/oracle.h \
@@ -122,6 +126,12 @@ tests_check_quantize_steps_SOURCES = tests/check_quantize_steps.c \
 tests_check_quantize_steps_LDADD = $(REF_LIBS)
 tests_check_swizzle_SOURCES = tests/check_swizzle.c
 tests_check_swizzle_LDADD = $(REF_LIBS)
+
+# The versions of the bf16 quantiser against its profile.
+check_PROGRAMS += tests/check_nvfp4_encode
+TESTS += tests/check_nvfp4_encode
+tests_check_nvfp4_encode_SOURCES = tests/check_nvfp4_encode.c
+tests_check_nvfp4_encode_LDADD = $(REF_LIBS)
 
 # Correct rounding, judged by MPFR alone (tests/judge.h).
 ROUNDING_TESTS = tests/check_activation tests/check_combine \

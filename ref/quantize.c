@@ -2,6 +2,7 @@
 #include "ref/quantize.h"
 
 #include "ref/formats.h"
+#include "ref/nvfp4_encode.h"
 #include "ref/quantize_profile.h"
 
 #include <math.h>
@@ -97,6 +98,22 @@ static void quantize_row(const moe_rows_t *src, const moe_rows_t *dst,
     }
 }
 
+/* The fast way where there is one: rows of whole blocks are one long row. */
+static bool quantize_bf16(const moe_rows_t *src, const moe_rows_t *dst)
+{
+    const moe_storage_t *storage = &dst->storage;
+
+    if (src->storage.format != MOE_FORMAT_bf16 ||
+        storage->profile != MOE_PROFILE_te_exact) {
+        return false;
+    }
+    moe_nvfp4_encoder()->encode(
+        src->codes,
+        dst->rows * moe_format_scale_cols(storage->format, dst->cols),
+        storage->global_scale, dst->codes, dst->scales);
+    return true;
+}
+
 moe_status_t moe_ref_quantize(const moe_rows_t *src, const moe_rows_t *dst)
 {
     const moe_storage_t *storage = &dst->storage;
@@ -111,6 +128,9 @@ moe_status_t moe_ref_quantize(const moe_rows_t *src, const moe_rows_t *dst)
     status = check_pair(src, dst);
     if (status != MOE_OK) {
         return status;
+    }
+    if (quantize_bf16(src, dst)) {
+        return MOE_OK;
     }
     for (int64_t i = 0; i < dst->rows; i++) {
         quantize_row(src, dst, i);
