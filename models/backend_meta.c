@@ -155,13 +155,12 @@ static answer_t *ask_all(meta_t *meta, const moe_agree_t *agree)
     return a;
 }
 
-static moe_status_t meta_agree(moe_backend_t *self, const moe_agree_t *agree,
-                               int64_t *out, moe_trace_record_t *record)
+static moe_status_t answer(moe_backend_t *self, const moe_agree_t *agree,
+                           const answer_t **answer_p)
 {
     meta_t *meta = (meta_t *)self;
     const answer_t *a = find_answer(meta, agree);
 
-    (void)record;
     if (a == NULL) {
         a = ask_all(meta, agree);
     }
@@ -176,8 +175,34 @@ static moe_status_t meta_agree(moe_backend_t *self, const moe_agree_t *agree,
                         (long long)agree->number, (long long)agree->n,
                         agree->n_ranks, (long long)a->n);
     }
-    give_answer(a, agree, out);
+    *answer_p = a;
     return MOE_OK;
+}
+
+static moe_status_t meta_agree(moe_backend_t *self, const moe_agree_t *agree,
+                               int64_t *out, moe_trace_record_t *record)
+{
+    const answer_t *a = NULL;
+    moe_status_t status = answer(self, agree, &a);
+
+    (void)record;
+    if (status == MOE_OK) {
+        give_answer(a, agree, out);
+    }
+    return status;
+}
+
+/* What is kept is what a rank is to get, but for what is told to each. */
+static moe_status_t meta_agreed(moe_backend_t *self, const moe_agree_t *agree,
+                                const int64_t **numbers_p)
+{
+    const answer_t *a = NULL;
+    moe_status_t status = answer(self, agree, &a);
+
+    if (status == MOE_OK) {
+        *numbers_p = a->value;
+    }
+    return status;
 }
 
 static moe_status_t meta_run_call(moe_backend_t *self, const moe_call_t *call,
@@ -228,6 +253,7 @@ moe_status_t moe_meta_create(const moe_backend_t *like,
         .storage_bytes = like != NULL ? like->storage_bytes : modelled_storage,
         .workspace_bytes = like != NULL ? like->workspace_bytes : no_workspace,
         .agree = meta_agree,
+        .agreed = meta_agreed,
         .run = meta_run_call,
         .group_begin = meta_group_begin,
         .group_end = meta_group_end,
@@ -275,32 +301,68 @@ static void meter_memory(void *self, int rank, int64_t bytes)
     }
 }
 
+/* A layer that knows its sums of tokens; ended with free(*before_p). */
+static moe_status_t with_sums(moe_layer_t *layer, int64_t **before_p)
+{
+    int dp = layer->layout.dp;
+    int64_t *before = calloc((size_t)dp + 1, sizeof(*before));
+
+    if (before == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for %d token counts", dp);
+    }
+    for (int i = 0; i < dp; i++) {
+        before[i + 1] = before[i] + layer->tokens[i];
+    }
+    layer->before = before;
+    *before_p = before;
+    return MOE_OK;
+}
+
+/* One rank; its largest memory goes to *peak_p. */
+static moe_status_t run_rank(moe_run_t *run, const moe_trace_sink_t *sink,
+                             int64_t *peak_p)
+{
+    meter_t meter = {.sink = sink};
+    moe_trace_sink_t metered = {
+        .self = &meter, .record = meter_record, .memory = meter_memory};
+    moe_status_t status;
+
+    run->sink = &metered;
+    status = moe_run_method(run);
+    if (peak_p != NULL) {
+        *peak_p = meter.peak;
+    }
+    return status;
+}
+
 moe_status_t moe_meta_run(const moe_layer_t *layer, const moe_method_use_t *use,
                           const moe_routing_t *routing,
                           const moe_backend_t *like, moe_stage_set_t stages,
                           const moe_trace_sink_t *sink, int64_t *peak_bytes)
 {
     int world = moe_layout_world(&layer->layout);
-    moe_backend_t *backend = NULL;
-    moe_status_t status = moe_meta_create(like, routing, &backend);
+    moe_layer_t summed = *layer;
+    int64_t *before = NULL;
+    moe_run_t run = {.layer = &summed,
+                     .use = use,
+                     .routing = routing,
+                     .shared = moe_shared_create(),
+                     .stages = stages};
+    moe_status_t status = moe_meta_create(like, routing, &run.backend);
 
-    for (int r = 0; r < world && status == MOE_OK; r++) {
-        meter_t meter = {.sink = sink};
-        moe_trace_sink_t metered = {
-            .self = &meter, .record = meter_record, .memory = meter_memory};
-        moe_run_t run = {.layer = layer,
-                         .use = use,
-                         .rank = r,
-                         .routing = routing,
-                         .backend = backend,
-                         .sink = &metered,
-                         .stages = stages};
-
-        status = moe_run_method(&run);
-        if (peak_bytes != NULL) {
-            peak_bytes[r] = meter.peak;
-        }
+    if (status == MOE_OK && run.shared == NULL) {
+        status = moe_fail(MOE_ERR_NOMEM, "no memory for a backend");
     }
-    moe_meta_free(backend);
+    if (status == MOE_OK) {
+        status = with_sums(&summed, &before);
+    }
+    for (int r = 0; r < world && status == MOE_OK; r++) {
+        run.rank = r;
+        status =
+            run_rank(&run, sink, peak_bytes != NULL ? &peak_bytes[r] : NULL);
+    }
+    moe_meta_free(run.backend);
+    moe_shared_free(run.shared);
+    free(before);
     return status;
 }

@@ -15,16 +15,9 @@
 
 #include <string.h>
 
-moe_status_t moe_cost_tier(const moe_machine_t *machine, const int *ranks,
-                           int n, int *tier_p)
+moe_status_t moe_cost_tier(const moe_machine_t *machine, int low, int high,
+                           int *tier_p)
 {
-    int low = ranks[0];
-    int high = ranks[0];
-
-    for (int i = 1; i < n; i++) {
-        low = ranks[i] < low ? ranks[i] : low;
-        high = ranks[i] > high ? ranks[i] : high;
-    }
     for (int t = 0; t < machine->n_tiers; t++) {
         int size = machine->tier[t].size;
 

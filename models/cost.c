@@ -21,7 +21,7 @@ enum {
 
 /* A constant, or several of one fit, and what it moves of a cost. */
 typedef struct {
-    moe_constant_t constant;
+    const moe_constant_t *constant;
     double rise_us;
     double fall_us;
 } mover_t;
@@ -68,6 +68,52 @@ static bool err_together(const moe_constant_t *a, const moe_constant_t *b)
            strcmp(a->source, b->source) == 0;
 }
 
+static const moe_constant_t *constant_at(const moe_machine_t *machine, int i)
+{
+    switch (i) {
+    case HBM:
+        return &machine->hbm_bytes_per_s;
+    case MEMORY_EFFICIENCY:
+        return &machine->memory_efficiency;
+    case MATMUL_EFFICIENCY:
+        return &machine->matmul_efficiency;
+    case LAUNCH:
+        return &machine->launch_s;
+    case COLLECTIVE:
+        return &machine->collective_s;
+    default:
+        if (i < MATMUL_EFFICIENCY) {
+            return &machine->flops[i - FLOPS];
+        }
+        return (i - TIERS) % 2 == 1
+                   ? &machine->tier[(i - TIERS) / 2].latency_s
+                   : &machine->tier[(i - TIERS) / 2].bw_bytes_per_s;
+    }
+}
+
+/* Seconds of a cost that are proportional to a constant. */
+static double seconds_at(const moe_cost_t *cost, int i)
+{
+    switch (i) {
+    case HBM:
+    case MEMORY_EFFICIENCY:
+        return cost->s[MOE_COST_memory];
+    case MATMUL_EFFICIENCY:
+        return sum_of(cost, MOE_COST_compute, MOE_FORMAT_COUNT);
+    case LAUNCH:
+        return cost->s[MOE_COST_launch];
+    case COLLECTIVE:
+        return cost->s[MOE_COST_collective];
+    default:
+        if (i < MATMUL_EFFICIENCY) {
+            return cost->s[MOE_COST_compute + i - FLOPS];
+        }
+        return cost
+            ->s[((i - TIERS) % 2 == 1 ? MOE_COST_latency : MOE_COST_bandwidth) +
+                (i - TIERS) / 2];
+    }
+}
+
 /* Constants that move a cost, those of one fit joined; their number. */
 static int movers_of(const moe_machine_t *machine, const moe_cost_t *cost,
                      mover_t *mover)
@@ -75,21 +121,21 @@ static int movers_of(const moe_machine_t *machine, const moe_cost_t *cost,
     int n = 0;
 
     for (int i = 0; i < moe_constant_count(machine); i++) {
-        moe_price_constant_t c = moe_constant_get(machine, i, cost);
-        double rise = c.us * c.constant.error;
+        const moe_constant_t *c = constant_at(machine, i);
+        double rise = US_PER_S * seconds_at(cost, i) * c->error;
         int m = 0;
 
         if (!(rise > 0.0)) {
             continue;
         }
-        while (m < n && !err_together(&mover[m].constant, &c.constant)) {
+        while (m < n && !err_together(mover[m].constant, c)) {
             m++;
         }
         if (m == n) {
-            mover[n++] = (mover_t){.constant = c.constant};
+            mover[n++] = (mover_t){.constant = c};
         }
         mover[m].rise_us += rise;
-        mover[m].fall_us += rise / (1.0 + c.constant.error);
+        mover[m].fall_us += rise / (1.0 + c->error);
     }
     return n;
 }
@@ -116,68 +162,45 @@ int moe_constant_count(const moe_machine_t *machine)
     return TIERS + 2 * machine->n_tiers;
 }
 
-static moe_price_constant_t constant_of(const char *name, const char *unit,
-                                        const moe_constant_t *constant,
-                                        double seconds)
+/* Key of a constant in the machine file, and its unit. */
+static const char *name_of(const moe_machine_t *machine, int i, char *name,
+                           size_t size)
 {
-    moe_price_constant_t c = {.unit = unit, .us = US_PER_S * seconds};
+    static const struct {
+        const char *name;
+        const char *unit;
+    } single[TIERS] = {
+        [HBM] = {"hbm_bytes_per_s", "bytes/s"},
+        [MEMORY_EFFICIENCY] = {"memory_efficiency", ""},
+        [MATMUL_EFFICIENCY] = {"matmul_efficiency", ""},
+        [LAUNCH] = {"launch_s", "s"},
+        [COLLECTIVE] = {"collective_s", "s"},
+    };
+    bool is_latency = (i - TIERS) % 2 == 1;
 
-    c.constant = *constant;
-    (void)snprintf(c.name, sizeof(c.name), "%s", name);
-    return c;
-}
-
-static moe_price_constant_t flops_at(const moe_machine_t *machine, int format,
-                                     const moe_cost_t *cost)
-{
-    char name[64];
-
-    (void)snprintf(name, sizeof(name), "flops.%s",
-                   moe_format_name((moe_format_t)format));
-    return constant_of(name, "flop/s", &machine->flops[format],
-                       cost->s[MOE_COST_compute + format]);
-}
-
-static moe_price_constant_t tier_at(const moe_machine_t *machine, int i,
-                                    const moe_cost_t *cost)
-{
-    const moe_tier_t *tier = &machine->tier[i / 2];
-    bool is_latency = i % 2 == 1;
-    char name[128];
-
-    (void)snprintf(name, sizeof(name), "tiers.%s.%s", tier->name,
-                   is_latency ? "latency_s" : "bw_bytes_per_s");
-    if (is_latency) {
-        return constant_of(name, "s", &tier->latency_s,
-                           cost->s[MOE_COST_latency + i / 2]);
+    if (i >= TIERS) {
+        (void)snprintf(name, size, "tiers.%s.%s",
+                       machine->tier[(i - TIERS) / 2].name,
+                       is_latency ? "latency_s" : "bw_bytes_per_s");
+        return is_latency ? "s" : "bytes/s";
     }
-    return constant_of(name, "bytes/s", &tier->bw_bytes_per_s,
-                       cost->s[MOE_COST_bandwidth + i / 2]);
+    if (i >= FLOPS && i < MATMUL_EFFICIENCY) {
+        (void)snprintf(name, size, "flops.%s",
+                       moe_format_name((moe_format_t)(i - FLOPS)));
+        return "flop/s";
+    }
+    (void)snprintf(name, size, "%s", single[i].name);
+    return single[i].unit;
 }
 
 moe_price_constant_t moe_constant_get(const moe_machine_t *machine, int i,
                                       const moe_cost_t *cost)
 {
-    switch (i) {
-    case HBM:
-        return constant_of("hbm_bytes_per_s", "bytes/s",
-                           &machine->hbm_bytes_per_s, cost->s[MOE_COST_memory]);
-    case MEMORY_EFFICIENCY:
-        return constant_of("memory_efficiency", "", &machine->memory_efficiency,
-                           cost->s[MOE_COST_memory]);
-    case MATMUL_EFFICIENCY:
-        return constant_of("matmul_efficiency", "", &machine->matmul_efficiency,
-                           sum_of(cost, MOE_COST_compute, MOE_FORMAT_COUNT));
-    case LAUNCH:
-        return constant_of("launch_s", "s", &machine->launch_s,
-                           cost->s[MOE_COST_launch]);
-    case COLLECTIVE:
-        return constant_of("collective_s", "s", &machine->collective_s,
-                           cost->s[MOE_COST_collective]);
-    default:
-        return i < MATMUL_EFFICIENCY ? flops_at(machine, i - FLOPS, cost)
-                                     : tier_at(machine, i - TIERS, cost);
-    }
+    moe_price_constant_t c = {.us = US_PER_S * seconds_at(cost, i)};
+
+    c.constant = *constant_at(machine, i);
+    c.unit = name_of(machine, i, c.name, sizeof(c.name));
+    return c;
 }
 
 /* Times may be 0, rates not; a matrix rate of 0 says that there is none. */

@@ -67,9 +67,10 @@ bool moe_cost_is_matmul(moe_op_t op);
 
 /* --- collectives: models/collectives.c ---------------------------------- */
 
-/** The smallest tier that holds n ranks. MOE_ERR_RANGE if none does. */
-moe_status_t moe_cost_tier(const moe_machine_t *machine, const int *ranks,
-                           int n, int *tier_p);
+/** The smallest tier that holds the ranks from low to high. MOE_ERR_RANGE if
+ * none does. */
+moe_status_t moe_cost_tier(const moe_machine_t *machine, int low, int high,
+                           int *tier_p);
 
 /**
  * alpha-beta: start + steps x latency + bytes / bandwidth of a rank; nothing

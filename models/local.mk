@@ -101,6 +101,11 @@ TESTS += tests/check_meta
 tests_check_meta_SOURCES = tests/check_meta.c $(LAYERS)
 tests_check_meta_LDADD = $(MODELS_CHECK_LIBS)
 
+check_PROGRAMS += tests/check_shared
+TESTS += tests/check_shared
+tests_check_shared_SOURCES = tests/check_shared.c $(LAYERS)
+tests_check_shared_LDADD = sim/libsim.la $(MODELS_CHECK_LIBS)
+
 check_PROGRAMS += tests/check_summary
 TESTS += tests/check_summary
 tests_check_summary_SOURCES = tests/check_summary.c

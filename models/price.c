@@ -183,7 +183,8 @@ static moe_status_t set_meet(moe_price_t *price,
                               .received = wire->received,
                               .steps = wire->steps};
     node->bytes = wire->sent;
-    return moe_cost_tier(price->machine, t->ranks, t->n, &node->meet.tier);
+    return moe_cost_tier(price->machine, t->ranks[0], t->ranks[t->n - 1],
+                         &node->meet.tier);
 }
 
 static moe_status_t put_collective(moe_price_t *price,

@@ -14,6 +14,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/** Ranks up to which a result tells its events. */
+#define MOE_EVENT_RANKS 256
+
 /** A predicted time with its 90 % interval. */
 typedef struct {
     double us;
@@ -64,7 +67,7 @@ typedef struct {
     int n_ranks;
     moe_time_t *rank; /* [n_ranks] end of each rank */
     size_t n_events;
-    moe_event_t *event; /* by rank, then start */
+    moe_event_t *event; /* by rank, then start; none above MOE_EVENT_RANKS */
     size_t n_constants;
     moe_price_constant_t *constant; /* in order of the machine file */
     size_t n_warnings;

@@ -111,9 +111,14 @@ static int compare_events(const void *a, const void *b)
     return (x->record > y->record) - (x->record < y->record);
 }
 
+static bool has_events(const moe_price_result_t *result)
+{
+    return result->n_ranks <= MOE_EVENT_RANKS;
+}
+
 static void set_events(const moe_price_t *price, moe_price_result_t *result)
 {
-    for (int r = 0; r < result->n_ranks; r++) {
+    for (int r = 0; has_events(result) && r < result->n_ranks; r++) {
         for (int i = 0; i < moe_timeline_count(&price->timeline, r); i++) {
             result->event[result->n_events++] =
                 event_of(price, r, moe_timeline_node(&price->timeline, r, i));
@@ -143,7 +148,7 @@ static moe_status_t allocate(const moe_price_t *price,
     size_t n_events = 0;
 
     result->n_ranks = price->timeline.n_ranks;
-    for (int r = 0; r < result->n_ranks; r++) {
+    for (int r = 0; has_events(result) && r < result->n_ranks; r++) {
         n_events += (size_t)moe_timeline_count(&price->timeline, r);
     }
     result->rank = calloc((size_t)result->n_ranks, sizeof(*result->rank));

@@ -59,10 +59,10 @@ void moe_timeline_fini(moe_timeline_t *timeline)
     timeline->n_ranks = 0;
 }
 
-/* Room for one more of an array that doubles. */
+/* Room for one more of an array that grows by half. */
 static bool grow(void **array, int n, int *cap, size_t size)
 {
-    int more = *cap == 0 ? 32 : 2 * *cap;
+    int more = *cap == 0 ? 16 : *cap + *cap / 2;
     void *larger;
 
     if (n < *cap) {

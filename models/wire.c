@@ -57,8 +57,12 @@ static parts_t parts_of(const int64_t *rows, const moe_transfer_t *t)
 {
     parts_t p = {0};
 
-    for (int i = 0; i < t->n; i++) {
+    for (int i = 0; !t->summed && i < t->n; i++) {
         p.sum += rows[i] * t->row_bytes;
+    }
+    if (t->summed) {
+        p.sum =
+            t->row_bytes * (rows == t->send_rows ? t->send_sum : t->recv_sum);
     }
     p.me = rows[t->me] * t->row_bytes;
     p.succ = rows[(t->me + 1) % t->n] * t->row_bytes;

@@ -54,17 +54,38 @@ static void set_record(moe_ctx_t *c, asked_t *a, moe_dtype_t dtype)
     }
 }
 
+/* The backend's own numbers, or a copy. */
+static const int64_t *ask(moe_ctx_t *c, asked_t *a)
+{
+    const moe_agree_t *agree = &a->agree;
+    moe_backend_t *be = c->run->backend;
+    const int64_t *numbers = NULL;
+    int64_t *copy;
+
+    if (be->agreed == NULL || c->run->shared == NULL ||
+        agree->want == MOE_WANT_told) {
+        copy = moe_ctx_array(c, moe_agree_size(agree));
+        if (copy != NULL) {
+            moe_ctx_fail(c, be->agree(be, agree, copy, &a->record));
+        }
+        return copy;
+    }
+    moe_ctx_fail(c, be->agreed(be, agree, &numbers));
+    if (numbers != NULL && moe_agree_size(agree) == agree->n_ranks) {
+        moe_shared_learn(c->run->shared, numbers, agree->n_ranks);
+    }
+    return numbers;
+}
+
 static const int64_t *agree_on(moe_ctx_t *c, const moe_agree_t *what,
                                moe_dtype_t dtype)
 {
     const moe_trace_sink_t *sink = c->run->sink;
-    moe_backend_t *be = c->run->backend;
     asked_t a = {.agree = *what};
-    int64_t *out;
+    const int64_t *numbers = NULL;
 
     a.agree.n_ranks = moe_ctx_group_size(c, a.agree.group);
     a.agree.n *= a.agree.want == MOE_WANT_told ? a.agree.n_ranks : 1;
-    out = moe_ctx_array(c, moe_agree_size(&a.agree));
     a.agree.ranks = moe_ctx_ranks(c, a.agree.group);
     a.agree.me = moe_ctx_group_index(c, a.agree.group);
     a.agree.number = ++c->n_agreements;
@@ -72,12 +93,12 @@ static const int64_t *agree_on(moe_ctx_t *c, const moe_agree_t *what,
     a.agree.options = c->run->use->options;
     set_record(c, &a, dtype);
     if (c->status == MOE_OK) {
-        moe_ctx_fail(c, be->agree(be, &a.agree, out, &a.record));
+        numbers = ask(c, &a);
     }
     if (c->status == MOE_OK && sink != NULL && sink->record != NULL) {
         moe_ctx_fail(c, sink->record(sink->self, &a.record));
     }
-    return c->status == MOE_OK ? out : NULL;
+    return c->status == MOE_OK ? numbers : NULL;
 }
 
 const int64_t *moe_agree(moe_ctx_t *c, moe_group_t group, moe_agree_kind_t kind,
@@ -161,14 +182,21 @@ const int64_t *moe_agree_expert_rows(moe_ctx_t *c, moe_group_t group,
 {
     int64_t experts = moe_ctx_model(c)->experts;
     moe_range_t local = moe_ctx_experts(c);
-    int64_t *all = moe_ctx_array(c, experts);
+    int64_t n = local.end - local.begin;
+    int64_t *rows = moe_ctx_array(c, n);
     const int64_t *sums = moe_agree_sum(c, group, MOE_AGREE_device,
                                         (int)experts, own_expert_rows);
+    const moe_routing_t *routing = c->run->routing;
 
-    if (all == NULL || sums == NULL) {
+    if (rows == NULL || sums == NULL) {
         return NULL;
     }
-    memcpy(all, sums, (size_t)experts * sizeof(*all));
-    moe_routing_count_pad(c->run->routing, n_pad, all);
-    return all + local.begin;
+    memcpy(rows, sums + local.begin, (size_t)n * sizeof(*rows));
+    for (int i = 0; i < routing->topk && n_pad > 0; i++) {
+        if (routing->pad_ids[i] >= local.begin &&
+            routing->pad_ids[i] < local.end) {
+            rows[routing->pad_ids[i] - local.begin] += n_pad;
+        }
+    }
+    return rows;
 }

@@ -71,7 +71,9 @@ typedef struct {
     int me;                   /* own place in it */
     const int64_t *send_rows; /* [n_ranks] */
     const int64_t *recv_rows; /* [n_ranks] */
-    int root;                 /* place of a broadcast's root, else -1 */
+    int64_t send_sum;         /* of send_rows */
+    int64_t recv_sum;
+    int root; /* place of a broadcast's root, else -1 */
     int64_t src_row;
     int64_t dst_row;
     int64_t n_rows;
@@ -142,6 +144,12 @@ struct moe_backend {
      * and is agreed upon and noted like one. */
     moe_status_t (*agree)(moe_backend_t *self, const moe_agree_t *agree,
                           int64_t *out, moe_trace_record_t *record);
+
+    /** The same numbers, which live as long as the backend, so that ranks of
+     * one process need no copies. Not for what is told to each (MOE_WANT_told),
+     * and NULL: agree() alone. */
+    moe_status_t (*agreed)(moe_backend_t *self, const moe_agree_t *agree,
+                           const int64_t **numbers_p);
 
     /** Do or enqueue one operation. Tensors of the call live until flush()
      * or free(); the call itself for this call only. Times, if known when

@@ -105,25 +105,52 @@ moe_range_t moe_ctx_tokens(const moe_ctx_t *c, int rank)
     return moe_layer_tokens(layer, moe_layout_dp_rank(&layer->layout, rank));
 }
 
+/* Of a context's rank; self is one of these. */
+typedef struct {
+    const moe_ctx_t *c;
+    moe_group_t group;
+} members_t;
+
+static void fill_members(void *self, int *ranks, int n)
+{
+    const members_t *m = self;
+
+    for (int i = 0; i < n; i++) {
+        ranks[i] = moe_layout_group_member(&m->c->run->layer->layout, m->group,
+                                           m->c->run->rank, i);
+    }
+}
+
+static const int *own_members(moe_ctx_t *c, moe_group_t group, members_t *m)
+{
+    int n = moe_ctx_group_size(c, group);
+
+    if (c->ranks[group] == NULL) {
+        c->ranks[group] = calloc((size_t)n + 1, sizeof(*c->ranks[group]));
+        if (c->ranks[group] != NULL) {
+            fill_members(m, c->ranks[group], n);
+        }
+    }
+    return c->ranks[group];
+}
+
 const int *moe_ctx_ranks(moe_ctx_t *c, moe_group_t group)
 {
-    const moe_layout_t *layout = &c->run->layer->layout;
-    int n = moe_ctx_group_size(c, group);
-    int *ranks;
+    members_t m = {c, group};
+    const int *ranks;
 
-    if (c->ranks[group] != NULL) {
-        return c->ranks[group];
+    if (c->run->shared == NULL) {
+        ranks = own_members(c, group, &m);
+    } else {
+        ranks =
+            moe_shared_members(c->run->shared, group,
+                               moe_layout_group_member(&c->run->layer->layout,
+                                                       group, c->run->rank, 0),
+                               moe_ctx_group_size(c, group), fill_members, &m);
     }
-    ranks = calloc((size_t)n, sizeof(*ranks));
     if (ranks == NULL) {
         moe_ctx_fail(c, moe_fail(MOE_ERR_NOMEM, "no memory for a group"));
-        return NULL;
     }
-    for (int i = 0; i < n; i++) {
-        ranks[i] = moe_layout_group_member(layout, group, c->run->rank, i);
-    }
-    c->ranks[group] = ranks;
-    c->n_ranks[group] = n;
     return ranks;
 }
 

@@ -28,8 +28,7 @@ struct moe_ctx {
     const char *bracket_name;
     int64_t bytes; /* of the tensors that live */
     bool has_output;
-    int *ranks[MOE_GROUP_COUNT]; /* members, made when first asked for */
-    int n_ranks[MOE_GROUP_COUNT];
+    int *ranks[MOE_GROUP_COUNT]; /* own members, made when first asked for */
 };
 
 /** Keep the first status. */

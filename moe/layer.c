@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "moe/layer.h"
 
+#include <stddef.h>
+
 const char *moe_phase_name(moe_phase_t phase)
 {
     return phase == MOE_PHASE_prefill ? "prefill" : "decode";
@@ -15,7 +17,11 @@ moe_range_t moe_layer_tokens(const moe_layer_t *layer, int dp_rank)
 {
     moe_range_t range = {0, 0};
 
-    for (int i = 0; i < dp_rank; i++) {
+    if (layer->before != NULL) {
+        range.begin = layer->before[dp_rank];
+        range.end = range.begin;
+    }
+    for (int i = 0; layer->before == NULL && i < dp_rank; i++) {
         range.begin += layer->tokens[i];
     }
     range.end = range.begin;

@@ -24,6 +24,8 @@ typedef struct {
     const moe_model_t *model; /* kept */
     moe_layout_t layout;
     const int64_t *tokens; /* [dp] tokens of each dp rank; kept */
+    const int64_t *before; /* [dp + 1] sums of the tokens before each, kept;
+                            * NULL: they are added up when asked for */
     moe_phase_t phase;
     moe_chain_t chain; /* of the scenario; dispatch = hidden */
     uint64_t seed;

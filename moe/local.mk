@@ -41,6 +41,8 @@ moe_libmoe_la_SOURCES = \
   moe/sampler.c \
   moe/sampler.def \
   moe/score.def \
+  moe/shared.c \
+  moe/shared.h \
   moe/stage.def \
   moe/tensor.c \
   moe/tensor.h \

@@ -108,16 +108,6 @@ static void local_bytes(const moe_ctx_t *c, const moe_call_t *call,
     r->flops = flops_of(call);
 }
 
-static int64_t sum_rows(const int64_t *rows, int n)
-{
-    int64_t sum = 0;
-
-    for (int i = 0; i < n; i++) {
-        sum += rows[i];
-    }
-    return sum;
-}
-
 static int64_t payload_rows(const moe_call_t *call)
 {
     switch (call->op) {
@@ -129,7 +119,7 @@ static int64_t payload_rows(const moe_call_t *call)
     case MOE_OP_allreduce:
         return call->send_rows[call->me];
     default:
-        return sum_rows(call->send_rows, call->n_ranks);
+        return call->send_sum;
     }
 }
 
@@ -147,6 +137,9 @@ static void collective_bytes(const moe_call_t *call, moe_trace_record_t *r)
     r->transfer.recv_rows = call->recv_rows;
     r->transfer.row_bytes = moe_tensor_row_bytes(in, 1);
     r->transfer.root = call->root;
+    r->transfer.summed = true;
+    r->transfer.send_sum = call->send_sum;
+    r->transfer.recv_sum = call->recv_sum;
     r->payload = rows * r->transfer.row_bytes;
     r->carried =
         in->carried_exact ? rows * in->dim[1] * MOE_CARRIED_BYTES : r->payload;

@@ -13,24 +13,26 @@ typedef struct {
     int64_t out_rows;
 } collective_t;
 
-static int64_t *same_rows(moe_ctx_t *c, int n, int64_t rows)
+static const int64_t *same_rows(moe_ctx_t *c, int n, int64_t rows)
 {
-    int64_t *array = moe_ctx_array(c, n);
+    const int64_t *known = c->run->shared == NULL
+                               ? NULL
+                               : moe_shared_same(c->run->shared, n, rows);
+    int64_t *array;
 
+    if (known != NULL) {
+        return known;
+    }
+    array = moe_ctx_array(c, n);
     for (int i = 0; array != NULL && i < n; i++) {
         array[i] = rows;
     }
     return array;
 }
 
-static int64_t total(const int64_t *rows, int n)
+static int64_t total(const moe_ctx_t *c, const int64_t *rows, int n)
 {
-    int64_t sum = 0;
-
-    for (int i = 0; i < n; i++) {
-        sum += rows[i];
-    }
-    return sum;
+    return moe_shared_sum(c->run->shared, rows, n);
 }
 
 /* Move one tensor, and not its scales: those are a call of their own. */
@@ -48,6 +50,8 @@ static void move(moe_ctx_t *c, const collective_t *how, moe_tensor_t *in,
     call.me = moe_ctx_group_index(c, how->group);
     call.send_rows = how->send;
     call.recv_rows = how->recv;
+    call.send_sum = total(c, how->send, call.n_ranks);
+    call.recv_sum = total(c, how->recv, call.n_ranks);
     call.root = how->root;
     moe_ctx_do(c, &call, in);
 }
@@ -95,7 +99,7 @@ static moe_tensor_t *gather(moe_ctx_t *c, moe_op_t op, moe_group_t group,
     if (how.send == NULL) {
         return NULL;
     }
-    how.out_rows = total(rows, n);
+    how.out_rows = total(c, rows, n);
     return collective(c, &how, t);
 }
 
@@ -112,7 +116,7 @@ moe_tensor_t *moe_allgatherv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
 
 moe_tensor_t *moe_allgather(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t)
 {
-    int64_t *rows;
+    const int64_t *rows;
 
     if (c->status != MOE_OK) {
         return NULL;
@@ -172,7 +176,7 @@ moe_tensor_t *moe_alltoallv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
     if (moe_ctx_is_alone(c, group)) {
         return alone(c, t);
     }
-    how.out_rows = total(recv, moe_ctx_group_size(c, group));
+    how.out_rows = total(c, recv, moe_ctx_group_size(c, group));
     return collective(c, &how, t);
 }
 

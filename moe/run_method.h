@@ -7,6 +7,7 @@
 #define MOE_RUN_METHOD_H
 
 #include "moe/method.h"
+#include "moe/shared.h"
 #include "moe/trace.h"
 
 /** A method with the values of its options, as a scenario names it. */
@@ -24,6 +25,8 @@ typedef struct {
     const moe_routing_t *routing; /* own tokens, or all of them; kept */
     moe_backend_t *backend;       /* kept */
     const moe_trace_sink_t *sink; /* kept; may be NULL */
+    moe_shared_t *shared;         /* where ranks are played one after the
+                                   * other; kept; NULL: nothing is shared */
     moe_stage_set_t stages;       /* to run; a stage left out still makes
                                    * its tensors, without operations */
     /** Called with the output before it is freed; may be NULL. */

@@ -15,6 +15,7 @@
 #include "moe/tensor.h"
 #include "moe/vocabulary.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define MOE_TRACE_VERSION 1
@@ -28,11 +29,14 @@
 typedef struct {
     int n;                    /* group size; 0 for local operations */
     int me;                   /* this rank's place */
-    const int *ranks;         /* [n] world ranks */
+    const int *ranks;         /* [n] world ranks, ascending */
     const int64_t *send_rows; /* [n] rows to each member, see moe_call_t */
     const int64_t *recv_rows; /* [n] rows from each member */
     int64_t row_bytes;        /* modelled bytes of one row */
     int root;                 /* of a broadcast, else -1 */
+    bool summed;              /* the sums are known; else 0 */
+    int64_t send_sum;         /* of send_rows */
+    int64_t recv_sum;
 } moe_transfer_t;
 
 typedef struct {

@@ -249,8 +249,7 @@ static bool set_lists(json_t *method, const moe_price_result_t *result)
     size_t i;
 
     for (i = 0; i < result->n_events && good; ++i) {
-        good = result->n_ranks > MOE_JSON_RANKS ||
-               moe_json_append(timeline, event_object(&result->event[i]));
+        good = moe_json_append(timeline, event_object(&result->event[i]));
     }
     for (i = 0; i < result->n_constants && good; ++i) {
         good =

@@ -13,8 +13,8 @@
 
 #include <jansson.h>
 
-/** Ranks up to which pairs of ranks and timelines are told: they grow with
- * the square of the ranks, and with ranks times operations. */
+/** Ranks up to which pairs of ranks are told: they grow with the square of
+ * the ranks. */
 #define MOE_JSON_RANKS 256
 
 /** name, label, options. */

@@ -100,9 +100,16 @@ static void exchange(moe_hand_t *t, int64_t rows, bool to_all)
         const int64_t *home = rank == 0 ? none : one;
 
         r.call = ++t->call[rank];
-        r.transfer = (moe_transfer_t){
-            3, rank, moe_hand_ranks, to_all ? away : home, to_all ? home : away,
-            8, -1};
+        r.transfer = (moe_transfer_t){3,
+                                      rank,
+                                      moe_hand_ranks,
+                                      to_all ? away : home,
+                                      to_all ? home : away,
+                                      8,
+                                      -1,
+                                      false,
+                                      0,
+                                      0};
         ck_assert_int_eq(moe_price_record(t->price, &r), MOE_OK);
     }
 }
@@ -181,8 +188,8 @@ static double price_of_agreement(moe_agree_kind_t kind, int64_t numbers)
 
         r.agree_kind = kind;
         r.call = numbers > 0;
-        r.transfer =
-            (moe_transfer_t){4, rank, moe_hand_ranks, rows, rows, 4, -1};
+        r.transfer = (moe_transfer_t){4, rank, moe_hand_ranks, rows, rows,
+                                      4, -1,   false,          0,    0};
         ck_assert_int_eq(moe_price_record(t.price, &r), MOE_OK);
         moe_hand_local(&t, rank, 1 << 20, 0, 1);
     }

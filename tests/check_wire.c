@@ -258,7 +258,8 @@ static void compare(const problem_t *p, moe_op_t op, moe_algorithm_t algorithm)
         simulate_direct(p, op, &m);
     }
     for (int me = 0; me < p->n; me++) {
-        moe_transfer_t t = {p->n, me, ranks, send, recv, ROW_BYTES, p->root};
+        moe_transfer_t t = {p->n,      me,      ranks, send, recv,
+                            ROW_BYTES, p->root, false, 0,    0};
         moe_wire_t w;
 
         fill_rows(p, op, me, send, recv);
@@ -305,7 +306,7 @@ static int64_t sent_by_eight(moe_op_t op, int64_t rows, int64_t row_bytes)
 {
     int ranks[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     int64_t each[8];
-    moe_transfer_t t = {8, 3, ranks, each, each, row_bytes, -1};
+    moe_transfer_t t = {8, 3, ranks, each, each, row_bytes, -1, false, 0, 0};
 
     for (int i = 0; i < 8; i++) {
         each[i] = rows;
@@ -327,7 +328,7 @@ START_TEST(a_group_of_one_moves_nothing)
 {
     int rank = 5;
     int64_t rows = 77;
-    moe_transfer_t t = {1, 0, &rank, &rows, &rows, 9, 0};
+    moe_transfer_t t = {1, 0, &rank, &rows, &rows, 9, 0, false, 0, 0};
 
     for (int op = 0; op < MOE_OP_COUNT; op++) {
         for (int a = 0; a < MOE_ALGORITHM_COUNT; a++) {
