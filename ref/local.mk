@@ -4,6 +4,7 @@ noinst_LTLIBRARIES += ref/libref.la
 lib_LTLIBRARIES += libmoeref.la
 
 ref_libref_la_SOURCES = \
+  ref/accumulator.def \
   ref/activation.c \
   ref/activation.h \
   ref/combine.c \
@@ -18,6 +19,14 @@ ref_libref_la_SOURCES = \
   ref/exp.h \
   ref/formats.c \
   ref/formats.h \
+  ref/judge.c \
+  ref/judge.h \
+  ref/judge_carry.c \
+  ref/judge_codes.c \
+  ref/judge_inside.h \
+  ref/judge_numbers.c \
+  ref/judge_route.c \
+  ref/judge_width.c \
   ref/layer.c \
   ref/layer.h \
   ref/layer_abs.c \
@@ -158,6 +167,13 @@ TESTS += tests/check_layer
 tests_check_layer_SOURCES = tests/check_layer.c tests/tiny_layer.c \
   tests/tiny_layer.h
 tests_check_layer_LDADD = $(REF_LIBS)
+
+# The judge, on full-size rows.
+check_PROGRAMS += tests/check_judge_power
+TESTS += tests/check_judge_power
+tests_check_judge_power_SOURCES = tests/check_judge_power.c \
+  tests/fused_kernel.c tests/fused_kernel.h
+tests_check_judge_power_LDADD = $(REF_LIBS)
 
 # Stages against the oracle, and a fault at a time in the stages.
 check_PROGRAMS += tests/check_oracle

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The walk along the chain: compute, widen, then judge what is given or round
+ * and hand on. */
+#include "ref/judge.h"
+
+#include "ref/formats.h"
+#include "ref/judge_inside.h"
+#include "ref/layer_inside.h"
+
+#include <math.h>
+
+#define FALSE_ALARMS 1e-6 /* of a whole check */
+#define SHARES       4.0  /* elements, rows, experts, and room */
+
+moe_status_t moe_judge_init(const moe_ref_case_t *about,
+                            moe_accumulator_t accumulator, int64_t elements,
+                            moe_judge_t *judge_p)
+{
+    *judge_p = (moe_judge_t){.accumulator = accumulator, .partials = 1};
+    judge_p->log_tail =
+        log(2.0 * SHARES * ((double)elements + 1.0) / FALSE_ALARMS);
+    return moe_ref_layer_init(about, &judge_p->layer);
+}
+
+void moe_judge_fini(moe_judge_t *judge)
+{
+    moe_ref_layer_fini(&judge->layer);
+    moe_ref_rows_free(&judge->fine);
+    for (int r = 0; r < MOE_ROLE_COUNT; r++) {
+        moe_widths_free(&judge->widths[r]);
+    }
+}
+
+moe_status_t moe_judge_trust(moe_judge_t *judge, moe_role_t role,
+                             const moe_rows_t *rows)
+{
+    return moe_ref_layer_give(&judge->layer, role, rows);
+}
+
+moe_status_t moe_judge_give(moe_judge_t *judge, moe_role_t role,
+                            const moe_rows_t *rows)
+{
+    /* ids say what the pairs are; the layer checks the others' shapes when
+     * it takes them over */
+    if (role == MOE_ROLE_topk_ids &&
+        moe_ref_layer_give(&judge->layer, role, rows) != MOE_OK) {
+        return MOE_ERR_RANGE;
+    }
+    judge->got[role] = *rows;
+    judge->verdict[role] = (moe_verdict_t){0};
+    return MOE_OK;
+}
+
+/* The last place that has to be looked at. */
+static moe_role_t last_given(const moe_judge_t *judge)
+{
+    for (int r = MOE_ROLE_output; r >= MOE_ROLE_hidden; r--) {
+        if (judge->got[r].codes != NULL) {
+            return (moe_role_t)r;
+        }
+    }
+    return MOE_ROLE_none;
+}
+
+/* Somebody's own tensor takes the place of ours, without doubt. */
+static moe_status_t take_over(moe_judge_t *judge, moe_role_t role)
+{
+    moe_widths_free(&judge->widths[role]);
+    return moe_ref_layer_give(&judge->layer, role, &judge->got[role]);
+}
+
+static moe_status_t check_shape(const moe_judge_t *judge, moe_role_t role)
+{
+    const moe_rows_t *got = &judge->got[role];
+    int64_t rows;
+    int64_t cols;
+
+    (void)moe_ref_layer_shape(&judge->layer, role, &rows, &cols);
+    if (got->codes != NULL && (got->rows != rows || got->cols != cols)) {
+        return moe_fail(MOE_ERR_RANGE,
+                        "%lld x %lld given, expected %lld x %lld",
+                        (long long)got->rows, (long long)got->cols,
+                        (long long)rows, (long long)cols);
+    }
+    return MOE_OK;
+}
+
+/* Numbers: the exact result in fp32, its widths, then the verdict. */
+static moe_status_t judge_numbers(moe_judge_t *judge, moe_role_t role)
+{
+    const moe_storage_t fp32 = {.format = MOE_FORMAT_fp32};
+    moe_widths_t *widths = &judge->widths[role];
+    int64_t rows;
+    int64_t cols;
+    moe_status_t status;
+
+    (void)moe_ref_layer_shape(&judge->layer, role, &rows, &cols);
+    moe_ref_rows_free(&judge->fine);
+    moe_widths_free(widths);
+    status = moe_ref_rows_alloc(&fp32, rows, cols, &judge->fine);
+    if (status == MOE_OK) {
+        status = moe_ref_layer_compute(&judge->layer, role, &judge->fine);
+    }
+    if (status == MOE_OK) {
+        status = moe_widths_alloc(widths, rows, cols);
+    }
+    if (status == MOE_OK) {
+        status = moe_judge_widen(judge, role, widths);
+    }
+    if (status == MOE_OK && judge->got[role].codes != NULL) {
+        status = moe_judge_numbers(judge, role, widths);
+        return status == MOE_OK ? take_over(judge, role) : status;
+    }
+    return status == MOE_OK ? moe_judge_round(judge, role, widths) : status;
+}
+
+/* Place whose numbers a quantised place comes from. */
+static moe_role_t source_of(moe_role_t role)
+{
+    return role == MOE_ROLE_gemm2_in   ? MOE_ROLE_act_out
+           : role == MOE_ROLE_dispatch ? MOE_ROLE_hidden
+                                       : MOE_ROLE_dispatch;
+}
+
+/* Codes, or numbers that come without errors of their own: copied rows. */
+static moe_status_t judge_codes(moe_judge_t *judge, moe_role_t role)
+{
+    const moe_role_t source = source_of(role);
+    const moe_widths_t *from = &judge->widths[source];
+    moe_widths_t *widths = &judge->widths[role];
+    moe_rows_t *own = &judge->layer.at[role];
+    moe_status_t status = moe_ref_layer_make(&judge->layer, role);
+
+    moe_widths_free(widths);
+    if (status == MOE_OK && from->at[0] != NULL) {
+        status = moe_widths_alloc(widths, own->rows, own->cols);
+        if (status == MOE_OK) {
+            status = moe_judge_carry_codes(&judge->layer.at[source], from, own,
+                                           widths);
+        }
+    }
+    if (status == MOE_OK && judge->got[role].codes != NULL) {
+        status = moe_judge_codes(judge, role, widths);
+        return status == MOE_OK ? take_over(judge, role) : status;
+    }
+    return status;
+}
+
+/* Ids and weights; logits are wanted only where these are judged. */
+static moe_status_t judge_router(moe_judge_t *judge)
+{
+    moe_ref_layer_t *layer = &judge->layer;
+    const bool ids = judge->got[MOE_ROLE_topk_ids].codes != NULL;
+    const bool weights = judge->got[MOE_ROLE_topk_weights].codes != NULL;
+    moe_status_t status = MOE_OK;
+
+    if (ids || weights || judge->got[MOE_ROLE_logits].codes != NULL) {
+        status = judge_numbers(judge, MOE_ROLE_logits);
+    }
+    if (status == MOE_OK && !ids) {
+        status = moe_ref_layer_make(layer, MOE_ROLE_topk_ids);
+    }
+    if (status == MOE_OK && (ids || weights)) {
+        status = moe_judge_route(judge);
+    }
+    if (status == MOE_OK && weights) {
+        status = take_over(judge, MOE_ROLE_topk_weights);
+    }
+    return status;
+}
+
+static moe_status_t judge_role(moe_judge_t *judge, moe_role_t role)
+{
+    moe_verdict_t *v = &judge->verdict[role];
+    moe_status_t status;
+
+    if (judge->layer.held[role] && judge->got[role].codes == NULL) {
+        return MOE_OK; /* an input that is true */
+    }
+    status = check_shape(judge, role);
+    v->role = role;
+    v->from_given =
+        role > MOE_ROLE_hidden && judge->got[role - 1].codes != NULL;
+    if (status != MOE_OK) {
+        return status;
+    }
+    switch (role) {
+    case MOE_ROLE_hidden:
+    case MOE_ROLE_dispatch:
+    case MOE_ROLE_expert_in:
+    case MOE_ROLE_gemm2_in:
+        return judge_codes(judge, role);
+    case MOE_ROLE_logits:
+        return judge_router(judge);
+    case MOE_ROLE_topk_ids:
+    case MOE_ROLE_topk_weights:
+        return MOE_OK; /* with the logits */
+    case MOE_ROLE_combine:
+    case MOE_ROLE_output:
+        if (judge->got[role].codes == NULL) {
+            return MOE_OK; /* nothing comes after it */
+        }
+        return judge_numbers(judge, role);
+    default:
+        return judge_numbers(judge, role);
+    }
+}
+
+moe_status_t moe_judge_run(moe_judge_t *judge)
+{
+    const moe_role_t last = last_given(judge);
+    moe_status_t status = MOE_OK;
+
+    for (int r = MOE_ROLE_hidden; status == MOE_OK && r <= (int)last; r++) {
+        status = judge_role(judge, (moe_role_t)r);
+    }
+    return status;
+}
+
+bool moe_judge_is_good(const moe_judge_t *judge)
+{
+    for (int r = 0; r < MOE_ROLE_COUNT; r++) {
+        if (judge->verdict[r].judged && !judge->verdict[r].good) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * What the files of ref/judge*.c share.
+ */
+#ifndef REF_JUDGE_INSIDE_H
+#define REF_JUDGE_INSIDE_H
+
+#include "ref/judge.h"
+
+/** Facts of an accumulator. */
+typedef struct {
+    double unit;  /* roundoff of an addition */
+    int64_t wide; /* terms before fp32; 0: never */
+    double drift; /* share of additions that cut off */
+} moe_accumulator_info_t;
+
+moe_accumulator_info_t moe_accumulator_info(moe_accumulator_t accumulator);
+
+/** Half-widths of a sum of k products about its exact value x, magnitudes
+ * being sum |a||b|. */
+double moe_width_hard(const moe_judge_t *judge, int64_t k, double magnitudes,
+                      double x);
+double moe_width_likely(const moe_judge_t *judge, int64_t k, double magnitudes,
+                        double x);
+
+/** Storage of both widths and of the rows' energies, zeroed. */
+moe_status_t moe_widths_alloc(moe_widths_t *widths, int64_t rows, int64_t cols);
+void moe_widths_free(moe_widths_t *widths);
+
+/** Widths of judge->fine, the unrounded result of a place: its own errors,
+ * and what the place before it hands on. */
+moe_status_t moe_judge_widen(moe_judge_t *judge, moe_role_t role,
+                             moe_widths_t *widths);
+
+/** Round judge->fine to the place, in the layer, and its widths with it. */
+moe_status_t moe_judge_round(moe_judge_t *judge, moe_role_t role,
+                             moe_widths_t *widths);
+
+/** Widths of a quantised place from those of its source. */
+moe_status_t moe_judge_carry_codes(const moe_rows_t *src,
+                                   const moe_widths_t *from,
+                                   const moe_rows_t *dst, moe_widths_t *to);
+
+/** Hold what was given against judge->fine, and against codes. */
+moe_status_t moe_judge_numbers(moe_judge_t *judge, moe_role_t role,
+                               const moe_widths_t *widths);
+moe_status_t moe_judge_codes(moe_judge_t *judge, moe_role_t role,
+                             const moe_widths_t *widths);
+moe_status_t moe_judge_route(moe_judge_t *judge);
+
+/** Who a row is. */
+void moe_judge_name_row(const moe_judge_t *judge, moe_role_t role, int64_t row,
+                        moe_judge_spot_t *spot);
+
+#endif

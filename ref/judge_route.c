@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Experts and weights that somebody's router chose. Other ids than ours are a
+ * near tie if logits moved within their width, up for the chosen and down for
+ * the rest, choose these; weights are compared expert by expert, in any order
+ * of the columns.
+ */
+#include "ref/judge_inside.h"
+
+#include "ref/formats.h"
+#include "ref/layer_inside.h"
+#include "ref/route.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SCORE_ERROR  0x1p-20 /* of an fp32 exp, relative: moves a logit so */
+#define WEIGHT_ERROR 0x1p-18 /* of scores, their sum and quotient */
+
+/* What a token's router is asked. */
+typedef struct {
+    float *logits; /* [E], moved */
+    int32_t ids[MOE_TOPK_MAX];
+    float weights[MOE_TOPK_MAX];
+    double moved; /* the most */
+} token_t;
+
+static int slot_of(const int32_t *ids, int k, int32_t id)
+{
+    for (int i = 0; i < k; i++) {
+        if (ids[i] == id) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* Ids of ours that are not among got. */
+static int64_t count_missing(const int32_t *ours, const int32_t *got, int k)
+{
+    int64_t n = 0;
+
+    for (int i = 0; i < k; i++) {
+        n += slot_of(got, k, ours[i]) < 0;
+    }
+    return n;
+}
+
+static moe_status_t route_token(moe_judge_t *judge, int64_t row,
+                                const int32_t *got, bool move, token_t *token)
+{
+    const moe_model_t *m = judge->layer.about.model;
+    const moe_rows_t *logits = &judge->layer.at[MOE_ROLE_logits];
+    const moe_widths_t *widths = &judge->widths[MOE_ROLE_logits];
+    const float *x = (const float *)logits->codes + row * m->experts;
+    int64_t bad[2];
+
+    token->moved = SCORE_ERROR;
+    for (int64_t e = 0; e < m->experts; e++) {
+        double width = SCORE_ERROR * (1.0 + fabs((double)x[e]));
+
+        if (widths->at[MOE_WIDTH_likely] != NULL) {
+            width += (double)widths->at[MOE_WIDTH_likely][row * m->experts + e];
+        }
+        token->moved = width > token->moved ? width : token->moved;
+        width = slot_of(got, m->topk, (int32_t)e) >= 0 ? width : -width;
+        token->logits[e] = move ? (float)((double)x[e] + width) : x[e];
+    }
+    return moe_ref_route(m, token->logits, judge->layer.bias, 1, token->ids,
+                         token->weights, &judge->layer.stats, bad);
+}
+
+static void note(moe_judge_t *judge, moe_role_t role, int64_t row, int64_t col,
+                 double got, double want, double ratio)
+{
+    moe_verdict_t *v = &judge->verdict[role];
+
+    if (ratio > v->worst.ratio) {
+        v->worst = (moe_judge_spot_t){
+            .col = col, .got = got, .want = want, .ratio = ratio};
+        moe_judge_name_row(judge, role, row, &v->worst);
+    }
+}
+
+static void judge_ids(moe_judge_t *judge, int64_t row, const int32_t *got,
+                      const int32_t *ours, const token_t *token)
+{
+    const int k = judge->layer.about.model->topk;
+    moe_verdict_t *v = &judge->verdict[MOE_ROLE_topk_ids];
+    int64_t missing = count_missing(ours, got, k);
+    int64_t left = count_missing(token->ids, got, k);
+
+    v->differ += missing;
+    v->near_ties += left == 0 ? missing : 0;
+    if (left > 0) {
+        v->beyond[MOE_WIDTH_likely] += missing;
+        v->beyond[MOE_WIDTH_hard] += missing;
+        for (int i = 0; i < k; i++) {
+            if (slot_of(ours, k, got[i]) < 0) {
+                note(judge, MOE_ROLE_topk_ids, row, i, got[i], ours[i],
+                     HUGE_VAL);
+                break;
+            }
+        }
+    }
+}
+
+static void judge_weights(moe_judge_t *judge, int64_t row, const int32_t *ids,
+                          const token_t *token)
+{
+    const int k = judge->layer.about.model->topk;
+    const float *got =
+        (const float *)judge->got[MOE_ROLE_topk_weights].codes + row * k;
+    moe_verdict_t *v = &judge->verdict[MOE_ROLE_topk_weights];
+
+    for (int i = 0; i < k; i++) {
+        int slot = slot_of(token->ids, k, ids[i]);
+        double want = slot >= 0 ? (double)token->weights[slot] : 0.0;
+        double width = fabs(want) * (WEIGHT_ERROR + 4.0 * token->moved);
+        double d = fabs((double)got[i] - want);
+        double ratio = d <= width ? 0.0 : width > 0.0 ? d / width : HUGE_VAL;
+
+        if (slot < 0) { /* the ids are at fault */
+            continue;
+        }
+        v->elements++;
+        v->nans += isnan(got[i]);
+        v->sum_diff2 += isfinite(d) ? d * d : 0.0;
+        v->sum_ref2 += want * want;
+        if (!(d <= width)) {
+            v->beyond[MOE_WIDTH_likely]++;
+            v->beyond[MOE_WIDTH_hard]++;
+            note(judge, MOE_ROLE_topk_weights, row, i, (double)got[i], want,
+                 isnan(ratio) ? HUGE_VAL : ratio);
+        }
+    }
+}
+
+static moe_status_t judge_token(moe_judge_t *judge, int64_t row, token_t *token)
+{
+    const int k = judge->layer.about.model->topk;
+    const int32_t *got = judge->got[MOE_ROLE_topk_ids].codes;
+    const int32_t *ids =
+        got != NULL
+            ? got + row * k
+            : (const int32_t *)judge->layer.at[MOE_ROLE_topk_ids].codes +
+                  row * k;
+    int32_t ours[MOE_TOPK_MAX];
+    moe_status_t status = route_token(judge, row, ids, false, token);
+
+    if (status != MOE_OK) {
+        return status;
+    }
+    memcpy(ours, token->ids, sizeof(ours));
+    if (count_missing(ours, ids, k) > 0) {
+        status = route_token(judge, row, ids, true, token);
+    }
+    if (status == MOE_OK && got != NULL) {
+        judge_ids(judge, row, ids, ours, token);
+    }
+    if (status == MOE_OK && judge->got[MOE_ROLE_topk_weights].codes != NULL) {
+        judge_weights(judge, row, ids, token);
+    }
+    return status;
+}
+
+moe_status_t moe_judge_route(moe_judge_t *judge)
+{
+    const moe_model_t *m = judge->layer.about.model;
+    const int64_t rows = judge->layer.at[MOE_ROLE_logits].rows;
+    token_t token = {.logits = malloc((size_t)m->experts * 4 + 1)};
+    moe_status_t status = moe_ref_layer_router(&judge->layer);
+
+    if (token.logits == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory to route a token");
+    }
+    for (int64_t i = 0; status == MOE_OK && i < rows; i++) {
+        status = judge_token(judge, i, &token);
+    }
+    free(token.logits);
+    for (int r = MOE_ROLE_topk_ids; r <= MOE_ROLE_topk_weights; r++) {
+        moe_verdict_t *v = &judge->verdict[r];
+
+        v->judged = judge->got[r].codes != NULL;
+        v->codes = r == MOE_ROLE_topk_ids;
+        v->good = v->beyond[MOE_WIDTH_likely] == 0;
+        if (r == MOE_ROLE_topk_ids && v->judged) {
+            v->elements = rows * m->topk;
+        }
+    }
+    return status;
+}
