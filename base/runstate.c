@@ -224,9 +224,13 @@ void moe_runstate_progress(moe_runstate_t *state, int64_t n_done,
         return;
     }
     s = state->own;
-    (void)snprintf(s->unit, sizeof(s->unit), "%s", unit);
-    atomic_store(&s->n_total, n_total);
+    if (strcmp(s->unit, unit) != 0) {
+        /* nobody is to see these numbers with another noun */
+        atomic_store(&s->n_total, 0);
+        (void)snprintf(s->unit, sizeof(s->unit), "%s", unit);
+    }
     atomic_store(&s->n_done, n_done);
+    atomic_store(&s->n_total, n_total);
     changed(s);
 }
 

@@ -10,6 +10,8 @@
 #include "sim/run_inputs.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 moe_status_t moe_need_check(const moe_need_t *need, int64_t limit)
 {
@@ -28,10 +30,11 @@ moe_status_t moe_need_check(const moe_need_t *need, int64_t limit)
         return MOE_OK;
     }
     return moe_fail(MOE_ERR_NOMEM,
-                    "the run needs %s on %d ranks, %s are %s: fewer tokens "
-                    "or methods, or --memory-limit",
+                    "the run needs %s on %d rank%s, %s are %s: fewer ranks "
+                    "(--ranks), tokens or methods, or --memory-limit",
                     moe_unit_bytes(need->bytes, text), need->ranks,
-                    moe_unit_bytes(limit, have), given ? "allowed" : "free");
+                    need->ranks == 1 ? "" : "s", moe_unit_bytes(limit, have),
+                    given ? "allowed" : "free");
 }
 
 static int64_t inputs_of_all(const moe_scenario_t *scenario, int ranks)
@@ -95,6 +98,42 @@ static moe_status_t by_sample(const moe_command_t *command,
                             : status;
 }
 
+/* What mpirun opens for a rank (its streams and a socket), and for itself. */
+#define FILES_OF_RANK   4
+#define FILES_OF_MPIRUN 64
+
+/* A rank and the threads that MPI starts in it; mpirun and its own. */
+#define PROCESSES_OF_RANK   3
+#define PROCESSES_OF_MPIRUN 16
+
+moe_status_t moe_need_check_limits(int ranks)
+{
+    const char *s = ranks == 1 ? "" : "s";
+    long long files = (long long)ranks * FILES_OF_RANK + FILES_OF_MPIRUN;
+    long long processes =
+        (long long)ranks * PROCESSES_OF_RANK + PROCESSES_OF_MPIRUN;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+        limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < (rlim_t)files) {
+        return moe_fail(MOE_ERR_NOMEM,
+                        "%d rank%s need about %lld open files in mpirun, %llu "
+                        "are allowed: fewer ranks (--ranks), or more files "
+                        "(ulimit -n)",
+                        ranks, s, files, (unsigned long long)limit.rlim_cur);
+    }
+    if (geteuid() != 0 && getrlimit(RLIMIT_NPROC, &limit) == 0 &&
+        limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < (rlim_t)processes) {
+        return moe_fail(MOE_ERR_NOMEM,
+                        "%d rank%s need about %lld processes and threads, %llu "
+                        "are allowed: fewer ranks (--ranks), or more processes "
+                        "(ulimit -u)",
+                        ranks, s, processes,
+                        (unsigned long long)limit.rlim_cur);
+    }
+    return MOE_OK;
+}
+
 moe_status_t moe_need_estimate(const moe_command_t *command,
                                const moe_scenario_t *scenario)
 {
@@ -102,6 +141,10 @@ moe_status_t moe_need_estimate(const moe_command_t *command,
     moe_status_t status;
 
     need.ranks = moe_layout_world(&scenario->layer.layout);
+    status = moe_need_check_limits(need.ranks);
+    if (status != MOE_OK) {
+        return status;
+    }
     need.bytes = inputs_of_all(scenario, need.ranks);
     status = moe_need_check(&need, command->memory_limit);
     return status == MOE_OK ? by_sample(command, scenario, &need) : status;

@@ -30,6 +30,10 @@ typedef struct {
  */
 moe_status_t moe_need_check(const moe_need_t *need, int64_t limit);
 
+/** MOE_ERR_NOMEM with a message if this process may not open the files and
+ * start the processes that so many ranks on one host take. */
+moe_status_t moe_need_check_limits(int ranks);
+
 /**
  * Before anything of the run is made: by token counts alone, then by the
  * methods' tensors under a sampled routing.

@@ -98,6 +98,11 @@ typedef struct {
 
 void moe_show_init(moe_show_t *show, const moe_supervise_t *what);
 void moe_show_progress(moe_show_t *show, const moe_runstate_t *state);
+
+/** The line of progress at a time: share done, time left once that can be
+ * told, stage of the slowest rank. */
+void moe_show_line(moe_show_t *show, const moe_runstate_t *state, double now,
+                   char *out, size_t size);
 void moe_show_end(moe_show_t *show);
 
 #endif

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "sim/supervise.h"
+#include "sim/supervise_parts.h"
 #include "tests/support.h"
 
 #include <errno.h>
@@ -242,6 +243,73 @@ START_TEST(there_is_a_thread_for_every_rank)
 }
 END_TEST
 
+/* Two ranks of a run whose line of progress is looked at. */
+static moe_runstate_t *watched;
+static moe_runstate_t *rank[2];
+
+static void begin_line(void)
+{
+    char path[80];
+
+    (void)snprintf(path, sizeof(path), "%s/state", folder);
+    ck_assert_int_eq(moe_runstate_create(path, 2, &watched), MOE_OK);
+    for (int r = 0; r < 2; r++) {
+        ck_assert_int_eq(moe_runstate_open(path, r, &rank[r]), MOE_OK);
+        moe_runstate_stage(rank[r], "stage of rank %d", r);
+    }
+    (void)unlink(path);
+}
+
+static void end_line(void)
+{
+    moe_runstate_close(rank[0]);
+    moe_runstate_close(rank[1]);
+    moe_runstate_close(watched);
+}
+
+START_TEST(progress_never_shows_a_count_without_its_noun)
+{
+    moe_show_t show = {.on = true};
+    char line[256];
+
+    begin_line();
+    moe_show_line(&show, watched, 1e5, line, sizeof(line));
+    ck_assert_str_eq(line, "stage of rank 0");
+    moe_runstate_progress(rank[0], 4, 100, "experts");
+    moe_show_line(&show, watched, 1e5, line, sizeof(line));
+    ck_assert_str_eq(line, "  4 % of the experts: stage of rank 1");
+    moe_runstate_progress(rank[1], 40, 50, "oracle's tokens");
+    moe_show_line(&show, watched, 1e5, line, sizeof(line));
+    ck_assert_str_eq(line, "  4 % of the experts: stage of rank 0");
+    end_line();
+}
+END_TEST
+
+START_TEST(time_left_is_told_once_it_means_something)
+{
+    moe_show_t show = {.on = true};
+    char line[256];
+
+    begin_line();
+    moe_runstate_progress(rank[0], 0, 1000, "experts");
+    moe_show_line(&show, watched, 1e5, line, sizeof(line));
+    ck_assert_ptr_null(strstr(line, "left"));
+    moe_runstate_progress(rank[0], 500, 1000, "experts");
+    moe_show_line(&show, watched, 1e5 + 0.5, line, sizeof(line));
+    ck_assert_ptr_null(strstr(line, "left"));
+    moe_runstate_progress(rank[0], 10, 1000, "experts");
+    moe_show_line(&show, watched, 1e5 + 10.0, line, sizeof(line));
+    ck_assert_ptr_null(strstr(line, "left"));
+    moe_runstate_progress(rank[0], 250, 1000, "experts");
+    moe_show_line(&show, watched, 1e5 + 10.0, line, sizeof(line));
+    ck_assert_ptr_nonnull(strstr(line, "25 % of the experts, 30 s left"));
+    moe_runstate_progress(rank[0], 30, 40, "rows");
+    moe_show_line(&show, watched, 1e5 + 20.0, line, sizeof(line));
+    ck_assert_str_eq(line, " 75 % of the rows: stage of rank 1");
+    end_line();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("supervise");
@@ -257,6 +325,8 @@ int main(void)
     tcase_add_test(tc, without_mpirun_the_message_says_so);
     tcase_add_test(tc, an_mpirun_that_starts_nothing_is_quoted);
     tcase_add_test(tc, there_is_a_thread_for_every_rank);
+    tcase_add_test(tc, progress_never_shows_a_count_without_its_noun);
+    tcase_add_test(tc, time_left_is_told_once_it_means_something);
     suite_add_tcase(suite, tc);
     return moe_suite_main(suite);
 }

@@ -111,6 +111,16 @@ says '^moesim: /proc/moesim-out.*: .*; -o DIR names another place'
 [ "$(cat file)" = data ] && pass "the file is whole" || fail "$(cat file)"
 rm file
 
+# more ranks than this process may start
+(
+    ulimit -n 256
+    exec "$MOESIM" run "$tiny" --ranks 100 -o many
+) >"$work/stdout" 2>"$work/stderr" && got=0 || got=$?
+[ "$got" -eq 3 ] && pass "too many files: exit 3" || fail "exit $got"
+says '^moesim: 100 ranks need about [0-9]+ open files .*--ranks.*ulimit -n'
+expect 3 "$MOESIM" run "$tiny" --ranks 3000 -o many --memory-limit 8G
+says '^moesim: .*3000 ranks.*--ranks'
+
 # faults that cannot be meant are known before a rank is started
 expect 2 "$MOESIM" run "$tiny" --ranks 2 --inject kill@1:foo
 says 'kill@1:foo: expected .*prepare, permute, experts, unpermute, finalize'
