@@ -47,8 +47,8 @@ typedef struct {
  *   activation      in[0] [n][2 I] gate | up, in[1] index; out[0] [n][I]
  *   weighted_sum    in[0] grouped rows, in[1] index, in[2] weights [n][k];
  *                   out[0] [n][H], rows without a local expert are zero; in
- *                   `faithful` the fp32 sum in slot order rounded once to
- *                   out's format; carried_exact: unrounded
+ *                   `faithful` in call->order, rounded to out's format;
+ *                   carried_exact: unrounded
  *   collectives     in[0]; out[0]; send_rows, recv_rows over the group:
  *     allgather     send_rows[d] = own rows to each; recv_rows[s]
  *     allgatherv    the same, unequal
@@ -78,6 +78,7 @@ typedef struct {
     int64_t dst_row;
     int64_t n_rows;
     moe_weight_t weight;
+    moe_order_t order; /* of a weighted sum or a reduction, in `faithful` */
     int bracket;
     /* topk: which tokens the rows are, and the routing source. By data the
      * result must equal the source wherever it has the token; by a sampler or

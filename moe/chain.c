@@ -1,43 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "moe/chain.h"
 
-/* Largest E4M3 times largest E2M1. */
-#define NVFP4_RANGE (448.0f * 6.0f)
+/* Largest E4M3, and largest E2M1. */
+#define E4M3_MAX 448.0f
+#define E2M1_MAX 6.0f
 
-static const struct {
-    const char *name;
-    moe_format_t format;
-    const char *text;
-} profiles[MOE_PROFILE_COUNT] = {
-#define MOE_PROFILE(id, name, format, text)                                    \
-    [MOE_PROFILE_##id] = {name, MOE_FORMAT_##format, text},
-#include "moe/profile.def"
-#undef MOE_PROFILE
-};
-
-const char *moe_profile_name(moe_profile_t profile)
+static moe_global_t direction_of(const moe_storage_t *storage)
 {
-    return (unsigned)profile < MOE_PROFILE_COUNT ? profiles[profile].name : "?";
+    return moe_profile_info(storage->profile)->global;
 }
 
-const char *moe_profile_text(moe_profile_t profile)
+float moe_storage_decode(const moe_storage_t *storage)
 {
-    return (unsigned)profile < MOE_PROFILE_COUNT ? profiles[profile].text : "?";
-}
-
-moe_format_t moe_profile_format(moe_profile_t profile)
-{
-    return profiles[profile].format;
-}
-
-moe_profile_t moe_profile_default(moe_format_t format)
-{
-    for (int i = MOE_PROFILE_none + 1; i < MOE_PROFILE_COUNT; i++) {
-        if (profiles[i].format == format) {
-            return (moe_profile_t)i;
-        }
+    if (!moe_format_info(storage->format)->has_global) {
+        return 1.0f;
     }
-    return MOE_PROFILE_none;
+    return direction_of(storage) == MOE_GLOBAL_decode
+               ? storage->global_scale
+               : 1.0f / storage->global_scale;
 }
 
 void moe_storage_default(moe_storage_t *storage, float bound)
@@ -48,7 +28,12 @@ void moe_storage_default(moe_storage_t *storage, float bound)
     if (!moe_format_info(storage->format)->has_global) {
         storage->global_scale = 0.0f;
     } else if (!(storage->global_scale > 0.0f)) {
-        storage->global_scale = NVFP4_RANGE / bound;
+        float range = storage->format == MOE_FORMAT_nvfp4 ? E4M3_MAX * E2M1_MAX
+                                                          : E4M3_MAX;
+
+        storage->global_scale = direction_of(storage) == MOE_GLOBAL_decode
+                                    ? bound / range
+                                    : range / bound;
     }
 }
 
@@ -59,24 +44,46 @@ bool moe_storage_equal(const moe_storage_t *a, const moe_storage_t *b)
            !(a->global_scale > b->global_scale);
 }
 
+bool moe_chain_rounds(const moe_chain_t *chain, moe_rounding_t point)
+{
+    return moe_contract_rounds(&chain->contract, point,
+                               chain->numerics == MOE_NUMERICS_faithful) &&
+           chain->at[moe_rounding_role(point)].format != MOE_FORMAT_exact;
+}
+
 /* Dispatch rounds nothing that expert_in would not round the same way. */
 static bool dispatch_is_clear(const moe_chain_t *chain)
 {
-    return moe_storage_equal(&chain->at[MOE_ROLE_dispatch],
+    return !moe_chain_rounds(chain, MOE_ROUNDING_dispatch) ||
+           moe_storage_equal(&chain->at[MOE_ROLE_dispatch],
                              &chain->at[MOE_ROLE_hidden]) ||
            moe_storage_equal(&chain->at[MOE_ROLE_dispatch],
                              &chain->at[MOE_ROLE_expert_in]);
 }
 
+static bool point_alike(const moe_chain_t *a, const moe_chain_t *b,
+                        moe_rounding_t point)
+{
+    moe_role_t role = moe_rounding_role(point);
+    bool rounds = moe_chain_rounds(a, point);
+
+    return rounds == moe_chain_rounds(b, point) &&
+           (!rounds || moe_storage_equal(&a->at[role], &b->at[role]));
+}
+
 bool moe_chain_rounds_alike(const moe_chain_t *a, const moe_chain_t *b)
 {
-    for (int i = 0; i < MOE_ROLE_COUNT; i++) {
-        if (i != MOE_ROLE_dispatch && i != MOE_ROLE_combine &&
-            !moe_storage_equal(&a->at[i], &b->at[i])) {
+    if (a->numerics != MOE_NUMERICS_exact ||
+        b->numerics != MOE_NUMERICS_exact || a->weights != b->weights ||
+        !moe_storage_equal(&a->at[MOE_ROLE_hidden], &b->at[MOE_ROLE_hidden])) {
+        return false;
+    }
+    for (int i = 0; i < MOE_ROUNDING_COUNT; i++) {
+        if (i != MOE_ROUNDING_dispatch &&
+            !point_alike(a, b, (moe_rounding_t)i)) {
             return false;
         }
     }
-    return moe_storage_equal(&a->at[MOE_ROLE_dispatch],
-                             &b->at[MOE_ROLE_dispatch]) ||
+    return point_alike(a, b, MOE_ROUNDING_dispatch) ||
            (dispatch_is_clear(a) && dispatch_is_clear(b));
 }

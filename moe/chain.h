@@ -6,29 +6,11 @@
 #ifndef MOE_CHAIN_H
 #define MOE_CHAIN_H
 
-#include "moe/format.h"
+#include "moe/contract.h"
+#include "moe/profile.h"
 #include "moe/vocabulary.h"
 
 #include <stdbool.h>
-
-typedef enum {
-#define MOE_PROFILE(id, name, format, text) MOE_PROFILE_##id,
-#include "moe/profile.def"
-#undef MOE_PROFILE
-    MOE_PROFILE_COUNT
-} moe_profile_t;
-
-/** Name of a profile as scenarios spell it; "?" if out of range. */
-const char *moe_profile_name(moe_profile_t profile);
-
-/** One line about a profile. */
-const char *moe_profile_text(moe_profile_t profile);
-
-/** Format that a profile quantises to. */
-moe_format_t moe_profile_format(moe_profile_t profile);
-
-/** Default profile of a format; MOE_PROFILE_none for plain types. */
-moe_profile_t moe_profile_default(moe_format_t format);
 
 typedef enum {
     MOE_NUMERICS_exact,   /* the exact real result, rounded once */
@@ -39,7 +21,7 @@ typedef enum {
 typedef struct {
     moe_format_t format;
     moe_profile_t profile;
-    float global_scale; /* encode direction, code = x * scale; 0 if none */
+    float global_scale; /* in the profile's direction; 0 if none */
 } moe_storage_t;
 
 /** Formats by place. Used: hidden, dispatch, expert_in, gemm1_out, act_out,
@@ -48,11 +30,16 @@ typedef struct {
     moe_storage_t at[MOE_ROLE_COUNT];
     moe_format_t weights; /* of the experts */
     moe_numerics_t numerics;
+    moe_contract_t contract; /* where it rounds: a method's own */
 } moe_chain_t;
+
+/** Decode global scale of a storage: RN32(1 / global_scale), or itself where
+ * the profile takes it so; 1 if none. */
+float moe_storage_decode(const moe_storage_t *storage);
 
 /**
  * Fill in the defaults of a storage: profile, and for formats with a global
- * scale 448 * 6 / bound.
+ * scale that by which bound is the largest number of the format.
  * @param[in] bound  Documented bound of |x| of the tensor's generator, > 0.
  */
 void moe_storage_default(moe_storage_t *storage, float bound);
@@ -60,10 +47,15 @@ void moe_storage_default(moe_storage_t *storage, float bound);
 /** Same format, profile and global scale: the same codes for the same rows. */
 bool moe_storage_equal(const moe_storage_t *a, const moe_storage_t *b);
 
+/** True if values are rounded at a point: the contract declares it, these
+ * numerics have it, and its storage is not `exact`. */
+bool moe_chain_rounds(const moe_chain_t *chain, moe_rounding_t point);
+
 /**
- * True if two chains have the same rounding points: all storages alike but
- * combine (which `exact` only sizes) and dispatch, which may differ where it
- * rounds nothing that expert_in would not round the same way.
+ * True if two chains round alike in `exact`: the same points to the same
+ * storages; dispatch may differ where it rounds nothing that expert_in would
+ * not round the same way. Never true in `faithful`, where the order of sums
+ * depends on layout and method.
  */
 bool moe_chain_rounds_alike(const moe_chain_t *a, const moe_chain_t *b);
 

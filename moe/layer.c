@@ -30,3 +30,14 @@ moe_range_t moe_layer_tokens(const moe_layer_t *layer, int dp_rank)
     }
     return range;
 }
+
+int moe_layer_owner(const moe_layer_t *layer, int64_t token)
+{
+    int owner = 0;
+
+    while (owner < layer->layout.dp - 1 &&
+           token >= moe_layer_tokens(layer, owner).end) {
+        owner++;
+    }
+    return owner;
+}

@@ -37,4 +37,7 @@ int64_t moe_layer_total_tokens(const moe_layer_t *layer);
 /** Global range of a dp rank's tokens. */
 moe_range_t moe_layer_tokens(const moe_layer_t *layer, int dp_rank);
 
+/** Dp rank that has a token. */
+int moe_layer_owner(const moe_layer_t *layer, int64_t token);
+
 #endif

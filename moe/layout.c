@@ -94,6 +94,17 @@ moe_range_t moe_layout_part(int64_t total, int n, int i)
     return range;
 }
 
+int moe_layout_part_of(int64_t total, int n, int64_t item)
+{
+    int64_t each = total / n;
+    int64_t longer = total % n;
+    int64_t part = item / (each + 1);
+
+    return (int)(part < longer ? part
+                               : longer + (item - longer * (each + 1)) /
+                                              (each > 0 ? each : 1));
+}
+
 moe_range_t moe_layout_experts(const moe_layout_t *layout, int64_t experts,
                                int ep_index)
 {

@@ -53,4 +53,7 @@ moe_range_t moe_layout_experts(const moe_layout_t *layout, int64_t experts,
 /** Part i of n of a total cut into contiguous parts, longer ones first. */
 moe_range_t moe_layout_part(int64_t total, int n, int i);
 
+/** Part in which an item of the total lies. */
+int moe_layout_part_of(int64_t total, int n, int64_t item);
+
 #endif

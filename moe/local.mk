@@ -7,6 +7,8 @@ moe_libmoe_la_SOURCES = \
   moe/backend.h \
   moe/chain.c \
   moe/chain.h \
+  moe/contract.c \
+  moe/contract.h \
   moe/ctx.c \
   moe/ctx.h \
   moe/fill.c \
@@ -31,9 +33,15 @@ moe_libmoe_la_SOURCES = \
   moe/op_local.c \
   moe/operations.h \
   moe/ops.def \
+  moe/order.def \
   moe/options.c \
+  moe/budget.def \
+  moe/profile.c \
   moe/profile.def \
+  moe/profile.h \
+  moe/profile_alias.def \
   moe/role.def \
+  moe/rounding.def \
   moe/routing.c \
   moe/routing.h \
   moe/run_method.c \
@@ -49,7 +57,8 @@ moe_libmoe_la_SOURCES = \
   moe/trace.c \
   moe/trace.h \
   moe/vocabulary.c \
-  moe/vocabulary.h
+  moe/vocabulary.h \
+  moe/weigh.def
 
 EXTRA_DIST += moe/README.md
 

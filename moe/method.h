@@ -38,6 +38,7 @@ typedef enum {
 
 typedef enum {
     MOE_OPTION_choice, /* one of the words in choices, value its place */
+    MOE_OPTION_order,  /* an order of the list in choices, value its id */
     MOE_OPTION_format, /* a format of the list in choices, value its id */
     MOE_OPTION_bool,
     MOE_OPTION_int
@@ -68,13 +69,21 @@ typedef struct {
     const char *how;    /* three lines */
     moe_family_t family;
     const char *collectives; /* operations it uses, in order */
-    const char *rounding;    /* where it rounds */
+    moe_contract_t contract; /* where it rounds, sums and weighs */
     const char *formula;     /* payload a rank, in the letters above */
     const char *test;        /* which test holds it to that */
     bool capturable;         /* no data-dependent agreement */
 
     const moe_option_t *options; /* ended by key NULL */
     size_t plan_size;            /* bytes of its plan, zeroed before plan */
+
+    /** What its options change in the contract, but for the options
+     * combine_order and sum_order, which do so by themselves. NULL: nothing. */
+    void (*amend)(const int64_t *options, moe_contract_t *contract);
+
+    /** Member of the reducing group whose chunk of a ring holds a token. NULL
+     * if no order is ring. */
+    int (*home)(const moe_formula_t *f, int64_t token);
 
     /** Preconditions. NULL if the method can run, else one sentence. */
     const char *(*check)(const moe_layer_t *layer, const int64_t *options);

@@ -53,6 +53,7 @@ static void move(moe_ctx_t *c, const collective_t *how, moe_tensor_t *in,
     call.send_sum = total(c, how->send, call.n_ranks);
     call.recv_sum = total(c, how->recv, call.n_ranks);
     call.root = how->root;
+    call.order = c->run->use->chain.contract.reduce;
     moe_ctx_do(c, &call, in);
 }
 

@@ -150,6 +150,7 @@ moe_tensor_t *moe_weighted_sum(moe_ctx_t *c, moe_tensor_t *rows,
     call = call_with_index(MOE_OP_weighted_sum, rows, index, t);
     call.in[2] = weights;
     call.n_in = 3;
+    call.order = c->run->use->chain.contract.sum;
     moe_ctx_do(c, &call, t);
     return t;
 }

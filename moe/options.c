@@ -43,6 +43,7 @@ static bool set_value(const moe_option_t *option, const char *text,
                       int64_t *value_p)
 {
     moe_format_t format;
+    moe_order_t order;
     int place;
 
     switch (option->kind) {
@@ -50,6 +51,13 @@ static bool set_value(const moe_option_t *option, const char *text,
         place = word_place(option->choices, text);
         *value_p = place >= 0 ? place : *value_p;
         return place >= 0;
+    case MOE_OPTION_order:
+        if (!moe_order_find(text, &order) ||
+            word_place(option->choices, text) < 0) {
+            return false;
+        }
+        *value_p = (int64_t)order;
+        return true;
     case MOE_OPTION_format:
         if (!moe_format_find(text, &format) ||
             word_place(option->choices, moe_format_name(format)) < 0) {
@@ -71,6 +79,7 @@ static void say_expected(const moe_option_t *option, char *out)
 {
     switch (option->kind) {
     case MOE_OPTION_choice:
+    case MOE_OPTION_order:
     case MOE_OPTION_format:
         (void)snprintf(out, MOE_OPTION_TEXT, "one of: %s", option->choices);
         break;
@@ -129,6 +138,8 @@ const char *moe_option_text(const moe_option_t *option, int64_t value,
     switch (option->kind) {
     case MOE_OPTION_format:
         return strcpy(out, moe_format_name((moe_format_t)value));
+    case MOE_OPTION_order:
+        return strcpy(out, moe_order_name((moe_order_t)value));
     case MOE_OPTION_bool:
         return strcpy(out, value != 0 ? "true" : "false");
     case MOE_OPTION_int:
@@ -155,4 +166,22 @@ bool moe_option_find(const moe_method_t *method, const char *key, int *place_p)
         }
     }
     return false;
+}
+
+moe_contract_t moe_method_contract(const moe_method_t *method,
+                                   const int64_t *options)
+{
+    moe_contract_t contract = method->contract;
+    int place;
+
+    if (moe_option_find(method, "combine_order", &place)) {
+        contract.reduce = (moe_order_t)options[place];
+    }
+    if (moe_option_find(method, "sum_order", &place)) {
+        contract.sum = (moe_order_t)options[place];
+    }
+    if (method->amend != NULL) {
+        method->amend(options, &contract);
+    }
+    return contract;
 }

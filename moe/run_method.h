@@ -58,6 +58,10 @@ bool moe_option_set(const moe_method_t *method, const char *key,
 void moe_option_defaults(const moe_method_t *method, moe_format_t hidden,
                          int64_t *options);
 
+/** Contract of a method with these options. */
+moe_contract_t moe_method_contract(const moe_method_t *method,
+                                   const int64_t *options);
+
 /** Place of an option of a name; false if the method has none. */
 bool moe_option_find(const moe_method_t *method, const char *key, int *place_p);
 

@@ -89,7 +89,9 @@ static int64_t place_of(const moe_ref_terms_t *terms, int64_t row, int slot)
 
 static double weight_of(const moe_ref_terms_t *terms, int64_t row, int slot)
 {
-    return (double)terms->weights[row * terms->index->topk + slot];
+    return terms->weights == NULL
+               ? 1.0
+               : (double)terms->weights[row * terms->index->topk + slot];
 }
 
 enum {
@@ -154,79 +156,4 @@ uint32_t moe_ref_round_terms(const double *terms, int64_t n,
                              moe_format_t format)
 {
     return moe_round_result(moe_exact_sum(terms, NULL, n), format);
-}
-
-/* sum[i] = RN32(sum[i] + RN32(weight * value[i])); fp32 numbers in float64. */
-static void add_rounded(double *sum, const double *value, double weight,
-                        int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) {
-        float product = (float)(weight * value[i]);
-
-        sum[i] = (double)((float)sum[i] + product);
-    }
-}
-
-/* fp32 sums in slot order of n columns, rounded to out. */
-static void sum_in_slot_order(const moe_ref_terms_t *terms, int64_t row,
-                              int64_t col, int64_t n, const moe_rows_t *out)
-{
-    double sum[CHUNK] = {0.0};
-    double value[CHUNK];
-
-    for (int s = 0; s < terms->index->topk; s++) {
-        int64_t place = place_of(terms, row, s);
-
-        if (place >= 0) {
-            moe_rows_values(&terms->rows, place, col, n, value);
-            add_rounded(sum, value, weight_of(terms, row, s), n);
-        }
-    }
-    moe_rows_round(out, row, col, n, sum);
-}
-
-moe_status_t moe_ref_weighted_sum(const moe_ref_terms_t *terms,
-                                  const moe_rows_t *out)
-{
-    if (!moe_format_is_float(out->storage.format) ||
-        !moe_format_is_float(terms->rows.storage.format)) {
-        return moe_fail(MOE_ERR_UNSUPPORTED, "weighted sum of %s to %s",
-                        moe_format_name(terms->rows.storage.format),
-                        moe_format_name(out->storage.format));
-    }
-    for (int64_t i = 0; i < out->rows; i++) {
-        for (int64_t c = 0; c < out->cols; c += CHUNK) {
-            int64_t n = out->cols - c < CHUNK ? out->cols - c : CHUNK;
-
-            sum_in_slot_order(terms, i, c, n, out);
-        }
-    }
-    return MOE_OK;
-}
-
-/* float64 holds the sum of two fp32 numbers so well that rounding it again
- * is innocent: 53 >= 2 x 24 + 2 (Figueroa, ACM SIGNUM 30(3), 1995). */
-static void fold_chunk(const moe_rows_t *part, const moe_rows_t *acc,
-                       int64_t row, int64_t col, int64_t n)
-{
-    double a[CHUNK];
-    double b[CHUNK];
-
-    moe_rows_values(acc, row, col, n, a);
-    moe_rows_values(part, row, col, n, b);
-    for (int64_t i = 0; i < n; i++) {
-        a[i] += b[i];
-    }
-    moe_rows_round(acc, row, col, n, a);
-}
-
-void moe_ref_fold(const moe_rows_t *part, const moe_rows_t *acc)
-{
-    for (int64_t i = 0; i < acc->rows; i++) {
-        for (int64_t c = 0; c < acc->cols; c += CHUNK) {
-            int64_t n = acc->cols - c < CHUNK ? acc->cols - c : CHUNK;
-
-            fold_chunk(part, acc, i, c, n);
-        }
-    }
 }

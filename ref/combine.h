@@ -7,6 +7,8 @@
 #define REF_COMBINE_H
 
 #include "base/status.h"
+#include "moe/contract.h"
+#include "moe/model.h"
 #include "ref/permute.h"
 #include "ref/rows.h"
 #include "ref/stats.h"
@@ -23,8 +25,11 @@ typedef struct {
 typedef struct {
     moe_rows_t rows;
     const moe_ref_index_t *index;
-    const float *weights;
+    const float *weights; /* NULL: all are 1 */
 } moe_ref_terms_t;
+
+/* Exact float64 terms of one element: of an unrounded value four each. */
+#define MOE_REF_TERMS_MAX (4 * MOE_TOPK_MAX)
 
 /** sum += an exact value: a product of two fp32 numbers, or such a number.
  * err grows by what is lost, and stays 0 where nothing is. */
@@ -47,7 +52,7 @@ void moe_ref_sum_rows(const moe_ref_terms_t *terms, int64_t row, int64_t n,
                       moe_sum_t *out);
 
 /**
- * Exact terms of one element, each a float64: out[k].
+ * Exact terms of one element, each a float64: out[MOE_REF_TERMS_MAX].
  * @return how many there are.
  */
 int moe_ref_sum_terms(const moe_ref_terms_t *terms, int64_t row, int64_t col,
@@ -57,14 +62,25 @@ int moe_ref_sum_terms(const moe_ref_terms_t *terms, int64_t row, int64_t col,
 uint32_t moe_ref_round_terms(const double *terms, int64_t n,
                              moe_format_t format);
 
-/** `faithful`: the fp32 sum in slot order (multiply, add, each RN32),
- * rounded once to out's format; rows without a term are zero. Float formats
- * only: MOE_ERR_UNSUPPORTED else. */
+/**
+ * `faithful`: sums in an order of slots; rows without a term are zero. An
+ * unrounded value enters as fp32. In ref/combine_order.c.
+ * @return MOE_ERR_UNSUPPORTED if out is no float format, or order none of
+ *         slots.
+ */
 moe_status_t moe_ref_weighted_sum(const moe_ref_terms_t *terms,
-                                  const moe_rows_t *out);
+                                  moe_order_t order, const moe_rows_t *out);
 
-/** `faithful`: acc = RN(acc + part) element by element, in their format;
- * the step of a fold in rank order. */
-void moe_ref_fold(const moe_rows_t *part, const moe_rows_t *acc);
+/**
+ * `faithful`: out = the fold of the rows of count members, in an order of
+ * ranks.
+ * @param[in] parts  [count] in rank order.
+ * @param[in] home   Member whose chunk of a ring these rows are.
+ * @param[in] work   moe_ref_fold_bytes(count) bytes.
+ * @param[in] out    In no part's memory.
+ */
+void moe_ref_fold(const moe_rows_t *parts, int count, moe_order_t order,
+                  int home, double *work, const moe_rows_t *out);
+size_t moe_ref_fold_bytes(int count);
 
 #endif

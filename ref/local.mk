@@ -9,6 +9,7 @@ ref_libref_la_SOURCES = \
   ref/activation.h \
   ref/combine.c \
   ref/combine.h \
+  ref/combine_order.c \
   ref/compare.c \
   ref/compare.h \
   ref/conversions.def \
@@ -59,15 +60,27 @@ ref_libref_la_SOURCES = \
   ref/odd.h \
   ref/oracle.c \
   ref/oracle.h \
+  ref/oracle_combine.c \
+  ref/oracle_combine.h \
   ref/oracle_numbers.h \
   ref/oracle_route.c \
+  ref/oracle_unrounded.h \
   ref/permute.c \
   ref/permute.h \
   ref/quantize.c \
   ref/quantize.h \
+  ref/logfmt.h \
   ref/quantize_fp8.c \
+  ref/quantize_fp8_groups.c \
+  ref/quantize_fp8_rows.c \
+  ref/quantize_int8.c \
+  ref/quantize_logfmt.c \
+  ref/quantize_mx.c \
   ref/quantize_nvfp4.c \
+  ref/quantize_nvfp4_fast.c \
+  ref/quantize_nvfp4_torchao.c \
   ref/quantize_profile.h \
+  ref/rcp_table.c ref/rcp_table.h ref/rcp_table_file.h \
   ref/route.c \
   ref/route.h \
   ref/route_choose.c \
@@ -105,7 +118,8 @@ check_PROGRAMS += tests/check_elements \
   tests/check_element_vectors tests/check_formats tests/check_matmul \
   tests/check_matmul_nvfp4 tests/check_moeref tests/check_nvfp4_round \
   tests/check_permute \
-  tests/check_quantize tests/check_quantize_steps tests/check_swizzle
+  tests/check_quantize tests/check_quantize_fast \
+  tests/check_quantize_steps tests/check_swizzle
 TESTS += tests/check_elements \
   tests/check_element_vectors tests/check_formats tests/check_matmul \
   tests/check_matmul_nvfp4 \
@@ -130,6 +144,10 @@ tests_check_permute_SOURCES = tests/check_permute.c
 tests_check_permute_LDADD = $(REF_LIBS)
 tests_check_quantize_SOURCES = tests/check_quantize.c tests/rows_store.h
 tests_check_quantize_LDADD = $(REF_LIBS)
+tests_check_quantize_fast_SOURCES = tests/check_quantize_fast.c \
+  tests/fast_blocks.h
+tests_check_quantize_fast_LDADD = $(REF_LIBS)
+EXTRA_DIST += tests/fixtures/fast_rcp_sm90.txt
 tests_check_quantize_steps_SOURCES = tests/check_quantize_steps.c \
   tests/rows_store.h
 tests_check_quantize_steps_LDADD = $(REF_LIBS)

@@ -6,7 +6,8 @@
 
 #include "base/hot.h"
 #include "moe/fill.h"
-#include "ref/oracle_numbers.h"
+#include "ref/oracle_combine.h"
+#include "ref/oracle_unrounded.h"
 
 #include <float.h>
 #include <stdlib.h>
@@ -22,7 +23,10 @@ typedef struct {
     const moe_storage_t *at; /* the chain */
     double *x;               /* [H] what is dispatched */
     double *y;               /* [max(H, 2 I)] */
-    double *term;            /* [k][H] what the experts return */
+    double *term;            /* [parts][k][H] what the experts return, and */
+    double *rest;            /* what that lacks where it is carried unrounded */
+    int parts;               /* of I, in `faithful`; 1: whole experts */
+    double *low;             /* [2 I] what y lacks of gemm1_out */
     uint32_t *codes;         /* of a row of weights, by words of 8 */
     uint8_t *scales;         /* of a row of weights */
     int32_t *d;              /* [K / 8] */
@@ -69,11 +73,20 @@ static void quantise(work_t *w, double *x, int64_t n, int64_t at, int block,
     }
 }
 
-static void store(work_t *w, double *x, int64_t n, moe_role_t role)
+static bool rounds(const work_t *w, moe_rounding_t point)
 {
+    return moe_chain_rounds(w->oracle->chain, point);
+}
+
+static void store(work_t *w, double *x, int64_t n, moe_rounding_t point)
+{
+    const moe_role_t role = moe_rounding_role(point);
     const moe_storage_t *as = &w->at[role];
     const int block = moe_format_info(as->format)->block;
 
+    if (!rounds(w, point)) {
+        return;
+    }
     w->decode = 1.0f / as->global_scale;
     for (int64_t i = 0; i<n; i += block> 0 ? block : 1) {
         if (block > 0) {
@@ -93,103 +106,145 @@ MOE_HOT_INLINE int twice_of(int code)
     return (code & 8) != 0 ? -m : m;
 }
 
-/* d[j] = the eight products of word j, codes from the low bits up. */
+/* d[j] = the eight products of word j, codes from the low bits up; twice is
+ * [8][stride]. */
 MOE_HOT static void dot_words(const uint32_t *restrict words,
                               const int32_t *restrict twice, int64_t n,
-                              int32_t *restrict d)
+                              int64_t stride, int32_t *restrict d)
 {
     memset(d, 0, (size_t)n * sizeof(*d));
     for (int i = 0; i < WORD; i++) {
         for (int64_t j = 0; j < n; j++) {
-            d[j] += twice[i * n + j] * twice_of((int)(words[j] >> (4 * i)));
+            d[j] +=
+                twice[i * stride + j] * twice_of((int)(words[j] >> (4 * i)));
         }
     }
 }
 
+/* A piece of a matmul: columns [first, first + n) of k. */
+typedef struct {
+    moe_weight_t weight;
+    moe_rounding_t point;
+    int64_t k;
+    int64_t first;
+    int64_t n;
+} piece_t;
+
 /* Row of weights times the nvfp4 row, in units of 2^-20 and of both decode
  * scales; at most 1.3e14 a block. */
-static int64_t dot(const work_t *w, int64_t n)
+static int64_t dot(const work_t *w, const piece_t *p)
 {
     int64_t sum = 0;
 
-    dot_words(w->codes, w->twice, n / WORD, w->d);
-    for (int64_t b = 0; b < n / BLOCK; b++) {
+    dot_words(w->codes, w->twice + p->first / WORD, p->n / WORD, p->k / WORD,
+              w->d);
+    for (int64_t b = 0; b < p->n / BLOCK; b++) {
         int32_t d = w->d[2 * b] + w->d[2 * b + 1];
 
-        sum += (int64_t)d * w->units[b] * w->unit[w->scales[b]];
+        sum +=
+            (int64_t)d * w->units[p->first / BLOCK + b] * w->unit[w->scales[b]];
     }
     return sum;
 }
 
-/* y = weights times the nvfp4 row, each sum rounded once. */
-static void linear(const work_t *w, moe_weight_t weight, int64_t expert,
-                   moe_role_t role, double *y)
+/* y + low = weights times the nvfp4 row, each sum rounded once or not. */
+static void linear(const work_t *w, const piece_t *p, int64_t expert, double *y,
+                   double *low)
 {
-    const moe_format_t format = w->at[role].format;
+    const moe_format_t format = w->at[moe_rounding_role(p->point)].format;
     const uint64_t seed = w->oracle->layer->seed;
-    const int64_t k = moe_weight_cols(w->m, weight);
-    const double d = (double)w->decode * (double)moe_fill_weight_global(k);
+    const double d = (double)w->decode * (double)moe_fill_weight_global(p->k);
     int e;
     const moe_u128_t alpha = (uint64_t)(frexp(d, &e) * 0x1p48); /* exact */
 
-    for (int64_t r = 0; r < moe_weight_rows(w->m, weight); r++) {
+    for (int64_t r = 0; r < moe_weight_rows(w->m, p->weight); r++) {
+        oracle_number_t x = {.exponent = e - 48 - 20};
         int64_t s;
 
-        moe_fill_weight_codes(seed, weight, expert, r, 1, 0, k,
+        moe_fill_weight_codes(seed, p->weight, expert, r, 1, p->first, p->n,
                               (uint8_t *)w->codes);
-        moe_fill_weight_scales(seed, weight, expert, r, 1, 0, k / BLOCK,
-                               w->scales);
-        s = dot(w, k);
-        y[r] = moe_float_value(
-            format, oracle_code(format, (oracle_number_t){
-                                            s < 0, alpha * (uint64_t)llabs(s),
-                                            e - 48 - 20}));
+        moe_fill_weight_scales(seed, p->weight, expert, r, 1, p->first / BLOCK,
+                               p->n / BLOCK, w->scales);
+        s = dot(w, p);
+        x.negative = s < 0;
+        x.digits = alpha * (uint64_t)llabs(s);
+        low[r] = 0.0;
+        if (rounds(w, p->point)) {
+            y[r] = moe_float_value(format, oracle_code(format, x));
+        } else {
+            oracle_split(x, &y[r], &low[r]);
+        }
     }
 }
 
-static void run_expert(work_t *w, int64_t expert, double *out)
+/* act of gate i and up n + i. */
+static double activate(work_t *w, int64_t i, int64_t n)
 {
     const moe_format_t format = w->at[MOE_ROLE_act_out].format;
+    const double gate[2] = {w->y[i], 0.0};
+    double p = (w->y[i] < -DBL_MAX ? 0.0 : w->y[i]) * w->y[n + i];
+
+    if (!rounds(w, MOE_ROUNDING_gemm1_out)) {
+        return oracle_swiglu(w->y[i], w->low[i], w->y[n + i], w->low[n + i],
+                             format);
+    }
+    return isfinite(p) ? oracle_share(w->sum, p, gate, 2, 0, format)
+                       : oracle_rounded(format, p); /* the limit */
+}
+
+/* x in the slot's routing weight, if experts are given that. */
+static void weigh_input(const work_t *w, double weight, double *x)
+{
+    const moe_format_t format = w->at[MOE_ROLE_hidden].format;
+
+    for (int64_t i = 0; rounds(w, MOE_ROUNDING_weighted_in) && i < w->m->hidden;
+         i++) {
+        x[i] = oracle_rounded(format, weight * x[i]);
+    }
+}
+
+static void run_expert(work_t *w, int64_t expert, double weight, int64_t at)
+{
     const int64_t n = w->m->intermediate;
+    const int64_t h = w->m->hidden;
+    const piece_t up = {MOE_W13, MOE_ROUNDING_gemm1_out, h, 0, h};
     double *y = w->y;
 
-    memcpy(y, w->x, (size_t)w->m->hidden * sizeof(*y));
-    store(w, y, w->m->hidden, MOE_ROLE_expert_in);
-    linear(w, MOE_W13, expert, MOE_ROLE_gemm1_out, y);
+    memcpy(y, w->x, (size_t)h * sizeof(*y));
+    weigh_input(w, weight, y);
+    store(w, y, h, MOE_ROUNDING_expert_in);
+    linear(w, &up, expert, y, w->low);
     for (int64_t i = 0; i < n; i++) {
-        const double gate[2] = {y[i], 0.0};
-        double p = (y[i] < -DBL_MAX ? 0.0 : y[i]) * y[n + i];
-
-        y[i] = isfinite(p) ? oracle_share(w->sum, p, gate, 2, 0, format)
-                           : oracle_rounded(format, p); /* the limit */
+        y[i] = activate(w, i, n);
     }
-    store(w, y, n, MOE_ROLE_gemm2_in);
-    linear(w, MOE_W2, expert, MOE_ROLE_gemm2_out, out);
+    store(w, y, n, MOE_ROUNDING_gemm2_in);
+    for (int part = 0; part < w->parts; part++) {
+        const moe_range_t own = moe_layout_part(n, w->parts, part);
+        const piece_t down = {MOE_W2,
+                              w->parts > 1 ? MOE_ROUNDING_gemm2_part
+                                           : MOE_ROUNDING_gemm2_out,
+                              n, own.begin, own.end - own.begin};
+        const int64_t to = at + part * w->m->topk * h;
+
+        linear(w, &down, expert, w->term + to, w->rest + to);
+    }
 }
 
 /* Dispatch, run the experts, and sum up. */
-static void run_token(work_t *w, const moe_oracle_token_t *token)
+static moe_status_t run_token(work_t *w, const moe_oracle_token_t *token)
 {
-    const moe_format_t format = w->at[MOE_ROLE_output].format;
     const int64_t h = w->m->hidden;
+    const oracle_terms_t terms = {w->oracle, token,   w->parts,
+                                  w->term,   w->rest, w->sum};
 
     if (!moe_storage_equal(&w->at[MOE_ROLE_dispatch],
                            &w->at[MOE_ROLE_expert_in])) {
-        store(w, w->x, h, MOE_ROLE_dispatch);
+        store(w, w->x, h, MOE_ROUNDING_dispatch);
     }
     for (int s = 0; s < w->m->topk; s++) {
-        run_expert(w, token->ids[s], w->term + s * h);
+        run_expert(w, token->ids[s], (double)token->weights[s], s * h);
     }
-    for (int64_t c = 0; c < h; c++) {
-        mpfr_set_zero(w->sum, 1);
-        for (int s = 0; s < w->m->topk; s++) {
-            double term = (double)token->weights[s] * w->term[s * h + c];
-
-            mpfr_add_d(w->sum, w->sum, term, MPFR_RNDN);
-        }
-        token->output[c] =
-            oracle_code_of(format, oracle_round_sum(w->sum, format));
-    }
+    return oracle_combine(&terms);
 }
 
 static bool is_supported(const moe_model_t *m, const moe_chain_t *chain)
@@ -210,15 +265,23 @@ static bool work_init(work_t *w, const moe_oracle_t *oracle)
     const moe_model_t *m = oracle->layer->model;
     const int64_t twice = 2 * m->intermediate;
     const int64_t wide = m->hidden > twice ? m->hidden : twice;
-    double *p = calloc((size_t)((m->topk + 5) * wide), sizeof(*p));
+    const moe_layout_t *layout = &oracle->layer->layout;
+    const int parts = moe_chain_rounds(oracle->chain, MOE_ROUNDING_gemm2_part)
+                          ? layout->tp
+                          : 1;
+    const int64_t terms = (int64_t)parts * m->topk * wide;
+    double *p = calloc((size_t)(2 * terms + 6 * wide), sizeof(*p));
 
     if (p == NULL) {
         return false;
     }
     *w = (work_t){.oracle = oracle, .m = m, .at = oracle->chain->at, .x = p};
     w->y = p + wide;
-    w->term = w->y + wide;
-    w->units = (int32_t *)(w->term + m->topk * wide);
+    w->parts = parts;
+    w->low = w->y + wide;
+    w->term = w->low + wide;
+    w->rest = w->term + terms;
+    w->units = (int32_t *)(w->rest + terms);
     w->twice = w->units + wide;
     w->d = w->twice + wide;
     w->codes = (uint32_t *)(w->d + wide);
@@ -259,8 +322,8 @@ moe_status_t moe_oracle_token(const moe_oracle_t *oracle,
     for (int64_t i = 0; i < m->hidden; i++) {
         w.x[i] = (double)moe_bf16_to_f32(hidden[i]);
     }
-    run_token(&w, token);
+    status = run_token(&w, token);
     mpfr_clear(w.sum);
     free(w.x);
-    return MOE_OK;
+    return status;
 }

@@ -14,12 +14,13 @@
 
 #include <stdint.h>
 
-/** Inputs of the layer that every token shares. */
+/** Inputs of the layer; but for home every token shares them. */
 typedef struct {
     const moe_layer_t *layer;
     const moe_chain_t *chain; /* of the method: its rounding points */
     const uint16_t *router;   /* [E][H] bf16 */
     const float *bias;        /* [E]; NULL without */
+    int home; /* `faithful`: member whose chunk of a ring the token is */
 } moe_oracle_t;
 
 /** What the oracle found for a token. */
@@ -41,7 +42,7 @@ moe_status_t moe_oracle_route(const moe_oracle_t *oracle,
                               float *weights);
 
 /**
- * Compute one token in numerics `exact`.
+ * Compute one token in the chain's numerics, as its contract says.
  *
  * @param[in] hidden  [H] codes of the token in the chain's hidden format
  *                    (bf16).

@@ -48,16 +48,22 @@ moe_status_t moe_list_methods(json_t *items, moe_diag_t *diag)
     for (i = 0; i < moe_method_count() && status == MOE_OK; ++i) {
         const moe_method_t *m = moe_method_get(i);
         char family[8];
+        char rounding[256];
 
+        moe_rounding_text(m->contract.points, rounding, sizeof(rounding));
         (void)snprintf(family, sizeof(family), "F%d", (int)m->family);
         status = moe_list_add(
             items,
-            json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o}",
+            json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, "
+                      "s:s, s:b, s:o}",
                       "name", m->name, "system", m->system, "source", m->source,
                       "how", m->how, "family", family, "collectives",
-                      m->collectives, "rounding", m->rounding, "payload",
-                      m->formula, "test", m->test, "capturable",
-                      (int)m->capturable, "options", method_options(m)));
+                      m->collectives, "rounding", rounding, "sum_order",
+                      moe_order_name(m->contract.sum), "combine_order",
+                      moe_order_name(m->contract.reduce), "weighted",
+                      moe_weigh_name(m->contract.weigh), "payload", m->formula,
+                      "test", m->test, "capturable", (int)m->capturable,
+                      "options", method_options(m)));
     }
     return status;
 }

@@ -146,11 +146,16 @@ static moe_status_t ask_oracle(moe_job_t *job, size_t method, int64_t i,
                            .router = job->inputs.router,
                            .bias = job->inputs.bias};
     moe_oracle_token_t out = {.output = t->output};
+    const moe_method_use_t *use = &s->method[method];
     int64_t token = job->sample.token[i];
     int64_t at = token * job->routing.topk;
+    moe_formula_t f = {.layer = &s->layer, .options = use->options};
     bool by_data = s->router == MOE_ROUTER_data;
     moe_status_t status = moe_inputs_token(&job->inputs, token, t->hidden);
 
+    if (use->method->home != NULL) {
+        oracle.home = use->method->home(&f, token);
+    }
     if (status == MOE_OK) {
         status = moe_oracle_token(
             &oracle, t->hidden, by_data ? NULL : job->routing.ids + at,
@@ -169,6 +174,12 @@ static void compare_row(moe_job_t *job, const rows_t *rows, size_t method,
                     row_of(job, rows, method, i));
 }
 
+/* The oracle need not be asked twice. */
+static bool same_answer(const moe_method_use_t *a, const moe_method_use_t *b)
+{
+    return a == b || moe_chain_rounds_alike(&a->chain, &b->chain);
+}
+
 /* A token under every method: the oracle computes each chain once. */
 static moe_status_t judge_token(moe_job_t *job, const rows_t *rows, int64_t i,
                                 token_t *t)
@@ -180,7 +191,7 @@ static moe_status_t judge_token(moe_job_t *job, const rows_t *rows, int64_t i,
         bool done = false;
 
         for (size_t p = 0; p < m; p++) {
-            done = done || moe_chain_rounds_alike(&use[p].chain, &use[m].chain);
+            done = done || same_answer(&use[p], &use[m]);
         }
         if (!done) {
             moe_status_t status = ask_oracle(job, m, i, t);
@@ -190,7 +201,7 @@ static moe_status_t judge_token(moe_job_t *job, const rows_t *rows, int64_t i,
             }
         }
         for (size_t q = m; !done && q < n; q++) {
-            if (moe_chain_rounds_alike(&use[q].chain, &use[m].chain)) {
+            if (same_answer(&use[q], &use[m])) {
                 compare_row(job, rows, q, i, t);
             }
         }

@@ -181,5 +181,6 @@ void moe_scenario_read_precision(moe_build_t *b)
                            &value, sizeof(value));
     }
     chain->numerics = (moe_numerics_t)value;
+    chain->contract = moe_contract_default();
     b->precision_ok = moe_diag_count(b->root.source->diag) == before;
 }

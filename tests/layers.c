@@ -104,7 +104,8 @@ static int64_t tokens_of(moe_test_tokens_t how, int64_t each, int rank, int n)
 static moe_chain_t chain(void)
 {
     moe_chain_t c = {.weights = MOE_FORMAT_nvfp4,
-                     .numerics = MOE_NUMERICS_exact};
+                     .numerics = MOE_NUMERICS_exact,
+                     .contract = moe_contract_default()};
 
     for (int r = 0; r < MOE_ROLE_COUNT; r++) {
         c.at[r].format = r == MOE_ROLE_expert_in || r == MOE_ROLE_gemm2_in
@@ -166,6 +167,7 @@ moe_method_use_t moe_test_use(const moe_method_t *method,
     if (key != NULL) {
         ck_assert(moe_option_set(method, key, value, use.options, NULL));
     }
+    use.chain.contract = moe_method_contract(method, use.options);
     to_chain(&use, "dispatch", MOE_ROLE_dispatch);
     to_chain(&use, "combine", MOE_ROLE_combine);
     return use;

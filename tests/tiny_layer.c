@@ -65,6 +65,7 @@ void tiny_init(tiny_t *tiny, moe_format_t dispatch)
     tiny->model = model;
     tiny->layer.model = &tiny->model;
     tiny->layer.seed = 7667;
+    tiny->chain.contract = moe_contract_default();
     tiny->chain.weights = MOE_FORMAT_nvfp4; /* bf16 is format 0 */
     at[MOE_ROLE_dispatch].format = dispatch;
     at[MOE_ROLE_expert_in].format = MOE_FORMAT_nvfp4;
@@ -371,7 +372,7 @@ bool tiny_run(const tiny_t *tiny, fault_t fault, tiny_result_t *result)
 moe_status_t tiny_oracle(const tiny_t *tiny, tiny_result_t *result)
 {
     const moe_oracle_t oracle = {&tiny->layer, &tiny->chain, tiny->router,
-                                 tiny->model.bias ? tiny->bias : NULL};
+                                 tiny->model.bias ? tiny->bias : NULL, 0};
     const int k = tiny->model.topk;
     moe_status_t status = MOE_OK;
 

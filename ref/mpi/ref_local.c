@@ -163,7 +163,7 @@ static moe_status_t weighted_sum(moe_ref_backend_t *be, const moe_call_t *call)
     if (call->out[0]->carried_exact || terms.index == NULL) {
         return MOE_OK;
     }
-    return moe_ref_weighted_sum(&terms, &out);
+    return moe_ref_weighted_sum(&terms, call->order, &out);
 }
 
 typedef moe_status_t local_func_t(moe_ref_backend_t *be,

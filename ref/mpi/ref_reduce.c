@@ -56,13 +56,54 @@ static moe_rows_t member_rows(const moe_tensor_t *like, void *data,
     return rows;
 }
 
-static void fold(const moe_rows_t *parts, int n, const moe_rows_t *out,
-                 int64_t bytes)
+/* Rows [from, from + rows) of some rows. */
+static moe_rows_t rows_from(const moe_rows_t *all, int64_t from, int64_t rows)
 {
-    memcpy(out->codes, parts[0].codes, (size_t)bytes);
-    for (int i = 1; i < n; i++) {
-        moe_ref_fold(&parts[i], out);
+    moe_rows_t part = *all;
+
+    part.codes = moe_rows_codes(all, from);
+    part.rows = rows;
+    return part;
+}
+
+/* Fold rows that are the chunk of one member. */
+static void fold_chunk(const moe_call_t *call, moe_rows_t *parts, int home,
+                       double *work, const moe_rows_t *out)
+{
+    moe_ref_fold(parts, call->n_ranks, call->order, home, work, out);
+    for (int i = 0; i < call->n_ranks; i++) {
+        parts[i] = rows_from(&parts[i], out->rows, parts[i].rows - out->rows);
     }
+}
+
+/* Fold rows of the output from out_row on. The chunks of an all-reduce are
+ * equal blocks of its rows; that of a reduce-scatter is a member's own. */
+static moe_status_t fold(const moe_call_t *call, moe_rows_t *parts,
+                         int64_t out_row, const moe_rows_t *out)
+{
+    const int n = call->n_ranks;
+    double *work = malloc(moe_ref_fold_bytes(n));
+
+    if (work == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a fold");
+    }
+    if (call->op != MOE_OP_allreduce) {
+        fold_chunk(call, parts, call->me, work, out);
+    }
+    for (int i = 0; call->op == MOE_OP_allreduce && i < n; i++) {
+        moe_range_t block = moe_layout_part(call->send_rows[call->me], n, i);
+        int64_t begin = block.begin > out_row ? block.begin : out_row;
+        int64_t end =
+            block.end < out_row + out->rows ? block.end : out_row + out->rows;
+
+        if (begin < end) {
+            moe_rows_t chunk = rows_from(out, begin - out_row, end - begin);
+
+            fold_chunk(call, parts, i, work, &chunk);
+        }
+    }
+    free(work);
+    return MOE_OK;
 }
 
 /* One element from the values of all members, column col of a chunk. */
@@ -139,7 +180,7 @@ static moe_status_t join(const moe_ref_reduction_t *r, void *data,
     if (r->be->in.layer->chain.numerics == MOE_NUMERICS_exact) {
         status = sum(parts, n, out, out_row, &r->be->stats);
     } else if (count > 0) {
-        fold(parts, n, &sums, moe_tensor_row_bytes(out, count));
+        status = fold(r->call, parts, out_row, &sums);
     }
     free(parts);
     return status;

@@ -15,7 +15,8 @@
 
 enum {
     OPTION_DISPATCH,
-    OPTION_COMBINE
+    OPTION_COMBINE,
+    OPTION_COMBINE_ORDER
 };
 
 static const moe_option_t options[] = {
@@ -23,6 +24,8 @@ static const moe_option_t options[] = {
      "format of rows on the way to the experts"},
     {"combine", MOE_OPTION_format, "bf16 fp16 fp32", "bf16",
      "format of partial sums on the way home"},
+    {"combine_order", MOE_OPTION_order, "rank ring fp32_rank exact", "rank",
+     "faithful: the order of the reduce-scatter"},
     {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
 };
 
@@ -106,6 +109,12 @@ static void finalize(moe_ctx_t *c)
     moe_release(c, own);
 }
 
+/* A ring's chunk is what its member gets. */
+static int home(const moe_formula_t *f, int64_t token)
+{
+    return moe_layer_owner(f->layer, token);
+}
+
 static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
 {
     const moe_model_t *m = f->layer->model;
@@ -133,8 +142,10 @@ const moe_method_t moe_method_allgatherv = {
            "reduce-scatter-v of partial sums",
     .family = MOE_FAMILY_F1,
     .collectives = "allgatherv x3 or x4 in one batch, reducescatterv",
-    .rounding = "dispatch, expert_in, gemm1_out, act_out, gemm2_in, "
-                "gemm2_out, output; faithful: bf16 partials in rank order",
+    .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(partial) |
+                     MOE_ROUND(output),
+                 MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_output},
+    .home = home,
     .formula = "prepare T_r (8 k + row(H)); finalize T H b(combine)",
     .test = "tests/check_methods_meta.c",
     .capturable = true,

@@ -16,7 +16,8 @@
 enum {
     OPTION_DISPATCH,
     OPTION_COMBINE,
-    OPTION_PADDING
+    OPTION_PADDING,
+    OPTION_COMBINE_ORDER
 };
 
 enum {
@@ -32,6 +33,8 @@ static const moe_option_t options[] = {
      "format of partial sums on the way home"},
     {"padding", MOE_OPTION_choice, "auto sum_len max_len", "auto",
      "auto: prefill sum_len, decode max_len if 2 T >= R M, else sum_len"},
+    {"combine_order", MOE_OPTION_order, "rank ring fp32_rank exact", "rank",
+     "faithful: the order of the all-reduce that combines"},
     {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
 };
 
@@ -190,6 +193,18 @@ static void finalize(moe_ctx_t *c)
     moe_release(c, all);
 }
 
+/* An all-reduce is a ring over equal blocks of the buffer's rows. */
+static int home(const moe_formula_t *f, int64_t token)
+{
+    int n = f->layer->layout.dp;
+    int owner = moe_layer_owner(f->layer, token);
+    buffer_t b = buffer_of(f->layer, f->options[OPTION_PADDING],
+                           f->layer->tokens, n, owner);
+    int64_t row = b.own + token - moe_layer_tokens(f->layer, owner).begin;
+
+    return moe_layout_part_of(b.rows, n, row);
+}
+
 static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
 {
     const moe_model_t *m = f->layer->model;
@@ -217,8 +232,9 @@ const moe_method_t moe_method_pad_allreduce = {
            "all-reduce of partial sums, then a slice",
     .family = MOE_FAMILY_F1,
     .collectives = "allreduce or allgather, allreduce",
-    .rounding = "expert_in, gemm1_out, act_out, gemm2_in, gemm2_out, "
-                "output; faithful: bf16 partials in rank order",
+    .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(partial) | MOE_ROUND(output),
+                 MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_output},
+    .home = home,
     .formula = "prepare T row(H) or M row(H); finalize P H b(combine), "
                "P = T or R M",
     .test = "tests/check_methods_meta.c",
