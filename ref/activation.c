@@ -1,51 +1,116 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * g u is exact in float64 (at most 48 bits). With u = 2^-53, exp known to
- * 4 u (ref/exp.h), 1 + e adds u, the division u, widening the interval u: 7 u
- * relative; the interval takes ERROR = 16 u. Where its ends round to two
- * codes, MPFR decides. Three ranges need no exp at all, and MPFR would need
- * thousands of bits there:
- *   |g| < 2^-60  sigma(g) is 1/2, a little more if g > 0, less if g < 0
- *   g > 45       sigma(g) is 1 less up to 2^-64
- *   g < -MOE_EXP_LIMIT    |g u sigma(g)| < 2^-700 rounds to 0
- * In the first two g u / 2 and g u have at most 48 bits, so that rounding
- * them to odd with the sign of the difference is right.
+ * All are p S with p = g u, exact in float64 (at most 48 bits), and S between
+ * 0 and 1: sigma(a), a = g, 1.702 g or the cubic of gelu_tanh, or Phi(g).
+ * swiglu_oai has p = g (u + 1), which is rounded twice. With u = 2^-53:
+ *   sigma  exp is known to 4 u (ref/exp.h), 1 + e adds u, the division u,
+ *          widening the interval u, the two roundings of p 2 u: 9 u relative;
+ *          ERROR = 16 u
+ *   cubic  a is known to 5 u relative; where |a| <= 700 that is 3500 u in
+ *          exp's argument: CUBIC_ERROR = 2^-40
+ *   Phi    erfc of glibc errs by at most 5 ulp (its manual); its argument,
+ *          rounded twice, is worth 2 x^2 times that, with x^2 <= 676 as far as
+ *          erfc is a normal number: CUBIC_ERROR too. Below that the result is
+ *          less than 2^-700 and rounds to 0.
+ * Where the ends of the interval round to two codes, MPFR decides. Three
+ * ranges need no function at all, and MPFR would need thousands of bits there:
+ *   |g| < 2^-60  S is 1/2, a little more if g > 0, less if g < 0
+ *   a > 45       S is 1 less up to 2^-64
+ *   a < -700     |p S| < 2^-700 rounds to 0
+ * In the first two p / 2 and p have at most 48 bits, so that rounding them to
+ * odd with the sign of the difference is right. swiglu_oai has g <= 7, and its
+ * p more bits: MPFR does the first range too.
  */
 #include "ref/activation.h"
 
-#include "ref/exact.h"
-#include "ref/exp.h"
 #include "base/hot.h"
+#include "ref/exact_gate.h"
+#include "ref/exp.h"
 #include "ref/odd.h"
 
 #include <math.h>
 
-#define ERROR      0x1p-49
-#define SMALL_GATE 0x1p-60
-#define LARGE_GATE 45.0
+#define ERROR       0x1p-49
+#define CUBIC_ERROR 0x1p-40
+#define SMALL_GATE  0x1p-60
+#define LARGE_GATE  45.0
+/* 2 sqrt(2/pi), and that times 0.044715 */
+#define CUBIC_FIRST 1.5957691216057308
+#define CUBIC_THIRD 0.07135481627260025
 
 enum {
     CHUNK = 256
 };
 
-/* The interval of g u sigma(g) for finite g, u. */
+/* A piece of a row on its way. */
+typedef struct {
+    double g[CHUNK];
+    double u[CHUNK]; /* swiglu_oai: u + 1 */
+    double a[CHUNK]; /* argument of sigma */
+    double low[CHUNK];
+    double high[CHUNK];
+} chunk_t;
+
+/* The interval of g u sigma(a). */
 MOE_HOT static void bracket(const double *restrict g, const double *restrict u,
-                            int64_t n, double *restrict low,
-                            double *restrict high)
+                            const double *restrict a, double error, int64_t n,
+                            double *restrict low, double *restrict high)
 {
     for (int64_t i = 0; i < n; i++) {
-        double x = -g[i];
+        double x = -a[i];
         double clamped = x > MOE_EXP_LIMIT    ? MOE_EXP_LIMIT
                          : x < -MOE_EXP_LIMIT ? -MOE_EXP_LIMIT
                                               : x;
         double v = g[i] * u[i] / (1.0 + moe_exp(clamped));
 
-        low[i] = v * (1.0 - ERROR);
-        high[i] = v * (1.0 + ERROR);
+        low[i] = v * (1.0 - error);
+        high[i] = v * (1.0 + error);
     }
 }
 
-/* The limit of g sigma(g) u where g or u is not finite. */
+static void bracket_phi(chunk_t *c, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double phi = 0.5 * erfc(-c->g[i] * 0.70710678118654752);
+        double v = c->g[i] * c->u[i] * phi;
+
+        c->low[i] = v * (1.0 - CUBIC_ERROR);
+        c->high[i] = v * (1.0 + CUBIC_ERROR);
+    }
+}
+
+/* NaN stays. */
+static double clamp(double x, double low, double high)
+{
+    return x < low ? low : x > high ? high : x;
+}
+
+static void bracket_chunk(moe_activation_t activation, chunk_t *c, int64_t n)
+{
+    double error = ERROR;
+
+    if (activation == MOE_ACTIVATION_gelu) {
+        bracket_phi(c, n);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        double g = c->g[i];
+
+        if (activation == MOE_ACTIVATION_swiglu_oai) {
+            c->g[i] = clamp(g, -HUGE_VAL, MOE_OAI_LIMIT);
+            c->u[i] = clamp(c->u[i], -MOE_OAI_LIMIT, MOE_OAI_LIMIT) + 1.0;
+            c->a[i] = c->g[i] * MOE_OAI_ALPHA;
+        } else if (activation == MOE_ACTIVATION_gelu_tanh) {
+            c->a[i] = g * (CUBIC_FIRST + CUBIC_THIRD * g * g);
+            error = CUBIC_ERROR;
+        } else {
+            c->a[i] = g;
+        }
+    }
+    bracket(c->g, c->u, c->a, error, n, c->low, c->high);
+}
+
+/* The limit of g S(g) u where g or u is not finite. */
 static double limit_value(double g, double u)
 {
     double silu = isinf(g) && g < 0.0 ? 0.0 : g;
@@ -53,59 +118,96 @@ static double limit_value(double g, double u)
     return silu * u;
 }
 
-/* One element that the interval leaves open, or that has none. */
-static uint32_t redo(double g, double u, moe_format_t format,
-                     moe_ref_stats_t *stats)
+/* One element that the interval leaves open, or that has none. u is what x
+ * holds. */
+static uint32_t redo(moe_activation_t activation, const chunk_t *c, int64_t i,
+                     double u, moe_format_t format, moe_ref_stats_t *stats)
 {
-    double p = g * u;
+    const bool oai = activation == MOE_ACTIVATION_swiglu_oai;
+    const double g = c->g[i];
+    const double a = activation == MOE_ACTIVATION_gelu ? g : c->a[i];
+    const double p = g * c->u[i];
 
-    if (!isfinite(p)) {
-        return moe_round_result(limit_value(g, u), format);
+    if (!isfinite(g) || !isfinite(c->u[i]) || !(fabs(p) > 0.0)) {
+        return moe_round_result(limit_value(g, c->u[i]), format);
     }
-    if (g > LARGE_GATE) {
+    if (a < -MOE_EXP_LIMIT) {
+        return 0;
+    }
+    if (a > LARGE_GATE && !oai) {
         return moe_round_result(moe_odd_nudge(p, -p), format);
     }
-    if (fabs(g) < SMALL_GATE) {
+    if (fabs(g) < SMALL_GATE && !oai) {
         return moe_round_result(moe_odd_nudge(p / 2.0, p * g), format);
     }
     stats->redone_exact++;
-    return moe_exact_swiglu(g, u, format);
+    return moe_exact_gate(activation, g,
+                          oai ? clamp(u, -MOE_OAI_LIMIT, MOE_OAI_LIMIT) : u,
+                          format);
 }
 
-static void put_code(const moe_rows_t *rows, int64_t at, uint32_t code)
+static void read_chunk(moe_ref_gate_t gate, const moe_rows_t *x, int64_t row,
+                       int64_t col, int64_t n, bool both, chunk_t *c)
 {
-    if (rows->storage.format == MOE_FORMAT_fp32) {
-        ((uint32_t *)rows->codes)[at] = code;
-    } else {
-        ((uint16_t *)rows->codes)[at] = (uint16_t)code;
+    double pair[2 * CHUNK];
+    const int64_t width = both ? x->cols / 2 : x->cols;
+
+    if (both && gate.gate_up == MOE_GATE_UP_interleaved) {
+        moe_rows_values(x, row, 2 * col, 2 * n, pair);
+        for (int64_t i = 0; i < n; i++) {
+            c->g[i] = pair[2 * i];
+            c->u[i] = pair[2 * i + 1];
+        }
+        return;
+    }
+    moe_rows_values(x, row, col, n, c->g);
+    if (both) {
+        moe_rows_values(x, row, width + col, n, c->u);
+    }
+    for (int64_t i = 0; !both && i < n; i++) {
+        c->u[i] = 1.0;
     }
 }
 
-static void swiglu_chunk(const moe_rows_t *x, const moe_rows_t *out,
-                         int64_t row, int64_t col, int64_t n,
-                         moe_ref_stats_t *stats)
+static uint32_t relu_glu(double g, double u, moe_format_t format)
+{
+    return moe_round_result((g < 0.0 ? 0.0 : g) * u, format);
+}
+
+static void activate_chunk(moe_ref_gate_t gate, const moe_rows_t *x,
+                           const moe_rows_t *out, int64_t row, int64_t col,
+                           int64_t n, moe_ref_stats_t *stats)
 {
     const moe_format_t format = out->storage.format;
-    double g[CHUNK];
-    double u[CHUNK];
-    double low[CHUNK];
-    double high[CHUNK];
+    uint8_t *codes = moe_rows_codes(out, row);
+    double up[CHUNK];
+    chunk_t c;
 
-    moe_rows_values(x, row, col, n, g);
-    moe_rows_values(x, row, out->cols + col, n, u);
-    bracket(g, u, n, low, high);
+    read_chunk(gate, x, row, col, n, x->cols != out->cols, &c);
     for (int64_t i = 0; i < n; i++) {
-        uint32_t code = moe_round_result(low[i], format);
+        up[i] = c.u[i];
+    }
+    if (gate.activation != MOE_ACTIVATION_relu_glu) {
+        bracket_chunk(gate.activation, &c, n);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t code;
 
-        if (code != moe_round_result(high[i], format) || !isfinite(low[i])) {
-            code = redo(g[i], u[i], format, stats);
+        if (gate.activation == MOE_ACTIVATION_relu_glu) {
+            code = relu_glu(c.g[i], up[i], format);
+        } else {
+            code = moe_round_result(c.low[i], format);
+            if (code != moe_round_result(c.high[i], format) ||
+                !isfinite(c.low[i])) {
+                code = redo(gate.activation, &c, i, up[i], format, stats);
+            }
         }
-        put_code(out, row * out->cols + col + i, code);
+        moe_float_store(format, codes, col + i, code);
     }
 }
 
-moe_status_t moe_ref_swiglu(const moe_rows_t *x, const moe_rows_t *out,
-                            moe_ref_stats_t *stats)
+moe_status_t moe_ref_activate(moe_ref_gate_t gate, const moe_rows_t *x,
+                              const moe_rows_t *out, moe_ref_stats_t *stats)
 {
     if (!moe_format_is_float(x->storage.format) ||
         !moe_format_is_float(out->storage.format)) {
@@ -113,7 +215,8 @@ moe_status_t moe_ref_swiglu(const moe_rows_t *x, const moe_rows_t *out,
                         moe_format_name(x->storage.format),
                         moe_format_name(out->storage.format));
     }
-    if (x->rows != out->rows || x->cols != 2 * out->cols) {
+    if (x->rows != out->rows ||
+        (x->cols != 2 * out->cols && x->cols != out->cols)) {
         return moe_fail(MOE_ERR_INTERNAL,
                         "activation of %lld x %lld to %lld x %lld",
                         (long long)x->rows, (long long)x->cols,
@@ -123,9 +226,17 @@ moe_status_t moe_ref_swiglu(const moe_rows_t *x, const moe_rows_t *out,
         for (int64_t c = 0; c < out->cols; c += CHUNK) {
             int64_t n = out->cols - c < CHUNK ? out->cols - c : CHUNK;
 
-            swiglu_chunk(x, out, i, c, n, stats);
+            activate_chunk(gate, x, out, i, c, n, stats);
         }
     }
     stats->elements += out->rows * out->cols;
     return MOE_OK;
+}
+
+moe_status_t moe_ref_swiglu(const moe_rows_t *x, const moe_rows_t *out,
+                            moe_ref_stats_t *stats)
+{
+    const moe_ref_gate_t swiglu = {MOE_ACTIVATION_swiglu, MOE_GATE_UP_halves};
+
+    return moe_ref_activate(swiglu, x, out, stats);
 }

@@ -16,8 +16,7 @@ enum {
     FIRST_BITS = 96
 };
 
-/* x rounded to odd; exponents beyond float64 clamp to its odd extremes. */
-static double get_odd(mpfr_srcptr x)
+double moe_exact_odd(mpfr_srcptr x)
 {
     double d = mpfr_get_d(x, MPFR_RNDZ);
 
@@ -37,7 +36,7 @@ double moe_exact_sum(const double *x, const double *y, int64_t n)
     for (int64_t i = 0; i < n; i++) {
         mpfr_add_d(sum, sum, y == NULL ? x[i] : x[i] * y[i], MPFR_RNDN);
     }
-    odd = get_odd(sum);
+    odd = moe_exact_odd(sum);
     mpfr_clear(sum);
     return odd;
 }
@@ -64,9 +63,9 @@ float moe_exact_sigmoid(float x)
 
         mpfr_init2(bound, bits);
         sigma_bound(bound, (double)x, false);
-        low = (float)get_odd(bound);
+        low = (float)moe_exact_odd(bound);
         sigma_bound(bound, (double)x, true);
-        high = (float)get_odd(bound);
+        high = (float)moe_exact_odd(bound);
         mpfr_clear(bound);
         bits *= 2;
     } while (low < high);
@@ -93,9 +92,9 @@ float moe_exact_sqrt_softplus(float x)
 
         mpfr_init2(bound, bits);
         softplus_bound(bound, (double)x, MPFR_RNDD);
-        low = (float)get_odd(bound);
+        low = (float)moe_exact_odd(bound);
         softplus_bound(bound, (double)x, MPFR_RNDU);
-        high = (float)get_odd(bound);
+        high = (float)moe_exact_odd(bound);
         mpfr_clear(bound);
         bits *= 2;
     } while (low < high);
@@ -133,43 +132,11 @@ float moe_exact_softmax(const float *x, int64_t n, int64_t i)
 
         mpfr_init2(bound, bits);
         softmax_bound(bound, x, n, i, false);
-        low = (float)get_odd(bound);
+        low = (float)moe_exact_odd(bound);
         softmax_bound(bound, x, n, i, true);
-        high = (float)get_odd(bound);
+        high = (float)moe_exact_odd(bound);
         mpfr_clear(bound);
         bits *= 2;
     } while (low < high);
-    return low;
-}
-
-/* The code of g u times a bound of sigma(g); toward 0, or away. */
-static uint32_t swiglu_bound(double g, double u, moe_format_t format,
-                             mpfr_prec_t bits, bool above)
-{
-    mpfr_t bound;
-    mpfr_t factor;
-    double odd;
-
-    mpfr_inits2(bits, bound, factor, (mpfr_ptr)0);
-    sigma_bound(bound, g, above);
-    mpfr_set_d(factor, g, MPFR_RNDN);
-    mpfr_mul_d(factor, factor, u, MPFR_RNDN); /* exact: 48 bits */
-    mpfr_mul(bound, bound, factor, above ? MPFR_RNDA : MPFR_RNDZ);
-    odd = get_odd(bound);
-    mpfr_clears(bound, factor, (mpfr_ptr)0);
-    return moe_round_result(odd, format);
-}
-
-uint32_t moe_exact_swiglu(double g, double u, moe_format_t format)
-{
-    mpfr_prec_t bits = FIRST_BITS;
-    uint32_t low;
-    uint32_t high;
-
-    do {
-        low = swiglu_bound(g, u, format, bits, false);
-        high = swiglu_bound(g, u, format, bits, true);
-        bits *= 2;
-    } while (low != high);
     return low;
 }

@@ -8,6 +8,7 @@
 
 #include "moe/format.h"
 
+#include <mpfr.h>
 #include <stdint.h>
 
 /** sum of x[i] y[i], or of x[i] if y is NULL, rounded to odd. Products must
@@ -26,7 +27,8 @@ float moe_exact_sqrt_softplus(float x);
  */
 float moe_exact_softmax(const float *x, int64_t n, int64_t i);
 
-/** Code of RN(g sigma(g) u); |g| >= 2^-60, g <= 45, u finite, not 0. */
-uint32_t moe_exact_swiglu(double g, double u, moe_format_t format);
+/** x rounded to odd (ref/odd.h); exponents beyond float64 clamp to its odd
+ * extremes. */
+double moe_exact_odd(mpfr_srcptr x);
 
 #endif

@@ -174,6 +174,7 @@ static moe_status_t compute(moe_ref_layer_t *layer, moe_role_t role,
 {
     const int64_t experts =
         layer->about.experts.end - layer->about.experts.begin;
+    const moe_model_t *m = layer->about.model;
 
     switch (role) {
     case MOE_ROLE_hidden:
@@ -192,8 +193,9 @@ static moe_status_t compute(moe_ref_layer_t *layer, moe_role_t role,
             &layer->weights[MOE_W13], &layer->at[MOE_ROLE_expert_in],
             layer->index.offset, experts, out, &layer->stats);
     case MOE_ROLE_act_out:
-        return moe_ref_swiglu(&layer->at[MOE_ROLE_gemm1_out], out,
-                              &layer->stats);
+        return moe_ref_activate((moe_ref_gate_t){m->activation, m->gate_up},
+                                &layer->at[MOE_ROLE_gemm1_out], out,
+                                &layer->stats);
     case MOE_ROLE_gemm2_in:
         return to_storage(&layer->at[MOE_ROLE_act_out], out);
     case MOE_ROLE_gemm2_out:

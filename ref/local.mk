@@ -17,6 +17,8 @@ ref_libref_la_SOURCES = \
   ref/elements.h \
   ref/exact.c \
   ref/exact.h \
+  ref/exact_gate.c \
+  ref/exact_gate.h \
   ref/exp.h \
   ref/formats.c \
   ref/formats.h \
@@ -62,6 +64,7 @@ ref_libref_la_SOURCES = \
   ref/oracle.h \
   ref/oracle_combine.c \
   ref/oracle_combine.h \
+  ref/oracle_gate.h \
   ref/oracle_numbers.h \
   ref/oracle_route.c \
   ref/oracle_unrounded.h \
@@ -162,12 +165,15 @@ tests_check_nvfp4_encode_LDADD = $(REF_LIBS)
 
 # Correct rounding, judged by MPFR alone (tests/judge.h).
 ROUNDING_TESTS = tests/check_activation tests/check_combine \
+  tests/check_gates \
   tests/check_logits tests/check_route tests/check_score \
   tests/check_weighted_sum
 check_PROGRAMS += $(ROUNDING_TESTS)
 TESTS += $(ROUNDING_TESTS)
 tests_check_activation_SOURCES = tests/check_activation.c tests/judge.h
 tests_check_activation_LDADD = $(REF_LIBS)
+tests_check_gates_SOURCES = tests/check_gates.c tests/judge.h
+tests_check_gates_LDADD = $(REF_LIBS)
 tests_check_combine_SOURCES = tests/check_combine.c tests/judge.h
 tests_check_combine_LDADD = $(REF_LIBS)
 tests_check_logits_SOURCES = tests/check_logits.c tests/judge.h

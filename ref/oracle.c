@@ -7,6 +7,7 @@
 #include "base/hot.h"
 #include "moe/fill.h"
 #include "ref/oracle_combine.h"
+#include "ref/oracle_gate.h"
 #include "ref/oracle_unrounded.h"
 
 #include <float.h>
@@ -177,19 +178,18 @@ static void linear(const work_t *w, const piece_t *p, int64_t expert, double *y,
     }
 }
 
-/* act of gate i and up n + i. */
+/* act of gate and up number i of n. */
 static double activate(work_t *w, int64_t i, int64_t n)
 {
     const moe_format_t format = w->at[MOE_ROLE_act_out].format;
-    const double gate[2] = {w->y[i], 0.0};
-    double p = (w->y[i] < -DBL_MAX ? 0.0 : w->y[i]) * w->y[n + i];
+    const bool mixed = w->m->gate_up == MOE_GATE_UP_interleaved;
+    const int64_t g = mixed ? 2 * i : i;
+    const int64_t u = mixed ? 2 * i + 1 : n + i;
 
     if (!rounds(w, MOE_ROUNDING_gemm1_out)) {
-        return oracle_swiglu(w->y[i], w->low[i], w->y[n + i], w->low[n + i],
-                             format);
+        return oracle_swiglu(w->y[g], w->low[g], w->y[u], w->low[u], format);
     }
-    return isfinite(p) ? oracle_share(w->sum, p, gate, 2, 0, format)
-                       : oracle_rounded(format, p); /* the limit */
+    return oracle_gate(w->m->activation, w->sum, w->y[g], w->y[u], format);
 }
 
 /* x in the slot's routing weight, if experts are given that. */

@@ -2,7 +2,7 @@
 #include "config.h"
 
 #include "ref/activation.h"
-#include "ref/exact.h"
+#include "ref/exact_gate.h"
 #include "ref/exp.h"
 #include "tests/judge.h"
 #include "tests/support.h"
@@ -148,7 +148,7 @@ START_TEST(the_redo_agrees_with_the_judge)
         moe_format_t format = floats[i % 3];
         double g = judge_number(&state, 24, -59, 4);
         double u = judge_number(&state, 24, -30, 30);
-        uint32_t code = moe_exact_swiglu(g, u, format);
+        uint32_t code = moe_exact_gate(MOE_ACTIVATION_swiglu, g, u, format);
 
         set_silu(silu, g);
         ck_assert(!(moe_float_value(format, code) < judged(silu, u, format)) &&

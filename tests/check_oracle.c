@@ -90,6 +90,21 @@ START_TEST(the_stages_agree_with_the_oracle_for_every_router)
 }
 END_TEST
 
+START_TEST(the_stages_agree_with_the_oracle_for_every_activation)
+{
+    for (int i = 0; i < 3 * MOE_GATE_UP_COUNT; i++) {
+        tiny_init(&tiny, MOE_FORMAT_nvfp4);
+        tiny.model.activation = (moe_activation_t)_i;
+        tiny.model.gate_up = (moe_gate_up_t)(i / 3);
+        tiny.chain.at[MOE_ROLE_act_out].format =
+            i % 3 == 0 ? MOE_FORMAT_bf16 : MOE_FORMAT_fp32;
+        tiny.chain.at[MOE_ROLE_gemm1_out].format =
+            i % 3 == 2 ? MOE_FORMAT_fp32 : MOE_FORMAT_bf16;
+        assert_agreement();
+    }
+}
+END_TEST
+
 /* Large hidden states: infinities in fp16, saturation in the quantisers. */
 START_TEST(the_stages_agree_with_the_oracle_on_extreme_data)
 {
@@ -260,6 +275,9 @@ int main(void)
     tcase_add_loop_test(agree,
                         the_stages_agree_with_the_oracle_for_every_router, 0,
                         MOE_SCORE_COUNT);
+    tcase_add_loop_test(agree,
+                        the_stages_agree_with_the_oracle_for_every_activation,
+                        0, MOE_ACTIVATION_COUNT);
     tcase_add_test(agree, the_stages_agree_with_the_oracle_on_extreme_data);
     tcase_add_test(agree,
                    the_stages_agree_with_the_oracle_for_two_global_scales);

@@ -280,6 +280,8 @@ static bool activate(run_t *run)
 {
     const moe_storage_t narrow = run->tiny->chain.at[MOE_ROLE_act_out];
     const bool keep = run->fault == FAULT_act_kept;
+    const moe_ref_gate_t gate = {run->tiny->model.activation,
+                                 run->tiny->model.gate_up};
     const moe_storage_t storage = storage_of(
         run, MOE_ROLE_act_out, keep ? FAULT_act_kept : FAULT_act_round);
     static store_t wide;
@@ -289,7 +291,7 @@ static bool activate(run_t *run)
     if (run->fault == FAULT_gate_up) {
         spoil_activation(run, &run->gemm1_out, &run->act_out);
     }
-    if (moe_ref_swiglu(&run->gemm1_out.rows, &wide.rows, &run->stats) !=
+    if (moe_ref_activate(gate, &run->gemm1_out.rows, &wide.rows, &run->stats) !=
         MOE_OK) {
         return false;
     }

@@ -147,8 +147,10 @@ static moe_status_t activation(moe_ref_backend_t *be, const moe_call_t *call)
 {
     moe_rows_t in = moe_ref_rows(call->in[0]);
     moe_rows_t out = moe_ref_rows(call->out[0]);
+    const moe_model_t *m = be->in.layer->model;
 
-    return moe_ref_swiglu(&in, &out, &be->stats);
+    return moe_ref_activate((moe_ref_gate_t){m->activation, m->gate_up}, &in,
+                            &out, &be->stats);
 }
 
 static moe_status_t weighted_sum(moe_ref_backend_t *be, const moe_call_t *call)
