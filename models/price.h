@@ -71,7 +71,7 @@ typedef struct {
     size_t n_constants;
     moe_price_constant_t *constant; /* in order of the machine file */
     size_t n_warnings;
-    char (*warning)[256]; /* what a reader must know */
+    char (*warning)[512]; /* what a reader must know */
 } moe_price_result_t;
 
 typedef struct moe_price moe_price_t;

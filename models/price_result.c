@@ -136,8 +136,11 @@ static void set_warnings(const moe_price_t *price, moe_price_result_t *result)
         }
         (void)snprintf(
             result->warning[result->n_warnings++], sizeof(result->warning[0]),
-            "machine %s has no matrix rate for %s: priced at that of %s",
+            "machine %s has no matrix rate for %s: its bytes are stored and "
+            "moved as %s, decoded in the kernel at no cost, and multiplied at "
+            "the rate of %s",
             price->machine->name, moe_format_name((moe_format_t)f),
+            moe_format_name((moe_format_t)f),
             moe_format_name((moe_format_t)(price->widened[f] - 1)));
     }
 }

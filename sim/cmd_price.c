@@ -8,16 +8,15 @@
 
 #include "reports/units.h"
 #include "sim/memory.h"
+#include "sim/price_draws.h"
+#include "sim/price_fits.h"
 #include "sim/price_json.h"
-#include "sim/price_methods.h"
 #include "sim/report_head.h"
 #include "sim/run_inputs.h"
 #include "sim/sweep_json.h"
 
 #include <sys/resource.h>
 #include <time.h>
-
-#define ALL_STAGES ((1u << MOE_STAGE_COUNT) - 1)
 
 static double seconds(void)
 {
@@ -35,7 +34,7 @@ static double bytes_needed(const moe_scenario_t *scenario)
     double tokens = (double)moe_layer_total_tokens(&scenario->layer);
     double pairs = ranks > MOE_JSON_RANKS ? 0.0 : ranks * ranks * 256.0;
 
-    return tokens * scenario->model.topk * 8.0 +
+    return tokens * scenario->model.topk * 8.0 * moe_draws_count(scenario) +
            (double)scenario->n_methods * pairs + ranks * 65536.0;
 }
 
@@ -60,42 +59,28 @@ static moe_status_t check_memory(const moe_command_t *command,
     return MOE_OK;
 }
 
-/* Routing of all tokens: never computed from data here. */
-static moe_status_t make_routing(const moe_scenario_t *scenario,
-                                 moe_routing_t *routing)
-{
-    const moe_sampler_t uniform = {.kind = MOE_SAMPLER_uniform};
-    int64_t total = moe_layer_total_tokens(&scenario->layer);
-
-    if (scenario->router == MOE_ROUTER_trace) {
-        return moe_routing_read(scenario->router_trace, &scenario->model, 0,
-                                total, total, routing);
-    }
-    return moe_routing_sample(
-        &scenario->model,
-        scenario->router == MOE_ROUTER_sample ? &scenario->sampler : &uniform,
-        scenario->seed, 0, total, routing);
-}
-
 /* Every method of a scenario, appended to methods[]. Points of a sweep go
  * without timeline and constants. */
 static moe_status_t price_methods(const moe_command_t *command,
                                   const moe_scenario_t *scenario, bool point,
                                   json_t *document, json_t *methods)
 {
-    moe_routing_t routing = {0};
+    moe_draws_t draws = {0};
     moe_status_t status = check_memory(command, scenario);
     size_t i;
 
     if (status == MOE_OK) {
-        status = make_routing(scenario, &routing);
+        status = moe_price_warn_memory(scenario, document);
+    }
+    if (status == MOE_OK) {
+        status = moe_draws_init(scenario, &draws);
     }
 
     for (i = 0; i < scenario->n_methods && status == MOE_OK; ++i) {
         json_t *method = NULL;
 
-        status = moe_price_methods_one(scenario, &scenario->method[i], &routing,
-                                       NULL, ALL_STAGES, &method);
+        status =
+            moe_draws_price(scenario, &scenario->method[i], &draws, &method);
         if (status == MOE_OK) {
             if (point) {
                 (void)json_object_del(method, "timeline");
@@ -104,7 +89,7 @@ static moe_status_t price_methods(const moe_command_t *command,
             status = moe_report_add_method(document, methods, method);
         }
     }
-    moe_routing_fini(&routing);
+    moe_draws_fini(&draws);
     if (status == MOE_OK) {
         status = moe_report_add_left_out(scenario, methods);
     }
@@ -168,6 +153,10 @@ static moe_status_t finish(const moe_scenario_t *scenario, double start,
     if (!moe_json_set(document, "wall_s", json_real(seconds() - start)) ||
         !moe_json_set(document, "peak_rss_bytes",
                       json_integer((json_int_t)usage.ru_maxrss * 1024))) {
+        return moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
+    }
+    if (!moe_json_set(json_object_get(document, "routing"), "draws",
+                      json_integer(moe_draws_count(scenario)))) {
         return moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
     }
     if (scenario->router == MOE_ROUTER_data) {

@@ -13,6 +13,7 @@
 #include "ref/mpi/world.h"
 #include "sim/data.h"
 #include "sim/launch.h"
+#include "sim/list.h"
 #include "sim/supervise.h"
 
 #include <jansson.h>
@@ -35,16 +36,19 @@ void moe_doctor_data(const moe_command_t *command, moe_finding_t *finding)
 {
     size_t models = count_names("models/moe");
     size_t machines = count_names("models/machines");
-    size_t seeds = count_names("scenarios/seeds");
+    size_t scenarios = 0;
 
     (void)command;
+    for (size_t i = 0; moe_scenario_folders[i] != NULL; i++) {
+        scenarios += count_names(moe_scenario_folders[i]);
+    }
     moe_finding_set(
         finding, models > 0 && machines > 0 ? MOE_HEALTH_ok : MOE_HEALTH_fail,
         models > 0 && machines > 0
             ? ""
             : "install moesim's data files (make install), or set "
               "MOESIM_PATH to the folder that has models/",
-        "%zu models, %zu machines, %zu scenarios", models, machines, seeds);
+        "%zu models, %zu machines, %zu scenarios", models, machines, scenarios);
 }
 
 void moe_doctor_libraries(const moe_command_t *command, moe_finding_t *finding)

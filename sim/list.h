@@ -18,6 +18,9 @@
 #include "sim/lists.def"
 #undef MOE_LIST
 
+/** Folders of scenarios, ended by NULL. */
+extern const char *const moe_scenario_folders[];
+
 /** Append a new reference; MOE_ERR_NOMEM if it is NULL. */
 moe_status_t moe_list_add(json_t *items, json_t *item);
 

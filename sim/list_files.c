@@ -121,15 +121,17 @@ static json_t *scenario_item(const char *name, const char *path,
                      "file", path);
 }
 
+const char *const moe_scenario_folders[] = {
+    "scenarios/seeds", "scenarios/tutorial", "scenarios/planning", NULL};
+
 moe_status_t moe_list_scenarios(json_t *items, moe_diag_t *diag)
 {
-    static const char *const folders[] = {
-        "scenarios/seeds", "scenarios/tutorial", "scenarios/planning"};
     moe_status_t status = MOE_OK;
     size_t i;
 
-    for (i = 0; i < 3 && status == MOE_OK; ++i) {
-        status = add_folder(items, diag, folders[i], scenario_item);
+    for (i = 0; moe_scenario_folders[i] != NULL && status == MOE_OK; ++i) {
+        status =
+            add_folder(items, diag, moe_scenario_folders[i], scenario_item);
     }
     return status;
 }

@@ -108,6 +108,10 @@ sim_libsim_la_SOURCES += \
   sim/options_scenario.c \
   sim/options_table.c \
   sim/options_value.c \
+  sim/price_draws.c \
+  sim/price_draws.h \
+  sim/price_fits.c \
+  sim/price_fits.h \
   sim/price_json.c \
   sim/price_json.h \
   sim/price_methods.c \

@@ -41,8 +41,9 @@ START_TEST(a_missing_matrix_rate_is_replaced_by_a_wider_one_and_told)
                             1e-6);
     ck_assert_uint_eq(t.result.n_warnings, 1);
     ck_assert_str_eq(t.result.warning[0],
-                     "machine test has no matrix rate for nvfp4: priced at "
-                     "that of fp8_1x128");
+                     "machine test has no matrix rate for nvfp4: its bytes are "
+                     "stored and moved as nvfp4, decoded in the kernel at no "
+                     "cost, and multiplied at the rate of fp8_1x128");
     moe_hand_end(&t);
 }
 END_TEST

@@ -28,6 +28,34 @@ expect 0 $price --tokens 1024 --method pad_allreduce --phase decode --json d.jso
 holds d.json "[($sent)(r['methods'][0], s) for s in ('prepare', 'finalize')] ==
     [{102760448}, {205520896}]"
 
+# few tokens: the median of several drawn routings, their spread inside
+few="$price --tokens 1 --method all --quiet --json"
+for seed in 1 2 3; do
+    expect 0 $few few$seed.json --seed $seed
+    holds few$seed.json "r['routing']['draws'] == 9 and all(
+        sorted(m['draws_us'])[4] == m['predicted_us'] and
+        m['low_us'] <= min(m['draws_us']) and m['high_us'] >= max(m['draws_us'])
+        and len(set(m['draws_us'])) > 1 for m in r['methods'])"
+    holds few$seed.json "all(
+        m['low_us'] <= n['predicted_us'] <= m['high_us']
+        for o in [json.load(open('few1.json'))]
+        for m, n in zip(o['methods'], r['methods']))"
+done
+expect 0 $few again1.json --seed 1
+holds again1.json "[m['draws_us'] for m in r['methods']] ==
+    [m['draws_us'] for m in json.load(open('few1.json'))['methods']]"
+
+# weights that do not fit: 256 experts x 3 matrices of 7168 x 2048 in 9/16 B
+expect 0 "$MOESIM" price --model deepseek-r1 --machine dgx-b200 --ep 1 \
+    --tokens 8 --method all --json fits.json
+layer=$((256 * 3 * 7168 * 2048 * 9 / 16))
+holds fits.json "[w for w in r['warnings'] if 'does not fit' in w
+    and '%.0f GiB in its 58 MoE layers' % (58 * $layer / 2**30) in w] != []"
+holds all.json "not [w for w in r['warnings'] if 'not fit' in w]"
+expect 0 "$MOESIM" price --model deepseek-r1 --machine dgx-h100 --ep 8 \
+    --tokens 8 --json h100.json
+holds h100.json "any('decoded in the kernel' in w for w in r['warnings'])"
+
 # what a reader may rely on
 holds all.json "all(m['low_us'] <= m['predicted_us'] <= m['high_us']
     for m in r['methods'])"
