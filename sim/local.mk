@@ -125,6 +125,11 @@ sim_libsim_la_SOURCES += \
   sim/trace_json.h \
   sim/verbs.def
 
+# Judging: golden folders, check.
+sim_libsim_la_SOURCES += \
+  sim/golden_read.c \
+  sim/golden_read.h
+
 # Ranks and who watches them.
 sim_libsim_la_SOURCES += \
   sim/launch.c \

@@ -4,8 +4,12 @@ FUZZ_COMMON = tests/fuzz/fuzz.c tests/fuzz/fuzz.h
 FUZZ_SIM_LIBS = sim/libsim.la models/libmodels.la moe/libmoe.la \
   base/libbase.la $(YAML_LIBS) $(JANSSON_LIBS) $(LIBMD_LIBS) -lm
 
+FUZZ_MANIFEST_LIBS = sim/libsim.la reports/libreports.la models/libmodels.la \
+  ref/libref.la moe/libmoe.la base/libbase.la $(BLAS_LIBS) $(MPFR_LIBS) \
+  $(GMP_LIBS) $(YAML_LIBS) $(JANSSON_LIBS) $(LIBMD_LIBS) -lm
+
 FUZZ_REPLAYS = tests/fuzz/replay_yaml tests/fuzz/replay_safetensors \
-  tests/fuzz/replay_scenario
+  tests/fuzz/replay_scenario tests/fuzz/replay_manifest
 check_PROGRAMS += $(FUZZ_REPLAYS)
 TESTS += $(FUZZ_REPLAYS)
 
@@ -27,9 +31,15 @@ tests_fuzz_replay_scenario_CPPFLAGS = $(AM_CPPFLAGS) \
   -DFUZZ_CORPUS='"tests/fuzz/fuzz_scenario.corpus"'
 tests_fuzz_replay_scenario_LDADD = $(FUZZ_SIM_LIBS)
 
+tests_fuzz_replay_manifest_SOURCES = tests/fuzz/replay.c \
+  tests/fuzz/fuzz_manifest.c $(FUZZ_COMMON)
+tests_fuzz_replay_manifest_CPPFLAGS = $(AM_CPPFLAGS) \
+  -DFUZZ_CORPUS='"tests/fuzz/fuzz_manifest.corpus"'
+tests_fuzz_replay_manifest_LDADD = $(FUZZ_MANIFEST_LIBS)
+
 if FUZZING
 FUZZERS += tests/fuzz/fuzz_yaml tests/fuzz/fuzz_safetensors \
-  tests/fuzz/fuzz_scenario
+  tests/fuzz/fuzz_scenario tests/fuzz/fuzz_manifest
 tests_fuzz_fuzz_yaml_SOURCES = tests/fuzz/fuzz_yaml.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_yaml_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_yaml_LDADD = base/libbase.la -lm
@@ -40,7 +50,11 @@ tests_fuzz_fuzz_safetensors_LDADD = base/libbase.la
 tests_fuzz_fuzz_scenario_SOURCES = tests/fuzz/fuzz_scenario.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_scenario_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_scenario_LDADD = $(FUZZ_SIM_LIBS)
+tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz_manifest.c $(FUZZ_COMMON)
+tests_fuzz_fuzz_manifest_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_manifest_LDADD = $(FUZZ_MANIFEST_LIBS)
 endif
 
 EXTRA_DIST += tests/fuzz/README.md tests/fuzz/fuzz_yaml.corpus \
-  tests/fuzz/fuzz_safetensors.corpus tests/fuzz/fuzz_scenario.corpus
+  tests/fuzz/fuzz_safetensors.corpus tests/fuzz/fuzz_scenario.corpus \
+  tests/fuzz/fuzz_manifest.corpus
