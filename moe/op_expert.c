@@ -47,16 +47,18 @@ moe_tensor_t *moe_group_rows(moe_ctx_t *c, moe_tensor_t *ids,
     return t;
 }
 
-/* Rows that lie as an index says, in a storage of the chain. */
+/* Rows that lie as an index says, in a storage of the chain; unrounded where
+ * the contract does not round what is new. */
 static moe_tensor_t *grouped(moe_ctx_t *c, moe_role_t role,
-                             const moe_storage_t *storage,
+                             const moe_storage_t *storage, bool unrounded,
                              const moe_tensor_t *index, int64_t cols)
 {
     moe_tensor_spec_t spec = {.role = role,
                               .storage = *storage,
                               .rows = index->dim[0],
                               .cols = cols,
-                              .valid_rows = index->valid_rows};
+                              .valid_rows = index->valid_rows,
+                              .carried_exact = unrounded};
 
     return moe_tensor_make(c, &spec);
 }
@@ -70,7 +72,7 @@ moe_tensor_t *moe_gather_rows(moe_ctx_t *c, moe_tensor_t *rows,
     if (c->status != MOE_OK) {
         return NULL;
     }
-    t = grouped(c, rows->role, &rows->storage, index, rows->dim[1]);
+    t = grouped(c, rows->role, &rows->storage, false, index, rows->dim[1]);
     call = call_with_index(MOE_OP_gather_rows, rows, index, t);
     moe_ctx_do(c, &call, t);
     return t;
@@ -78,15 +80,17 @@ moe_tensor_t *moe_gather_rows(moe_ctx_t *c, moe_tensor_t *rows,
 
 static moe_tensor_t *grouped_matmul(moe_ctx_t *c, moe_tensor_t *rows,
                                     moe_tensor_t *index, moe_weight_t weight,
-                                    moe_role_t role)
+                                    moe_rounding_t point)
 {
+    const moe_role_t role = moe_rounding_role(point);
     moe_tensor_t *t;
     moe_call_t call;
 
     if (c->status != MOE_OK) {
         return NULL;
     }
-    t = grouped(c, role, moe_ctx_storage(c, role), index,
+    t = grouped(c, role, moe_ctx_storage(c, role),
+                !moe_chain_rounds(&c->run->use->chain, point), index,
                 moe_weight_rows(moe_ctx_model(c), weight));
     call = call_with_index(MOE_OP_grouped_matmul, rows, index, t);
     call.weight = weight;
@@ -104,7 +108,7 @@ static moe_tensor_t *activation(moe_ctx_t *c, moe_tensor_t *rows,
         return NULL;
     }
     t = grouped(c, MOE_ROLE_act_out, moe_ctx_storage(c, MOE_ROLE_act_out),
-                index, moe_ctx_model(c)->intermediate);
+                false, index, moe_ctx_model(c)->intermediate);
     call = call_with_index(MOE_OP_activation, rows, index, t);
     moe_ctx_do(c, &call, t);
     return t;
@@ -113,11 +117,11 @@ static moe_tensor_t *activation(moe_ctx_t *c, moe_tensor_t *rows,
 moe_tensor_t *moe_experts(moe_ctx_t *c, moe_tensor_t *rows, moe_tensor_t *index)
 {
     moe_tensor_t *up =
-        grouped_matmul(c, rows, index, MOE_W13, MOE_ROLE_gemm1_out);
+        grouped_matmul(c, rows, index, MOE_W13, MOE_ROUNDING_gemm1_out);
     moe_tensor_t *act = activation(c, up, index);
     moe_tensor_t *in = moe_to(c, act, MOE_ROLE_gemm2_in);
     moe_tensor_t *down =
-        grouped_matmul(c, in, index, MOE_W2, MOE_ROLE_gemm2_out);
+        grouped_matmul(c, in, index, MOE_W2, MOE_ROUNDING_gemm2_out);
 
     moe_release(c, up);
     moe_release(c, act);
@@ -139,8 +143,9 @@ moe_tensor_t *moe_weighted_sum(moe_ctx_t *c, moe_tensor_t *rows,
     spec.rows = weights->dim[0];
     spec.cols = rows->dim[1];
     spec.valid_rows = weights->valid_rows;
-    if (c->run->use->chain.numerics == MOE_NUMERICS_exact &&
-        moe_format_info(combine->format)->block == 0) {
+    if (combine->format == MOE_FORMAT_exact ||
+        (c->run->use->chain.numerics == MOE_NUMERICS_exact &&
+         moe_format_info(combine->format)->block == 0)) {
         spec.carried_exact = true;
         spec.source[0] = rows;
         spec.source[1] = index;

@@ -188,6 +188,14 @@ const char *moe_scale_layout_name(moe_scale_layout_t layout)
     return (unsigned)layout < MOE_SCALES_COUNT ? names[layout] : "?";
 }
 
+bool moe_tensor_is_lazy(const moe_tensor_t *t)
+{
+    while (t->parent != NULL) {
+        t = t->parent;
+    }
+    return t->carried_exact && t->source[0] != NULL;
+}
+
 int64_t moe_tensor_row_bytes(const moe_tensor_t *t, int64_t n)
 {
     return n * moe_dtype_bytes(t->dtype, t->dim[1]);

@@ -74,6 +74,10 @@ static inline int64_t moe_tensor_cols(const moe_tensor_t *t)
     return t->dim[1];
 }
 
+/** An unrounded sum that is made from its sources when it is read, and has
+ * no data of its own; or a view of one. */
+bool moe_tensor_is_lazy(const moe_tensor_t *t);
+
 /** Bytes of n rows of this tensor alone, without its scales, as modelled. */
 int64_t moe_tensor_row_bytes(const moe_tensor_t *t, int64_t n);
 

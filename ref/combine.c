@@ -108,6 +108,40 @@ MOE_HOT static void add_chunk(moe_sum_t *restrict sums,
     }
 }
 
+/* x as two numbers of at most 27 digits each (Veltkamp). */
+static void split(double x, double *out)
+{
+    double c = x * (0x1p27 + 1.0);
+
+    out[0] = c - (c - x);
+    out[1] = x - out[0];
+}
+
+/* Exact terms of weight x an unrounded value. */
+static void unrounded_terms(double weight, const moe_sum_t *value, double *out)
+{
+    split(value->hi, out);
+    split(value->lo, out + 2);
+    for (int i = 0; i < 4; i++) {
+        out[i] *= weight;
+    }
+}
+
+static void add_unrounded(moe_sum_t *sums, const moe_sum_t *value,
+                          double weight, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double term[4];
+
+        unrounded_terms(weight, &value[i], term);
+        for (int j = 0; j < 4; j++) {
+            add_value(&sums[i], term[j]);
+        }
+        sums[i].err =
+            (sums[i].err + fabs(weight) * value[i].err * UPWARDS) * UPWARDS;
+    }
+}
+
 static void sum_row(const moe_ref_terms_t *terms, int64_t row, moe_sum_t *out)
 {
     const int64_t cols = terms->rows.cols;
@@ -119,6 +153,11 @@ static void sum_row(const moe_ref_terms_t *terms, int64_t row, moe_sum_t *out)
     for (int s = 0; s < terms->index->topk; s++) {
         int64_t place = place_of(terms, row, s);
 
+        if (place >= 0 && terms->rows.storage.format == MOE_FORMAT_exact) {
+            add_unrounded(out, moe_rows_sums(&terms->rows, place, 0),
+                          weight_of(terms, row, s), cols);
+            continue;
+        }
         for (int64_t c = 0; place >= 0 && c < cols; c += CHUNK) {
             int64_t n = cols - c < CHUNK ? cols - c : CHUNK;
 
@@ -144,7 +183,11 @@ int moe_ref_sum_terms(const moe_ref_terms_t *terms, int64_t row, int64_t col,
     for (int s = 0; s < terms->index->topk; s++) {
         int64_t place = place_of(terms, row, s);
 
-        if (place >= 0) {
+        if (place >= 0 && terms->rows.storage.format == MOE_FORMAT_exact) {
+            unrounded_terms(weight_of(terms, row, s),
+                            moe_rows_sums(&terms->rows, place, col), out + n);
+            n += 4;
+        } else if (place >= 0) {
             out[n++] = weight_of(terms, row, s) *
                        moe_rows_value(&terms->rows, place, col);
         }

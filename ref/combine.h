@@ -13,14 +13,6 @@
 #include "ref/rows.h"
 #include "ref/stats.h"
 
-/** An unrounded sum on its way: the real value lies within err of hi + lo;
- * err 0 says that hi + lo is the value. 24 bytes an element. */
-typedef struct {
-    double hi;
-    double lo;
-    double err;
-} moe_sum_t;
-
 /** What a weighted sum is made from: grouped rows, index, weights [n][k]. */
 typedef struct {
     moe_rows_t rows;

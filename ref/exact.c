@@ -13,8 +13,12 @@
 
 enum {
     WIDE_BITS = 2304, /* 2^-1074 to 2^1024, and 2^64 terms */
-    FIRST_BITS = 96
+    FIRST_BITS = 96,
+    SPAN_BITS = 256 /* a product of two unrounded numbers */
 };
+
+/* Above it 1 - sigma(g) is less than SPAN_BITS can tell. */
+#define NO_EXP 1000.0
 
 double moe_exact_odd(mpfr_srcptr x)
 {
@@ -138,5 +142,62 @@ float moe_exact_softmax(const float *x, int64_t n, int64_t i)
         mpfr_clear(bound);
         bits *= 2;
     } while (low < high);
+    return low;
+}
+
+/* Both numbers, and their product, exactly: hi and lo span 108 digits. */
+static void set_product(mpfr_t g, mpfr_t product, const moe_sum_t *a,
+                        const moe_sum_t *b)
+{
+    mpfr_set_d(product, b->hi, MPFR_RNDN);
+    mpfr_add_d(product, product, b->lo, MPFR_RNDN);
+    mpfr_set_d(g, a->hi, MPFR_RNDN);
+    mpfr_add_d(g, g, a->lo, MPFR_RNDN);
+    mpfr_mul(product, product, g, MPFR_RNDN);
+}
+
+/* The code of the product times a bound of sigma(g); toward 0, or away. */
+static uint32_t product_bound(mpfr_srcptr g, mpfr_srcptr product,
+                              moe_format_t format, mpfr_prec_t bits, bool above)
+{
+    mpfr_rnd_t inner = above ? MPFR_RNDD : MPFR_RNDU;
+    mpfr_t bound;
+    double odd;
+
+    mpfr_init2(bound, bits);
+    mpfr_neg(bound, g, inner);
+    mpfr_exp(bound, bound, inner);
+    mpfr_add_ui(bound, bound, 1, inner);
+    mpfr_ui_div(bound, 1, bound, above ? MPFR_RNDU : MPFR_RNDD);
+    mpfr_mul(bound, bound, product, above ? MPFR_RNDA : MPFR_RNDZ);
+    odd = moe_exact_odd(bound);
+    mpfr_clear(bound);
+    return moe_round_result(odd, format);
+}
+
+uint32_t moe_exact_swiglu_sums(const moe_sum_t *g, const moe_sum_t *u,
+                               moe_format_t format)
+{
+    mpfr_prec_t bits = FIRST_BITS;
+    mpfr_t gate;
+    mpfr_t product;
+    uint32_t low = 0;
+    uint32_t high = 0;
+
+    mpfr_inits2(SPAN_BITS, gate, product, (mpfr_ptr)0);
+    set_product(gate, product, g, u);
+    if (!mpfr_zero_p(product) && mpfr_cmp_d(gate, NO_EXP) > 0) {
+        double p = moe_exact_odd(product); /* sigma is 1, a little less */
+
+        low = moe_round_result(
+            mpfr_cmp_d(product, p) == 0 ? moe_odd_nudge(p, -p) : p, format);
+    } else if (!mpfr_zero_p(product)) {
+        do {
+            low = product_bound(gate, product, format, bits, false);
+            high = product_bound(gate, product, format, bits, true);
+            bits *= 2;
+        } while (low != high);
+    }
+    mpfr_clears(gate, product, (mpfr_ptr)0);
     return low;
 }

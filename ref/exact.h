@@ -7,6 +7,7 @@
 #define REF_EXACT_H
 
 #include "moe/format.h"
+#include "ref/rows.h"
 
 #include <mpfr.h>
 #include <stdint.h>
@@ -30,5 +31,9 @@ float moe_exact_softmax(const float *x, int64_t n, int64_t i);
 /** x rounded to odd (ref/odd.h); exponents beyond float64 clamp to its odd
  * extremes. */
 double moe_exact_odd(mpfr_srcptr x);
+
+/** Code of RN(g sigma(g) u) of finite unrounded g and u with err 0. */
+uint32_t moe_exact_swiglu_sums(const moe_sum_t *g, const moe_sum_t *u,
+                               moe_format_t format);
 
 #endif

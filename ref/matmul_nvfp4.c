@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ref/matmul_nvfp4.h"
 
+#include "ref/combine.h"
 #include "ref/formats.h"
 #include "ref/swizzle.h"
 
@@ -153,7 +154,7 @@ static void fetch_panel_drawn(const void *from, int64_t row, int64_t col,
 bool moe_nvfp4_supports(moe_format_t x, moe_format_t weights, moe_format_t out)
 {
     return x == MOE_FORMAT_nvfp4 && weights == MOE_FORMAT_nvfp4 &&
-           moe_format_is_float(out);
+           (moe_format_is_float(out) || out == MOE_FORMAT_exact);
 }
 
 /* Sizes of a call. */
@@ -216,12 +217,51 @@ typedef struct {
     moe_ref_stats_t *stats;
 } target_t;
 
+/* The sum itself: at most 63 + 48 digits, of which two numbers hold 106. A
+ * sum of any K below MOE_NVFP4_MAX_COLS has at most 57 + 48. */
+static moe_sum_t unrounded(int64_t sum, double scale)
+{
+    enum {
+        LOW_DIGITS = F64_DIGITS + 1
+    };
+    const uint64_t below = ((uint64_t)1 << LOW_DIGITS) - 1;
+    uint64_t magnitude = sum < 0 ? 0 - (uint64_t)sum : (uint64_t)sum;
+    int exponent;
+    uint64_t digits = (uint64_t)ldexp(frexp(scale, &exponent), 48);
+    moe_u128_t product = (moe_u128_t)magnitude * digits;
+    double sign = sum < 0 ? -1.0 : 1.0;
+    double high = (double)(uint64_t)(product >> LOW_DIGITS);
+    double low = (double)(uint64_t)(product & below);
+    moe_sum_t out = {0.0, 0.0, 0.0};
+
+    exponent += UNIT_EXPONENT - 48;
+    moe_sum_add_value(&out, sign * ldexp(high, exponent + LOW_DIGITS));
+    moe_sum_add_value(&out, sign * ldexp(low, exponent));
+    return out;
+}
+
+static void store_unrounded(const moe_nvfp4_tile_t *tile, const int64_t *sums,
+                            const moe_rows_t *out, double scale)
+{
+    for (int64_t i = 0; i < tile->n; i++) {
+        moe_sum_t *to = moe_rows_sums(out, tile->first + i, tile->row);
+
+        for (int64_t j = 0; j < tile->rows; j++) {
+            to[j] = unrounded(sums[i * tile->rows + j], scale);
+        }
+    }
+}
+
 static void store_tile(const moe_nvfp4_tile_t *tile, const int64_t *sums,
                        const target_t *target)
 {
     const moe_rows_t *out = target->out;
     moe_format_t format = out->storage.format;
 
+    if (format == MOE_FORMAT_exact) {
+        store_unrounded(tile, sums, out, target->scale);
+        return;
+    }
     for (int64_t i = 0; i < tile->n; i++) {
         uint8_t *row = moe_rows_codes(out, tile->first + i);
 

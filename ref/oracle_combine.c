@@ -33,14 +33,17 @@ static int64_t place_of(const element_t *e, int part, int slot)
 /* The exact sum, rounded once to output. */
 static double sum_exactly(const element_t *e, moe_format_t format)
 {
+    const int topk = e->t->oracle->layer->model->topk;
     mpfr_t x;
 
     mpfr_init2(x, ORACLE_BITS);
     mpfr_set_zero(e->t->sum, 1);
-    for (int s = 0; s < e->t->oracle->layer->model->topk; s++) {
-        mpfr_set_d(x, e->t->term[place_of(e, 0, s)], MPFR_RNDN);
-        mpfr_add_d(x, x, e->t->rest[place_of(e, 0, s)], MPFR_RNDN);
-        mpfr_mul_d(x, x, weight_of(e, s), MPFR_RNDN);
+    for (int i = 0; i < e->t->parts * topk; i++) {
+        int64_t at = place_of(e, i / topk, i % topk);
+
+        mpfr_set_d(x, e->t->term[at], MPFR_RNDN);
+        mpfr_add_d(x, x, e->t->rest[at], MPFR_RNDN);
+        mpfr_mul_d(x, x, weight_of(e, i % topk), MPFR_RNDN);
         mpfr_add(e->t->sum, e->t->sum, x, MPFR_RNDN);
     }
     mpfr_clear(x);
@@ -220,7 +223,8 @@ moe_status_t oracle_combine(const oracle_terms_t *terms)
         return moe_fail(MOE_ERR_NOMEM, "oracle: no memory for partial sums");
     }
     for (e.col = 0; e.col < layer->model->hidden; e.col++) {
-        double sum = chain->numerics == MOE_NUMERICS_exact
+        double sum = chain->numerics == MOE_NUMERICS_exact ||
+                             e.combine == MOE_FORMAT_exact
                          ? sum_exactly(&e, format)
                          : sum_faithfully(&e, x, n);
 

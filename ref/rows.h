@@ -20,11 +20,23 @@ typedef struct {
     moe_scale_layout_t layout; /* of scales */
 } moe_rows_t;
 
-/** Decode global scale of a storage: RN32(1 / global_scale), 1 if none. */
+/** An unrounded number: the real value lies within err of hi + lo; err 0
+ * says that hi + lo is the value. 24 bytes: an element of format `exact`. */
+typedef struct {
+    double hi;
+    double lo;
+    double err;
+} moe_sum_t;
+
+/** Unrounded elements of a row of format `exact`, from col on. */
+moe_sum_t *moe_rows_sums(const moe_rows_t *rows, int64_t row, int64_t col);
+
+/** Decode global scale of a storage (moe_storage_decode). */
 float moe_rows_global(const moe_storage_t *storage);
 
-/** Exact value of one element: code x scale x decode global scale has at most
- * 30 significant bits, so float64 holds it. */
+/** Exact value of one element, of an unrounded one rounded to odd: code x scale
+ * x decode global scale has at most 31 significant bits, so float64 holds it.
+ * LogFMT-10's value is an fp32. */
 double moe_rows_value(const moe_rows_t *rows, int64_t row, int64_t col);
 
 /** The same of n elements of a row from col on. */

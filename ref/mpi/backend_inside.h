@@ -33,6 +33,9 @@ int64_t moe_ref_storage_bytes(const moe_tensor_t *tensor);
 int64_t moe_ref_workspace_bytes(const moe_layer_t *layer,
                                 const moe_call_t *call);
 
+/** Bytes of n rows as they lie in memory; modelled ones may be shorter. */
+int64_t moe_ref_row_bytes(const moe_tensor_t *t, int64_t n);
+
 /** Index of a tensor; NULL if no stage has made it. */
 const moe_ref_index_t *moe_ref_index_of(const moe_tensor_t *tensor);
 
@@ -144,7 +147,8 @@ typedef struct {
 moe_status_t moe_ref_open_add(moe_ref_open_list_t *list, int64_t row,
                               int64_t col);
 
-/** Exact terms of an element of an unrounded tensor: out[MOE_TOPK_MAX]. */
+/** Exact terms of an element of an unrounded tensor:
+ * out[MOE_REF_TERMS_MAX]. */
 int moe_ref_element(const moe_tensor_t *tensor, int64_t row, int64_t col,
                     double *out);
 

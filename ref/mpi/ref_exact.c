@@ -63,7 +63,7 @@ static void round_alone(moe_ref_backend_t *be, const moe_tensor_t *in,
                         const moe_sum_t *sums)
 {
     moe_format_t format = out->storage.format;
-    double terms[MOE_TOPK_MAX];
+    double terms[MOE_REF_TERMS_MAX];
     uint32_t bits;
 
     for (int64_t col = 0; col < in->dim[1]; col++) {

@@ -37,7 +37,7 @@ static moe_rows_t part_of(const moe_tensor_t *t, int64_t row, int64_t n)
     moe_rows_t part = moe_ref_rows(t);
 
     part.rows = n;
-    part.codes = (char *)part.codes + moe_tensor_row_bytes(t, row);
+    part.codes = (char *)part.codes + moe_ref_row_bytes(t, row);
     if (part.scales != NULL) {
         part.scales = (char *)part.scales + moe_tensor_row_bytes(t->scale, row);
     }

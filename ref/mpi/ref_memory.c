@@ -22,6 +22,12 @@ static bool is_index(const moe_tensor_t *t)
     return t->role == MOE_ROLE_index;
 }
 
+int64_t moe_ref_row_bytes(const moe_tensor_t *t, int64_t n)
+{
+    return t->carried_exact ? n * t->dim[1] * (int64_t)sizeof(moe_sum_t)
+                            : moe_tensor_row_bytes(t, n);
+}
+
 /* Bytes of the valid rows as they lie in memory. */
 static int64_t data_bytes(const moe_tensor_t *t)
 {
@@ -29,14 +35,14 @@ static int64_t data_bytes(const moe_tensor_t *t)
         return moe_scales_bytes(t->scale_layout, t->valid_rows, t->dim[1]) *
                moe_dtype_bytes(t->dtype, 1);
     }
-    return moe_tensor_row_bytes(t, t->valid_rows);
+    return moe_ref_row_bytes(t, t->valid_rows);
 }
 
 int64_t moe_ref_storage_bytes(const moe_tensor_t *tensor)
 {
     const moe_tensor_t *ids = tensor->source[0];
 
-    if (is_view(tensor) || tensor->carried_exact) {
+    if (is_view(tensor) || moe_tensor_is_lazy(tensor)) {
         return 0;
     }
     if (is_index(tensor)) {
@@ -50,7 +56,7 @@ int64_t moe_ref_storage_bytes(const moe_tensor_t *tensor)
 
 static moe_status_t point_into_parent(moe_tensor_t *t)
 {
-    int64_t offset = moe_tensor_row_bytes(t, t->row_offset);
+    int64_t offset = moe_ref_row_bytes(t, t->row_offset);
 
     if (t->is_scale && t->scale_layout != MOE_SCALES_linear &&
         t->row_offset != 0) {
@@ -84,7 +90,7 @@ moe_status_t moe_ref_alloc(moe_backend_t *self, moe_tensor_t *tensor)
     if (is_view(tensor)) {
         return point_into_parent(tensor);
     }
-    if (tensor->carried_exact) {
+    if (moe_tensor_is_lazy(tensor)) {
         return MOE_OK;
     }
     /* an index takes its memory when it is made */
@@ -114,9 +120,17 @@ void moe_ref_free(moe_backend_t *self, moe_tensor_t *tensor)
     tensor->data = NULL;
 }
 
+/* What is held unrounded and has data is in format exact. */
+static moe_storage_t held(const moe_tensor_t *t)
+{
+    const moe_storage_t exact = {.format = MOE_FORMAT_exact};
+
+    return t->carried_exact ? exact : t->storage;
+}
+
 moe_rows_t moe_ref_rows(const moe_tensor_t *tensor)
 {
-    moe_rows_t rows = {.storage = tensor->storage,
+    moe_rows_t rows = {.storage = held(tensor),
                        .rows = tensor->valid_rows,
                        .cols = tensor->dim[1],
                        .codes = tensor->data};

@@ -134,7 +134,7 @@ static void decide(const redo_t *d, int64_t j, double *terms)
 
 static moe_status_t decide_all(const redo_t *d)
 {
-    size_t most = (size_t)d->r->call->n_ranks * MOE_TOPK_MAX;
+    size_t most = (size_t)d->r->call->n_ranks * MOE_REF_TERMS_MAX;
     double *terms = malloc(most * sizeof(*terms));
 
     if (terms == NULL) {
@@ -177,7 +177,7 @@ moe_status_t moe_ref_redo(const moe_ref_reduction_t *r,
 {
     size_t n = (size_t)r->call->n_ranks;
     redo_t d = {
-        .r = r, .open = open, .words = 1 + r->be->in.layer->model->topk};
+        .r = r, .open = open, .words = 1 + 4 * r->be->in.layer->model->topk};
     moe_status_t status = MOE_ERR_NOMEM;
 
     d.by = calloc(n, sizeof(*d.by));

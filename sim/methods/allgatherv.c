@@ -22,7 +22,7 @@ enum {
 static const moe_option_t options[] = {
     {"dispatch", MOE_OPTION_format, "bf16 fp8_1x128 nvfp4", NULL,
      "format of rows on the way to the experts"},
-    {"combine", MOE_OPTION_format, "bf16 fp16 fp32", "bf16",
+    {"combine", MOE_OPTION_format, "bf16 fp16 fp32 exact", "bf16",
      "format of partial sums on the way home"},
     {"combine_order", MOE_OPTION_order, "rank ring fp32_rank exact", "rank",
      "faithful: the order of the reduce-scatter"},

@@ -29,7 +29,7 @@ enum {
 static const moe_option_t options[] = {
     {"dispatch", MOE_OPTION_format, "bf16", NULL,
      "format of rows on the way to the experts"},
-    {"combine", MOE_OPTION_format, "bf16 fp16 fp32", "bf16",
+    {"combine", MOE_OPTION_format, "bf16 fp16 fp32 exact", "bf16",
      "format of partial sums on the way home"},
     {"padding", MOE_OPTION_choice, "auto sum_len max_len", "auto",
      "auto: prefill sum_len, decode max_len if 2 T >= R M, else sum_len"},
