@@ -75,5 +75,8 @@ int64_t moe_dtype_bytes(moe_dtype_t dtype, int64_t n)
     if (bits == 4) {
         return moe_div_up(n, 2);
     }
+    if (bits % 8 != 0) {
+        return moe_mul_i64(n, bits, &bytes) ? moe_div_up(bytes, 8) : INT64_MAX;
+    }
     return moe_mul_i64(n, bits / 8, &bytes) ? bytes : INT64_MAX;
 }

@@ -42,12 +42,24 @@ bool moe_format_find(const char *name, moe_format_t *format_p)
         return false;
     }
     for (int i = 0; i < MOE_FORMAT_COUNT; i++) {
-        if (formats[i].block == 0 && formats[i].code == dtype) {
+        if (!moe_format_is_coded((moe_format_t)i) && formats[i].code == dtype) {
             *format_p = (moe_format_t)i;
             return true;
         }
     }
     return false;
+}
+
+bool moe_format_is_coded(moe_format_t format)
+{
+    return formats[format].block != 0 || formats[format].has_global;
+}
+
+bool moe_format_fits(moe_format_t format, int64_t cols)
+{
+    int block = formats[format].block;
+
+    return block == 0 || block == MOE_BLOCK_ROW || cols % block == 0;
 }
 
 int64_t moe_format_code_bytes(moe_format_t format, int64_t cols)

@@ -4,17 +4,23 @@
 #include "ref/formats.h"
 #include "ref/nvfp4_encode.h"
 #include "ref/quantize_profile.h"
+#include "ref/rcp_table.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Columns converted at a time: a multiple of every block. */
 #define CHUNK 128
 
 /* By profile. */
-static moe_quantize_func_t *const quantiser[MOE_PROFILE_COUNT] = {
-    [MOE_PROFILE_te_exact] = moe_quantize_te_exact,
-    [MOE_PROFILE_deepep] = moe_quantize_deepep,
+static const moe_quantiser_t *const quantiser[MOE_PROFILE_COUNT] = {
+#define MOE_PROFILE(id, name, format, global, budget, text, users, differs)    \
+    [MOE_PROFILE_##id] = &moe_quantiser_##id,
+#include "moe/profile.def"
+#undef MOE_PROFILE
 };
+
+const moe_quantiser_t moe_quantiser_none = {.blocks = NULL};
 
 static moe_status_t check_shapes(const moe_rows_t *src, const moe_rows_t *dst)
 {
@@ -33,14 +39,15 @@ static moe_status_t check_storage(const moe_rows_t *rows)
     const moe_storage_t *storage = &rows->storage;
     const moe_format_info_t *info = moe_format_info(storage->format);
 
-    if (info->block != 0 && rows->cols % info->block != 0) {
+    if (!moe_format_fits(storage->format, rows->cols)) {
         return moe_fail(MOE_ERR_RANGE,
                         "%lld columns: %s needs a multiple of %d",
                         (long long)rows->cols, info->name, info->block);
     }
-    if (info->has_global && !(storage->global_scale > 0.0f &&
-                              isfinite((double)moe_rows_global(storage)) &&
-                              isfinite((double)storage->global_scale))) {
+    if (info->has_global && !quantiser[storage->profile]->any_global &&
+        !(storage->global_scale > 0.0f &&
+          isfinite((double)moe_rows_global(storage)) &&
+          isfinite((double)storage->global_scale))) {
         return moe_fail(MOE_ERR_RANGE, "global scale %g of %s",
                         (double)storage->global_scale, info->name);
     }
@@ -73,7 +80,115 @@ static moe_status_t no_conversion(const char *what, const moe_rows_t *src,
 static bool is_numeric(const moe_rows_t *rows)
 {
     return moe_format_is_float(rows->storage.format) ||
-           moe_format_info(rows->storage.format)->block != 0;
+           moe_format_is_coded(rows->storage.format);
+}
+
+/* A row by a function for whole blocks, which divide a chunk. */
+static void quantize_chunks(const moe_rows_t *src, const moe_rows_t *dst,
+                            int64_t row, uint8_t *scales)
+{
+    const moe_storage_t *storage = &dst->storage;
+    const moe_format_info_t *info = moe_format_info(storage->format);
+    int64_t scale_bytes = moe_dtype_bits(info->scale) / 8;
+    uint8_t *codes = moe_rows_codes(dst, row);
+    double x[CHUNK];
+
+    for (int64_t c = 0; c < dst->cols; c += CHUNK) {
+        int64_t n = dst->cols - c < CHUNK ? dst->cols - c : CHUNK;
+
+        moe_rows_values(src, row, c, n, x);
+        quantiser[storage->profile]->blocks(
+            x, n, storage->global_scale,
+            codes + moe_format_code_bytes(storage->format, c),
+            scales + c / info->block * scale_bytes);
+    }
+}
+
+/* Largest magnitude of columns col to end, as the profile takes a NaN. */
+static double magnitude(const moe_quantiser_t *q, const moe_rows_t *src,
+                        int64_t row, int64_t col, int64_t end)
+{
+    double largest = 0.0;
+    double x[CHUNK];
+
+    for (int64_t n; col < end; col += n) {
+        double v;
+
+        n = end - col < CHUNK ? end - col : CHUNK;
+        moe_rows_values(src, row, col, n, x);
+        v = moe_largest_magnitude(x, n);
+        largest = v > largest ? v : largest;
+        for (int64_t i = 0; q->nan_spreads && i < n; i++) {
+            if (isnan(x[i])) {
+                return (double)NAN;
+            }
+        }
+    }
+    return largest;
+}
+
+static void quantize_elements(const moe_quantiser_t *q, const moe_rows_t *src,
+                              const moe_rows_t *dst, int64_t row, int64_t col,
+                              int64_t end, float factor)
+{
+    uint8_t *codes = moe_rows_codes(dst, row);
+    int bits = moe_dtype_bits(moe_format_info(dst->storage.format)->code);
+    double x[CHUNK];
+
+    for (int64_t n; col < end; col += n) {
+        n = end - col < CHUNK ? end - col : CHUNK;
+        moe_rows_values(src, row, col, n, x);
+        for (int64_t i = 0; i < n; i++) {
+            uint8_t code = q->element(x[i], factor);
+            uint8_t *byte = codes + (col + i) * bits / 8;
+
+            *byte = (uint8_t)(bits == 8              ? code
+                              : ((col + i) & 1) == 0 ? code & 15
+                                                     : *byte | code << 4);
+        }
+    }
+}
+
+static void store_scale(uint8_t *scales, moe_dtype_t dtype, int64_t i,
+                        uint32_t scale)
+{
+    const uint8_t byte = (uint8_t)scale;
+    const uint16_t half = (uint16_t)scale;
+
+    switch (moe_dtype_bits(dtype)) {
+    case 8:
+        scales[i] = byte;
+        break;
+    case 16:
+        memcpy(scales + 2 * i, &half, sizeof(half));
+        break;
+    default:
+        memcpy(scales + 4 * i, &scale, sizeof(scale));
+        break;
+    }
+}
+
+/* A row by a profile's two functions, block by block. */
+static void quantize_blocks(const moe_rows_t *src, const moe_rows_t *dst,
+                            int64_t row, uint8_t *scales)
+{
+    const moe_storage_t *storage = &dst->storage;
+    const moe_format_info_t *info = moe_format_info(storage->format);
+    const moe_quantiser_t *q = quantiser[storage->profile];
+    const int64_t cols = dst->cols;
+    const int64_t block = info->block == 0 ? cols : info->block;
+
+    for (int64_t c = 0; c < cols; c += block) {
+        int64_t end = cols - c < block ? cols : c + block;
+        moe_block_scale_t scale = {0, storage->global_scale};
+
+        if (info->block != 0) {
+            scale =
+                q->scale(magnitude(q, src, row, c, end), storage->global_scale);
+            store_scale(scales, info->scale, c / block, scale.scale);
+        }
+        quantize_elements(q, src, dst, row, c, end, scale.factor);
+    }
 }
 
 static void quantize_row(const moe_rows_t *src, const moe_rows_t *dst,
@@ -81,20 +196,14 @@ static void quantize_row(const moe_rows_t *src, const moe_rows_t *dst,
 {
     const moe_storage_t *storage = &dst->storage;
     const moe_format_info_t *info = moe_format_info(storage->format);
-    int64_t scale_bytes = moe_dtype_bits(info->scale) / 8;
-    int64_t blocks = dst->cols / info->block;
-    uint8_t *codes = moe_rows_codes(dst, row);
-    uint8_t *scales = (uint8_t *)dst->scales + row * blocks * scale_bytes;
-    double x[CHUNK];
+    int64_t bytes = moe_dtype_bytes(
+        info->scale, moe_format_scale_cols(storage->format, dst->cols));
+    uint8_t *scales = bytes == 0 ? NULL : (uint8_t *)dst->scales + row * bytes;
 
-    for (int64_t c = 0; c < dst->cols; c += CHUNK) {
-        int64_t n = dst->cols - c < CHUNK ? dst->cols - c : CHUNK;
-
-        moe_rows_values(src, row, c, n, x);
-        quantiser[storage->profile](
-            x, n, storage->global_scale,
-            codes + moe_format_code_bytes(storage->format, c),
-            scales + c / info->block * scale_bytes);
+    if (quantiser[storage->profile]->blocks != NULL) {
+        quantize_chunks(src, dst, row, scales);
+    } else {
+        quantize_blocks(src, dst, row, scales);
     }
 }
 
@@ -120,12 +229,15 @@ moe_status_t moe_ref_quantize(const moe_rows_t *src, const moe_rows_t *dst)
     moe_status_t status;
 
     if (!is_numeric(src) || (unsigned)storage->profile >= MOE_PROFILE_COUNT ||
-        quantiser[storage->profile] == NULL ||
+        storage->profile == MOE_PROFILE_none ||
         moe_profile_format(storage->profile) != storage->format ||
         dst->layout != MOE_SCALES_linear) {
         return no_conversion("no quantiser from", src, dst);
     }
     status = check_pair(src, dst);
+    if (status == MOE_OK && quantiser[storage->profile]->needs_rcp) {
+        status = moe_rcp_load();
+    }
     if (status != MOE_OK) {
         return status;
     }
@@ -160,7 +272,7 @@ static moe_status_t round_rows(const moe_rows_t *src, const moe_rows_t *dst)
 
 moe_status_t moe_ref_dequantize(const moe_rows_t *src, const moe_rows_t *dst)
 {
-    if (moe_format_info(src->storage.format)->block == 0 ||
+    if (!moe_format_is_coded(src->storage.format) ||
         !moe_format_is_float(dst->storage.format)) {
         return no_conversion("cannot decode", src, dst);
     }

@@ -51,3 +51,6 @@ void moe_quantize_te_exact(const double *x, int64_t n, float global,
         }
     }
 }
+
+const moe_quantiser_t moe_quantiser_te_exact = {.blocks =
+                                                    moe_quantize_te_exact};

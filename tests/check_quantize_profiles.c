@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "ref/quantize.h"
+#include "tests/rows_store.h"
+#include "tests/support.h"
+
+#include <float.h>
+#include <math.h>
+#include <mpfr.h>
+#include <string.h>
+
+/* Every profile of moe/profile.def but the fast ones (check_quantize_fast.c)
+ * and LogFMT-10 (check_logfmt.c), stated once more: each step of its formula
+ * by MPFR, a block from its list of numbers. */
+
+static store_t source;
+static store_t result;
+
+enum {
+    MOST = COLS, /* columns of a block */
+    BLOCKS = ROWS
+};
+
+/* What a statement is given and what it finds. */
+typedef struct {
+    double x[MOST];
+    int n;
+    double v; /* largest magnitude, NaN left out */
+    double gs;
+    double scale;   /* its value, as stored */
+    double y[MOST]; /* what the elements are before the conversion */
+} block_t;
+
+typedef void statement_t(block_t *b);
+
+/* RN32(a * b), RN32(a / b). */
+static double mul(double a, double b)
+{
+    mpfr_t x;
+    double result_d;
+
+    mpfr_init2(x, 300);
+    mpfr_set_d(x, a, MPFR_RNDN);
+    mpfr_mul_d(x, x, b, MPFR_RNDN);
+    result_d = (double)mpfr_get_flt(x, MPFR_RNDN);
+    mpfr_clear(x);
+    return result_d;
+}
+
+static double quo(double a, double b)
+{
+    mpfr_t x;
+    double result_d;
+
+    mpfr_init2(x, 300);
+    mpfr_set_d(x, a, MPFR_RNDN);
+    mpfr_div_d(x, x, b, MPFR_RNDN);
+    result_d = (double)mpfr_get_flt(x, MPFR_RNDN);
+    mpfr_clear(x);
+    return result_d;
+}
+
+static double e4m3(double x)
+{
+    return (double)moe_e4m3_to_f32(moe_e4m3_from_f32((float)x));
+}
+
+/* Smallest power of two not below x, largest not above; E8M0's range. */
+static double up(double x)
+{
+    double p = x > 0 ? ldexp(1, ilogb(x)) : 0;
+
+    return fmax(p < x ? 2 * p : p, 0x1p-127);
+}
+
+static double down(double x)
+{
+    return x > 0 ? ldexp(1, ilogb(x)) : 0;
+}
+
+static void scale_all(block_t *b, double factor)
+{
+    for (int i = 0; i < b->n; i++) {
+        b->y[i] = mul(b->x[i], factor);
+    }
+}
+
+static void divide_all(block_t *b, double scale, double most)
+{
+    for (int i = 0; i < b->n; i++) {
+        double q = quo(b->x[i], scale);
+
+        b->y[i] = fmax(fmin(q, most), -most);
+    }
+}
+
+static void te_exact(block_t *b)
+{
+    b->scale = e4m3(mul(b->v, mul(b->gs, quo(1, 6))));
+    scale_all(b, fmin(quo(1, mul(b->scale, quo(1, b->gs))), (double)FLT_MAX));
+}
+
+static void flashinfer_exact(block_t *b)
+{
+    te_exact(b);
+    if (b->v <= 0) {
+        scale_all(b, 0);
+    }
+}
+
+static void torchao_nvfp4(block_t *b)
+{
+    b->scale = e4m3(fmin(fmax(quo(quo(b->v, 6), b->gs), 0x1p-6), 448));
+    scale_all(b, quo(quo(1, b->gs), b->scale));
+}
+
+static void mxfp4_floor(block_t *b)
+{
+    b->scale = fmax(down(b->v) / 4, 0x1p-127);
+    scale_all(b, 1 / b->scale);
+}
+
+static void mxfp4_ceil(block_t *b)
+{
+    b->scale = fmax(up(b->v) / 4, 0x1p-127);
+    scale_all(b, 1 / b->scale);
+}
+
+/* 1.75 and more of a power of two belong to the next. */
+static void mxfp4_even(block_t *b)
+{
+    double p = down(b->v);
+
+    b->scale = fmax((b->v >= 1.75 * p ? 2 * p : p) / 4, 0x1p-127);
+    scale_all(b, b->scale > 0x1p-127 ? 1 / b->scale : 0);
+}
+
+static void mxfp4_ceil6(block_t *b)
+{
+    b->scale = up(mul(b->v, quo(1, 6)));
+    scale_all(b, b->scale > 0x1p-127 ? 1 / b->scale : b->v > 0 ? 1 : 0);
+}
+
+static void mxfp8_rceil(block_t *b)
+{
+    b->scale = up(mul(b->v, quo(1, 448)));
+    scale_all(b, 1 / b->scale);
+}
+
+static void mxfp8_flashinfer(block_t *b)
+{
+    mxfp8_rceil(b);
+    if (b->scale <= 0x1p-127) {
+        scale_all(b, 0);
+    }
+}
+
+static void mxfp8_e5m2_rceil(block_t *b)
+{
+    b->scale = up(mul(b->v, quo(1, 57344)));
+    scale_all(b, 1 / b->scale);
+}
+
+static void deepep(block_t *b)
+{
+    double v = fmax(b->v, (double)1e-4f);
+
+    b->scale = mul(v, quo(1, 448));
+    scale_all(b, quo(448, v));
+}
+
+static void deepgemm(block_t *b)
+{
+    b->scale = quo(fmax(b->v, (double)1e-4f), 448);
+    scale_all(b, quo(1, b->scale));
+}
+
+static void vllm_1x128(block_t *b)
+{
+    b->scale = quo(fmax(b->v, (double)1e-10f), 448);
+    divide_all(b, b->scale, 448);
+}
+
+static void trtllm_1x128(block_t *b)
+{
+    double m = b->v > 0 ? quo(448, b->v) : 1;
+
+    b->scale = quo(1, m);
+    scale_all(b, m);
+}
+
+static void deepep_ue8m0(block_t *b)
+{
+    b->scale = up(mul(fmax(b->v, (double)1e-4f), quo(1, 448)));
+    scale_all(b, 1 / b->scale);
+}
+
+static void deepgemm_ue8m0(block_t *b)
+{
+    b->scale = up(quo(fmax(b->v, (double)1e-4f), 448));
+    scale_all(b, 1 / b->scale);
+}
+
+static void vllm_ue8m0(block_t *b)
+{
+    double s = quo(fmax(b->v, (double)1e-10f), 448);
+
+    b->scale = up(fmax(s, (double)1e-10f));
+    divide_all(b, b->scale, 448);
+}
+
+static void fp8_token_vllm(block_t *b)
+{
+    b->scale = fmax(quo(b->v, 448), quo(1, 448 * 512));
+    divide_all(b, b->scale, 448);
+}
+
+static void fp8_tensor(block_t *b)
+{
+    scale_all(b, b->gs);
+}
+
+/* To integers from low to 127; 0 x infinity (v below 2^-121) is 0. */
+static void rint_all(block_t *b, double low)
+{
+    for (int i = 0; i < b->n; i++) {
+        double y = isnan(b->y[i]) ? 0 : nearbyint(b->y[i]);
+
+        b->y[i] = fmax(fmin(y, 127), low);
+    }
+}
+
+static void int8_dispatch(block_t *b)
+{
+    double m = b->v > 0 ? quo(127, b->v) : 0;
+
+    b->scale = b->v > 0 ? quo(1, m) : 0;
+    scale_all(b, m);
+    rint_all(b, -127);
+}
+
+static void int8_init_routing(block_t *b)
+{
+    b->scale = quo(b->v, 127);
+    for (int i = 0; i < b->n; i++) {
+        double q = b->v > 0 ? quo(b->x[i], b->scale) : 0;
+
+        b->y[i] = copysign(floor(fabs(q) + 0.5), q);
+    }
+}
+
+static void int8_vllm(block_t *b)
+{
+    b->scale = quo(b->v, 127);
+    scale_all(b, b->v > 0 ? quo(127, b->v) : 0);
+    rint_all(b, -128);
+}
+
+static void int8_combine(block_t *b)
+{
+    double s = mul(b->v, quo(1, 127));
+
+    b->scale = (double)moe_bf16_to_f32(moe_bf16_from_f32((float)s));
+    for (int i = 0; i < b->n; i++) {
+        float q = b->v > 0 ? (float)quo(b->x[i], s) : 0;
+
+        b->y[i] = nearbyint((double)moe_fp16_to_f32(moe_fp16_from_f32(q)));
+    }
+}
+
+/* Held elsewhere. */
+static void none(block_t *b)
+{
+    (void)b;
+}
+static statement_t *const fast_rcp_sm90 = none;
+static statement_t *const fast_rcp_sm90_vllm = none;
+static statement_t *const logfmt10_deepep = none;
+
+static statement_t *statement_of(moe_profile_t profile)
+{
+    statement_t *const statements[MOE_PROFILE_COUNT] = {
+#define MOE_PROFILE(id, name, format, global, budget, text, users, differs)    \
+    [MOE_PROFILE_##id] = id,
+#include "moe/profile.def"
+#undef MOE_PROFILE
+    };
+
+    return statements[profile];
+}
+
+static double scale_of(const moe_rows_t *dst, int64_t at)
+{
+    const uint8_t *bytes = dst->scales;
+    uint16_t half;
+
+    switch ((int)moe_format_info(dst->storage.format)->scale) {
+    case MOE_DTYPE_e4m3:
+        return (double)moe_e4m3_to_f32(bytes[at]);
+    case MOE_DTYPE_e8m0:
+        return ldexp(1, bytes[at] - 127);
+    case MOE_DTYPE_bf16:
+        memcpy(&half, bytes + 2 * at, sizeof(half));
+        return (double)moe_bf16_to_f32(half);
+    default:
+        return (double)((const float *)dst->scales)[at];
+    }
+}
+
+static uint32_t code_at(const moe_rows_t *dst, int64_t i)
+{
+    const uint8_t *bytes = dst->codes;
+
+    return moe_format_info(dst->storage.format)->code == MOE_DTYPE_e2m1
+               ? bytes[i / 2] >> (4 * (i % 2)) & 15
+               : bytes[i];
+}
+
+static uint32_t code_of(moe_dtype_t dtype, double y)
+{
+    return dtype == MOE_DTYPE_e2m1   ? moe_e2m1_from_f32((float)y)
+           : dtype == MOE_DTYPE_e4m3 ? moe_e4m3_from_f32((float)y)
+           : dtype == MOE_DTYPE_e5m2 ? moe_e5m2_from_f32((float)y)
+                                     : (uint8_t)(int8_t)y;
+}
+
+static void expect_block(const moe_rows_t *src, const moe_rows_t *dst,
+                         int64_t row, int64_t col, int n)
+{
+    const moe_format_info_t *info = moe_format_info(dst->storage.format);
+    static block_t b;
+
+    b = (block_t){.n = n, .gs = (double)dst->storage.global_scale};
+    for (int i = 0; i < n; i++) {
+        b.x[i] = moe_rows_value(src, row, col + i);
+        b.v = fmax(b.v, fabs(b.x[i]));
+    }
+    statement_of(dst->storage.profile)(&b);
+    if (info->block != 0) {
+        int64_t at =
+            row * moe_format_scale_cols(dst->storage.format, dst->cols) +
+            col / info->block;
+
+        ck_assert_double_eq(scale_of(dst, at), b.scale);
+    }
+    for (int i = 0; i < n; i++) {
+        uint32_t got = code_at(dst, row * dst->cols + col + i);
+
+        ck_assert_msg(got == code_of(info->code, b.y[i]),
+                      "%s: %a becomes %x, expected %x of %a",
+                      moe_profile_name(dst->storage.profile), b.x[i], got,
+                      code_of(info->code, b.y[i]), b.y[i]);
+    }
+}
+
+static const float globals[] = {672.0f, 0.37f, 1e-3f};
+
+/* Blocks of every size from 2^-140 to 2^127, one a row. */
+static void fill_sizes(const moe_rows_t *rows, uint64_t seed)
+{
+    uint64_t state = 7 + seed;
+
+    for (int64_t i = 0; i < rows->rows * rows->cols; i++) {
+        int exponent = (int)(i / rows->cols * 267 / rows->rows) - 140;
+        float x = moe_f32_of_bits(0x3f800000 | draw(&state) >> 9);
+
+        x = ldexpf(x, exponent - (int)(draw(&state) % 6));
+        moe_float_store(rows->storage.format, rows->codes, i,
+                        moe_round_f64(rows->storage.format,
+                                      (i & 1) != 0 ? -(double)x : (double)x));
+    }
+}
+
+static void expect_rows(moe_profile_t profile, moe_format_t from, int i)
+{
+    const moe_format_t format = moe_profile_format(profile);
+    const moe_format_info_t *info = moe_format_info(format);
+    const moe_rows_t *src = store(&source, from, 0, BLOCKS, COLS);
+    const moe_rows_t *dst = store(
+        &result, format, info->has_global ? globals[i % 3] : 0, BLOCKS, COLS);
+    const int n = info->block == 0 || info->block > COLS ? COLS : info->block;
+
+    result.rows.storage.profile = profile;
+    if (i < 3) {
+        fill(src, (uint64_t)i);
+    } else {
+        fill_sizes(src, (uint64_t)i);
+    }
+    ck_assert_int_eq(moe_ref_quantize(src, dst), MOE_OK);
+    for (int64_t r = 0; r < BLOCKS; r++) {
+        for (int64_t c = 0; c < COLS; c += n) {
+            expect_block(src, dst, r, c, n);
+        }
+    }
+}
+
+START_TEST(every_profile_rounds_as_its_formula_says)
+{
+    moe_profile_t profile = (moe_profile_t)_i;
+
+    if (statement_of(profile) == none) {
+        return;
+    }
+    for (int i = 0; i < 4; i++) {
+        expect_rows(profile, MOE_FORMAT_bf16, i);
+    }
+    expect_rows(profile, MOE_FORMAT_fp32, 1);
+}
+END_TEST
+
+/* Rows are decoded as code x scale x decode scale, rounded once. */
+START_TEST(every_profile_decodes_to_code_times_scale)
+{
+    moe_profile_t profile = (moe_profile_t)_i;
+    const moe_format_info_t *info =
+        moe_format_info(moe_profile_format(profile));
+    static store_t back;
+    const moe_rows_t *out = store(&back, MOE_FORMAT_fp32, 0, BLOCKS, COLS);
+
+    if (statement_of(profile) == none) {
+        return;
+    }
+    expect_rows(profile, MOE_FORMAT_bf16, 0);
+    ck_assert_int_eq(moe_ref_dequantize(&result.rows, out), MOE_OK);
+    for (int64_t i = 0; i < BLOCKS * COLS; i++) {
+        const moe_global_t global = moe_profile_info(profile)->global;
+        double gs = (double)result.rows.storage.global_scale;
+        double code = (double)(int8_t)code_at(&result.rows, i);
+        int64_t n = info->block > COLS ? COLS : info->block;
+        double want;
+
+        if (info->code == MOE_DTYPE_e2m1) {
+            code = (double)moe_e2m1_to_f32((uint8_t)code_at(&result.rows, i));
+        } else if (info->code != MOE_DTYPE_i8) {
+            uint8_t byte = (uint8_t)code_at(&result.rows, i);
+
+            code =
+                (double)(info->code == MOE_DTYPE_e4m3 ? moe_e4m3_to_f32(byte)
+                                                      : moe_e5m2_to_f32(byte));
+        }
+        want = n == 0 ? code : code * scale_of(&result.rows, i / n);
+        want *= global == MOE_GLOBAL_encode   ? quo(1, gs)
+                : global == MOE_GLOBAL_decode ? gs
+                                              : 1;
+        ck_assert_uint_eq(moe_f32_bits((float)want),
+                          ((uint32_t *)back.codes)[i]);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("quantize_profiles");
+    TCase *tests = tcase_create("quantize_profiles");
+
+    tcase_set_timeout(tests, 120);
+    tcase_add_loop_test(tests, every_profile_rounds_as_its_formula_says,
+                        MOE_PROFILE_none + 1, MOE_PROFILE_COUNT);
+    tcase_add_loop_test(tests, every_profile_decodes_to_code_times_scale,
+                        MOE_PROFILE_none + 1, MOE_PROFILE_COUNT);
+    suite_add_tcase(suite, tests);
+    return moe_suite_main(suite);
+}
