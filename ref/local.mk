@@ -121,14 +121,17 @@ check_PROGRAMS += tests/check_elements \
   tests/check_element_vectors tests/check_formats tests/check_matmul \
   tests/check_matmul_nvfp4 tests/check_moeref tests/check_nvfp4_round \
   tests/check_permute \
-  tests/check_quantize tests/check_quantize_fast \
+  tests/check_quantize tests/check_quantize_edges \
+  tests/check_quantize_fast tests/check_quantize_profiles \
   tests/check_quantize_steps tests/check_swizzle
 TESTS += tests/check_elements \
   tests/check_element_vectors tests/check_formats tests/check_matmul \
   tests/check_matmul_nvfp4 \
   tests/check_nvfp4_round \
   tests/check_moeref tests/check_permute \
-  tests/check_quantize tests/check_quantize_steps tests/check_swizzle
+  tests/check_quantize tests/check_quantize_edges \
+  tests/check_quantize_fast tests/check_quantize_profiles \
+  tests/check_quantize_steps tests/check_swizzle
 tests_check_elements_SOURCES = tests/check_elements.c
 tests_check_elements_LDADD = $(REF_LIBS) -lpthread
 tests_check_element_vectors_SOURCES = tests/check_element_vectors.c
@@ -147,10 +150,15 @@ tests_check_permute_SOURCES = tests/check_permute.c
 tests_check_permute_LDADD = $(REF_LIBS)
 tests_check_quantize_SOURCES = tests/check_quantize.c tests/rows_store.h
 tests_check_quantize_LDADD = $(REF_LIBS)
+tests_check_quantize_edges_SOURCES = tests/check_quantize_edges.c
+tests_check_quantize_edges_LDADD = $(REF_LIBS)
 tests_check_quantize_fast_SOURCES = tests/check_quantize_fast.c \
   tests/fast_blocks.h
 tests_check_quantize_fast_LDADD = $(REF_LIBS)
 EXTRA_DIST += tests/fixtures/fast_rcp_sm90.txt
+tests_check_quantize_profiles_SOURCES = tests/check_quantize_profiles.c \
+  tests/rows_store.h
+tests_check_quantize_profiles_LDADD = $(REF_LIBS)
 tests_check_quantize_steps_SOURCES = tests/check_quantize_steps.c \
   tests/rows_store.h
 tests_check_quantize_steps_LDADD = $(REF_LIBS)

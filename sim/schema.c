@@ -39,7 +39,8 @@ static const char gate_up_words[] =
     ;
 
 static const char profile_words[] =
-#define MOE_PROFILE(id, name, format, text) name " "
+#define MOE_PROFILE(id, name, format, global, budget, text, users, differs)    \
+    name " "
 #include "moe/profile.def"
 #undef MOE_PROFILE
     ;
