@@ -202,13 +202,20 @@ moe_status_t moe_report_markdown(json_t *document, FILE *stream)
           stream);
     moe_results_notes(document, put_item, stream);
     if (status == MOE_OK) {
-        fputs("\n## By stage\n\n", stream);
+        fputs(moe_results_has_sweep(document)
+                  ? "\n## By stage, at the point of the heading\n\n"
+                  : "\n## By stage\n\n",
+              stream);
         status = put_stages(document, stream);
     }
     put_published(document, stream);
     if (status == MOE_OK &&
         json_is_object(json_object_get(document, "machine"))) {
-        fputs("\n## Constants of the cost model\n\n", stream);
+        fputs(moe_results_has_sweep(document)
+                  ? "\n## Constants of the cost model, at the point of the "
+                    "heading\n\n"
+                  : "\n## Constants of the cost model\n\n",
+              stream);
         status = put_constants(document, stream);
     }
     if (status == MOE_OK && ferror(stream)) {

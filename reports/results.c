@@ -21,7 +21,39 @@ int moe_results_fastest(const json_t *methods)
             fastest = (int)i;
         }
     }
-    return fastest;
+    return best > 0.0 ? fastest : -1;
+}
+
+bool moe_results_tied(const json_t *methods, size_t i)
+{
+    int fastest = moe_results_fastest(methods);
+    const json_t *method = json_array_get(methods, i);
+    const json_t *best =
+        json_array_get(methods, fastest < 0 ? 0 : (size_t)fastest);
+
+    return fastest >= 0 && (size_t)fastest != i &&
+           json_is_number(json_object_get(method, "low_us")) &&
+           json_number_value(json_object_get(method, "low_us")) <=
+               json_number_value(json_object_get(best, "high_us"));
+}
+
+bool moe_results_has_base(const json_t *document)
+{
+    const json_t *sweep = json_object_get(document, "sweep");
+    const json_t *scenario = json_object_get(document, "scenario");
+    const json_t *tokens = json_object_get(document, "tokens");
+    size_t i;
+
+    for (i = 0; i < json_array_size(sweep); ++i) {
+        const json_t *point = json_array_get(sweep, i);
+
+        if (json_equal(json_object_get(point, "digest"),
+                       json_object_get(scenario, "digest")) &&
+            json_equal(json_object_get(point, "tokens"), tokens)) {
+            return false;
+        }
+    }
+    return json_array_size(json_object_get(document, "methods")) > 0;
 }
 
 json_int_t moe_results_max(const json_t *list)
@@ -182,8 +214,9 @@ static void method_cells(json_t *document, const json_t *methods, size_t i,
     }
 }
 
+/* set: the point's keys; NULL for none. The base point has no values. */
 static void point_rows(json_t *document, const json_t *methods, json_t *set,
-                       moe_table_t *table)
+                       bool base, moe_table_t *table)
 {
     const char *key;
     json_t *value;
@@ -193,7 +226,7 @@ static void point_rows(json_t *document, const json_t *methods, json_t *set,
         json_object_foreach(set, key, value)
         {
             moe_table_cell(table, MOE_STYLE_plain, "%s",
-                           json_string_value(value));
+                           base ? "base" : json_string_value(value));
         }
         method_cells(document, methods, i, table);
     }
@@ -210,14 +243,20 @@ moe_table_t *moe_results_table(json_t *document)
     }
     columns(document, json_object_get(json_array_get(sweep, 0), "set"), table);
     if (!moe_results_has_sweep(document)) {
-        point_rows(document, json_object_get(document, "methods"), NULL, table);
+        point_rows(document, json_object_get(document, "methods"), NULL, false,
+                   table);
         return table;
+    }
+    if (moe_results_has_base(document)) {
+        point_rows(document, json_object_get(document, "methods"),
+                   json_object_get(json_array_get(sweep, 0), "set"), true,
+                   table);
     }
     for (i = 0; i < json_array_size(sweep); ++i) {
         json_t *point = json_array_get(sweep, i);
 
         point_rows(document, json_object_get(point, "methods"),
-                   json_object_get(point, "set"), table);
+                   json_object_get(point, "set"), false, table);
     }
     return table;
 }

@@ -24,8 +24,16 @@ void moe_results_title(json_t *document, char *out, size_t size);
  * the oracle saw, warnings. */
 void moe_results_notes(json_t *document, moe_line_func_t *line, void *self);
 
-/** Index of the fastest of methods[]; -1 if none has a time. */
+/** Index of the lowest prediction of methods[]; -1 if none has a time above
+ * 0: without tokens nothing is fast. */
 int moe_results_fastest(const json_t *methods);
+
+/** True if method i cannot be told from the lowest prediction: the 90 %
+ * intervals overlap. */
+bool moe_results_tied(const json_t *methods, size_t i);
+
+/** True if methods[] is no point of sweep[]. */
+bool moe_results_has_base(const json_t *document);
 
 /** Largest number of a list; 0 if it is empty. */
 json_int_t moe_results_max(const json_t *list);

@@ -43,16 +43,28 @@ void moe_results_title(json_t *document, char *out, size_t size)
     const json_t *layout = json_object_get(document, "layout");
     const json_t *machine = json_object_get(document, "machine");
 
+    long long ranks = int_of(document, "ranks");
+    long long tokens = int_of(document, "tokens_total");
+    size_t points = json_array_size(json_object_get(document, "sweep"));
+    char of[96] = "";
+
+    if (points > 0) {
+        (void)snprintf(of, sizeof(of),
+                       moe_results_has_base(document)
+                           ? " at the base point and a sweep of %zu more"
+                           : " at the first point of %zu",
+                       points);
+    }
     (void)snprintf(
         out, size,
-        "%s: %s%s%s, %lld ranks (dp %lld, tp %lld, ep %lld), %lld tokens, "
+        "%s: %s%s%s, %lld rank%s (dp %lld, tp %lld, ep %lld), %lld token%s%s, "
         "%s, %s",
         text_of(json_object_get(document, "scenario"), "name"),
         text_of(json_object_get(document, "model"), "name"),
         json_is_object(machine) ? " on " : "",
-        json_is_object(machine) ? text_of(machine, "name") : "",
-        int_of(document, "ranks"), int_of(layout, "dp"), int_of(layout, "tp"),
-        int_of(layout, "ep"), int_of(document, "tokens_total"),
+        json_is_object(machine) ? text_of(machine, "name") : "", ranks,
+        ranks == 1 ? "" : "s", int_of(layout, "dp"), int_of(layout, "tp"),
+        int_of(layout, "ep"), tokens, tokens == 1 ? "" : "s", of,
         text_of(document, "phase"), text_of(document, "numerics"));
 }
 
@@ -87,6 +99,40 @@ static void all_refusals(json_t *document, const notes_t *notes)
     json_decref(seen);
 }
 
+static bool any_tied(const json_t *methods)
+{
+    size_t i;
+
+    for (i = 0; i < json_array_size(methods); ++i) {
+        if (moe_results_tied(methods, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "; not told apart from A, B: ..." or nothing. */
+static void put_tied(const json_t *methods, char *out, size_t size)
+{
+    size_t used = 0;
+    size_t i;
+
+    out[0] = '\0';
+    for (i = 0; i < json_array_size(methods) && used < size; ++i) {
+        if (moe_results_tied(methods, i)) {
+            int n = snprintf(out + used, size - used, "%s%s",
+                             used == 0 ? "; not told apart from " : ", ",
+                             text_of(json_array_get(methods, i), "label"));
+
+            used += n > 0 ? (size_t)n : 0;
+        }
+    }
+    if (used > 0 && used < size) {
+        (void)snprintf(out + used, size - used,
+                       ": the 90 %% intervals overlap");
+    }
+}
+
 static void fastest(json_t *document, const notes_t *notes)
 {
     const json_t *methods = json_object_get(document, "methods");
@@ -96,19 +142,20 @@ static void fastest(json_t *document, const notes_t *notes)
     double us = json_number_value(json_object_get(method, "predicted_us"));
     double first_us = json_number_value(json_object_get(first, "predicted_us"));
     char text[MOE_UNIT_SIZE];
+    char times[128] = "";
+    char tied[512];
 
     if (best < 0 || json_array_size(methods) < 2) {
         return;
     }
-    if (best == 0 || first_us <= 0.0 || us <= 0.0) {
-        say(notes, MOE_STYLE_plain, "fastest, predicted: %s, %s",
-            text_of(method, "label"), moe_unit_us(us, text));
-        return;
+    if (best > 0 && first_us > us) {
+        (void)snprintf(times, sizeof(times), ": %.2f times as fast as %.64s",
+                       first_us / us, text_of(first, "label"));
     }
-    say(notes, MOE_STYLE_plain,
-        "fastest, predicted: %s, %s: %.2f times as fast as %s",
-        text_of(method, "label"), moe_unit_us(us, text), first_us / us,
-        text_of(first, "label"));
+    put_tied(methods, tied, sizeof(tied));
+    say(notes, MOE_STYLE_plain, "%s: %s, %s%s%s",
+        tied[0] == '\0' ? "fastest, predicted" : "lowest prediction",
+        text_of(method, "label"), moe_unit_us(us, text), times, tied);
 }
 
 /* Values of a point's keys: "128", or "deepseek-r1 128". */
@@ -133,8 +180,9 @@ static size_t put_point(json_t *set, char *out, size_t size)
     return used;
 }
 
-/* The points of a sweep at which a method is fastest. */
-static void fastest_at(const json_t *sweep, const char *label,
+/* The points of a sweep at which a method is lowest: clear of all others, or
+ * tied with some. */
+static void fastest_at(const json_t *sweep, const char *label, bool tied,
                        const notes_t *notes)
 {
     char text[768] = "";
@@ -146,7 +194,7 @@ static void fastest_at(const json_t *sweep, const char *label,
         const json_t *methods = json_object_get(point, "methods");
         int best = moe_results_fastest(methods);
 
-        if (best < 0 ||
+        if (best < 0 || any_tied(methods) != tied ||
             strcmp(text_of(json_array_get(methods, (size_t)best), "label"),
                    label) != 0) {
             continue;
@@ -159,8 +207,11 @@ static void fastest_at(const json_t *sweep, const char *label,
                           sizeof(text) - used);
     }
     if (used > 0) {
-        say(notes, MOE_STYLE_plain, "fastest, predicted: %s at %s", label,
-            text);
+        say(notes, MOE_STYLE_plain,
+            tied ? "lowest prediction, but the 90 %% intervals of others "
+                   "overlap: %s at %s"
+                 : "fastest, predicted: %s at %s",
+            label, text);
     }
 }
 
@@ -172,7 +223,10 @@ static void sweep_fastest(json_t *document, const notes_t *notes)
     size_t i;
 
     for (i = 0; i < json_array_size(methods); ++i) {
-        fastest_at(sweep, text_of(json_array_get(methods, i), "label"), notes);
+        const char *label = text_of(json_array_get(methods, i), "label");
+
+        fastest_at(sweep, label, false, notes);
+        fastest_at(sweep, label, true, notes);
     }
 }
 

@@ -80,6 +80,18 @@ expect 0 $price --tokens 1,128,4096 --method all
 [ "$(grep -c '\* ' stdout)" -eq 3 ] && pass "marks" || fail "marks: $(cat stdout)"
 [ "$(grep -c '^ *[0-9].*pad_allreduce' stdout)" -eq 3 ] && pass rows || fail rows
 if grep -q $'\033' stdout; then fail "colour in a pipe"; else pass "no colour"; fi
+# a base point that is no point of the sweep comes first, and is the heading's
+expect 0 "$MOESIM" price "$top_srcdir/scenarios/seeds/sglang-7667.yaml"
+[ "$(grep -c '^ *base  ' stdout)" -eq 2 ] && pass base || fail "$(cat stdout)"
+head -n 1 stdout | grep -q '512 tokens at the base point' && pass heading || fail heading
+# nothing is fast without tokens, nor faster where intervals overlap
+expect 0 $price --tokens 0 --method all
+if grep -q 'fastest\|\* ' stdout; then fail "fast: $(cat stdout)"; else pass "no tokens"; fi
+expect 0 $price --tokens 1 --method all
+grep -q 'not told apart from' stdout && pass overlap || fail "$(cat stdout)"
+if grep -q 'fastest' stdout; then fail fastest; else pass "no fastest"; fi
+expect 0 "$MOESIM" price --model deepseek-r1 --machine dgx-b200 --ep 1 --tokens 1
+head -n 1 stdout | grep -q ' 1 rank (.* 1 token,' && pass one || fail "$(cat stdout)"
 expect 0 $price --tokens 8 --color always
 if grep -q $'\033' stdout; then pass "colour"; else fail "no colour"; fi
 
