@@ -31,7 +31,6 @@
 #define SCALING    8.0     /* roundings in fp32 around a sum: scales, alpha */
 #define ACTIVATION 0x1p-20 /* relative error of an fp32 activation */
 #define LIPSCHITZ  1.13    /* of silu, gelu and their like */
-#define SLACK      1.2     /* of an expected energy */
 
 static const struct {
     const char *name;
@@ -189,7 +188,7 @@ static double spread(const norms_t *in, const moe_ref_norms_t *weights,
 {
     double factor = sqrt((double)n) + sqrt((double)in->count);
 
-    return SLACK * in->two * in->two * weights->square * factor * factor;
+    return in->two * in->two * weights->square * factor * factor;
 }
 
 static void widen_row(const moe_judge_t *judge, const moe_ref_norms_t *weights,
@@ -310,7 +309,7 @@ static void add_term(const moe_widths_t *from, int64_t place, double weight,
         }
     }
     if (from->energy != NULL) {
-        widths->energy[row] += SLACK * weight * weight * from->energy[place];
+        widths->energy[row] += weight * weight * from->energy[place];
     }
 }
 

@@ -128,7 +128,9 @@ sim_libsim_la_SOURCES += \
 # Judging: golden folders, check.
 sim_libsim_la_SOURCES += \
   sim/golden_read.c \
-  sim/golden_read.h
+  sim/golden_read.h \
+  sim/layer_case.c \
+  sim/layer_case.h
 
 # Ranks and who watches them.
 sim_libsim_la_SOURCES += \

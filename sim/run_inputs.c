@@ -77,7 +77,7 @@ moe_status_t moe_inputs_token(const moe_inputs_t *in, int64_t token,
     return make_hidden(in, token, 1, out);
 }
 
-static moe_status_t read_gate(const moe_scenario_t *s, uint16_t *out)
+moe_status_t moe_inputs_gate(const moe_scenario_t *s, uint16_t *out)
 {
     moe_safetensors_t *file;
     const moe_safetensor_t *t;
@@ -115,7 +115,7 @@ static moe_status_t make_router(moe_inputs_t *in)
         moe_fill_bias(s->seed, s->model.experts, in->bias);
     }
     if (s->gate_file != NULL) {
-        return read_gate(s, in->router);
+        return moe_inputs_gate(s, in->router);
     }
     moe_fill_router(s->seed, s->model.experts, s->model.hidden, in->router);
     return MOE_OK;
