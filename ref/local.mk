@@ -58,7 +58,6 @@ ref_libref_la_SOURCES = \
   ref/nvfp4_encode.c \
   ref/nvfp4_encode.h \
   ref/nvfp4_encode_avx2.c \
-  ref/nvfp4_encode_avx512.c \
   ref/odd.h \
   ref/oracle.c \
   ref/oracle.h \
@@ -221,4 +220,9 @@ tests_bench_bench_matmul_LDADD = ref/libref.la moe/libmoe.la \
 BENCHES += tests/bench/bench_route
 tests_bench_bench_route_SOURCES = tests/bench/bench_route.c
 tests_bench_bench_route_LDADD = ref/libref.la moe/libmoe.la \
+  base/libcore.la $(BLAS_LIBS) $(MPFR_LIBS) $(GMP_LIBS) -lm
+BENCHES += tests/bench/bench_quantize
+EXTRA_DIST += tests/numpy_nvfp4.py
+tests_bench_bench_quantize_SOURCES = tests/bench/bench_quantize.c
+tests_bench_bench_quantize_LDADD = ref/libref.la moe/libmoe.la \
   base/libcore.la $(BLAS_LIBS) $(MPFR_LIBS) $(GMP_LIBS) -lm

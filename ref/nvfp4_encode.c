@@ -9,7 +9,8 @@
 
 enum {
     BLOCK = 16,
-    BF16_INFINITY = 0x7f80
+    BF16_INFINITY = 0x7f80,
+    FEW = 128 /* blocks: to find borders takes as long */
 };
 
 static bool everywhere(void)
@@ -22,7 +23,6 @@ static const moe_nvfp4_encoder_t plain = {"plain", everywhere,
 
 /* Best first. The last one is everywhere. */
 static const moe_nvfp4_encoder_t *const encoders[] = {
-    &moe_nvfp4_encoder_avx512,
     &moe_nvfp4_encoder_avx2,
     &plain,
 };
@@ -40,9 +40,6 @@ const moe_nvfp4_encoder_t *moe_nvfp4_encoder(void)
 
     if (kernel != NULL && strcmp(kernel, "blas") == 0) {
         return &plain;
-    }
-    if (kernel != NULL && strcmp(kernel, "avx2") == 0) {
-        i = 1;
     }
     while (!encoders[i]->available()) {
         i++;
@@ -63,24 +60,113 @@ static uint16_t largest(const uint16_t *x)
     return most;
 }
 
-void moe_nvfp4_encode_plain(const uint16_t *x, int64_t blocks, float global,
-                            uint8_t *codes, uint8_t *scales)
+static float multiplier(uint8_t scale, float inverse)
+{
+    float os = 1.0f / (moe_e4m3_to_f32(scale) * inverse);
+
+    return os > FLT_MAX ? FLT_MAX : os;
+}
+
+static float scale_factor(float global)
 {
     const float sixth = 1.0f / 6.0f;
-    const float factor = global * sixth;
+
+    return global * sixth;
+}
+
+void moe_nvfp4_encode_few(const uint16_t *x, int64_t blocks, float global,
+                          uint8_t *codes, uint8_t *scales)
+{
+    const float factor = scale_factor(global);
     const float inverse = 1.0f / global;
 
     for (int64_t b = 0; b < blocks; b++, x += BLOCK) {
         float os;
 
         scales[b] = moe_e4m3_from_f32(moe_bf16_to_f32(largest(x)) * factor);
-        os = 1.0f / (moe_e4m3_to_f32(scales[b]) * inverse);
-        os = os > FLT_MAX ? FLT_MAX : os;
+        os = multiplier(scales[b], inverse);
         for (int i = 0; i < BLOCK; i += 2) {
             int low = moe_e2m1_from_f32(moe_bf16_to_f32(x[i]) * os);
             int high = moe_e2m1_from_f32(moe_bf16_to_f32(x[i + 1]) * os);
 
             *codes++ = (uint8_t)(low | high << 4);
+        }
+    }
+}
+
+bool moe_nvfp4_has_borders(float global, int64_t blocks)
+{
+    return blocks >= FEW && global >= 0x1p-100f && global <= 0x1p100f;
+}
+
+/* Has a magnitude of these bits passed border i? */
+static bool passes(int bits, float os, int i)
+{
+    float y = moe_bf16_to_f32((uint16_t)bits) * os;
+
+    return moe_e2m1_from_f32(y) > i;
+}
+
+/* Guessed by a division, then the bits beside it are tried. */
+static int16_t find_border(float os, int i)
+{
+    static const float border[MOE_NVFP4_BORDERS] = {0.25f, 0.75f, 1.25f, 1.75f,
+                                                    2.5f,  3.5f,  5.0f};
+    int bits = (int)(moe_f32_bits(border[i] / os) >> 16);
+
+    while (passes(bits, os, i)) {
+        bits--;
+    }
+    while (!passes(bits + 1, os, i)) {
+        bits++;
+    }
+    return (int16_t)bits;
+}
+
+void moe_nvfp4_borders(float global, moe_nvfp4_borders_t borders)
+{
+    const float inverse = 1.0f / global;
+
+    for (int scale = 0; scale < MOE_NVFP4_SCALES; scale++) {
+        float os = multiplier((uint8_t)scale, inverse);
+
+        for (int i = 0; i < MOE_NVFP4_BORDERS; i++) {
+            borders[scale][i] = find_border(os, i);
+        }
+    }
+}
+
+/* Code of a number that may be NaN. */
+static int code_of(uint16_t x, const int16_t *border)
+{
+    int a = x & 0x7fff;
+    int code = (a > border[0]) + (a > border[1]) + (a > border[2]) +
+               (a > border[3]) + (a > border[4]) + (a > border[5]) +
+               (a > border[6]);
+
+    return a > BF16_INFINITY ? 7 : (x >> 12 & 8) | code;
+}
+
+void moe_nvfp4_encode_plain(const uint16_t *x, int64_t blocks, float global,
+                            uint8_t *codes, uint8_t *scales)
+{
+    const float factor = scale_factor(global);
+    moe_nvfp4_borders_t borders;
+
+    if (!moe_nvfp4_has_borders(global, blocks)) {
+        moe_nvfp4_encode_few(x, blocks, global, codes, scales);
+        return;
+    }
+    moe_nvfp4_borders(global, borders);
+    for (int64_t b = 0; b < blocks; b++, x += BLOCK) {
+        float v = moe_bf16_to_f32(largest(x));
+        const int16_t *border;
+
+        scales[b] = moe_e4m3_from_f32(v * factor);
+        border = borders[scales[b]];
+        for (int i = 0; i < BLOCK; i += 2) {
+            *codes++ = (uint8_t)(code_of(x[i], border) |
+                                 code_of(x[i + 1], border) << 4);
         }
     }
 }

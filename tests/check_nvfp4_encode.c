@@ -156,10 +156,10 @@ END_TEST
 
 START_TEST(any_number_of_blocks_is_done_and_no_more)
 {
-    for (int i = 0; i < 50 * BLOCK; i++) {
+    for (int i = 0; i < 700 * BLOCK; i++) {
         x[i] = (uint16_t)(0x3f00 + i % 200);
     }
-    for (int64_t blocks = 0; blocks < 50; blocks++) {
+    for (int64_t blocks = 0; blocks < 700; blocks += blocks < 20 ? 1 : 37) {
         expect_all(blocks);
     }
 }
@@ -169,8 +169,6 @@ START_TEST(the_version_goes_with_the_matmul_kernel)
 {
     ck_assert_int_eq(setenv("MOESIM_KERNEL", "blas", 1), 0);
     ck_assert_str_eq(moe_nvfp4_encoder()->name, "plain");
-    ck_assert_int_eq(setenv("MOESIM_KERNEL", "avx2", 1), 0);
-    ck_assert_str_ne(moe_nvfp4_encoder()->name, "avx512");
     ck_assert_int_eq(unsetenv("MOESIM_KERNEL"), 0);
     for (int i = 0; moe_nvfp4_encoder_at(i) != moe_nvfp4_encoder(); i++) {
         ck_assert(!moe_nvfp4_encoder_at(i)->available());
