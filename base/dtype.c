@@ -67,6 +67,11 @@ bool moe_dtype_find(const char *name, moe_dtype_t *dtype_p)
     return false;
 }
 
+const char *moe_dtype_alias(size_t i)
+{
+    return i < sizeof(aliases) / sizeof(aliases[0]) ? aliases[i].alias : NULL;
+}
+
 int64_t moe_dtype_bytes(moe_dtype_t dtype, int64_t n)
 {
     int bits = moe_dtype_bits(dtype);

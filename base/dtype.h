@@ -7,6 +7,7 @@
 #define BASE_DTYPE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef enum {
@@ -34,6 +35,9 @@ const char *moe_dtype_safetensors(moe_dtype_t dtype);
  * @return false, *dtype_p untouched, if there is none.
  */
 bool moe_dtype_find(const char *name, moe_dtype_t *dtype_p);
+
+/** Alias number i; NULL after the last. */
+const char *moe_dtype_alias(size_t i);
 
 /** Bytes of n >= 0 elements, rounded up to whole bytes; INT64_MAX, which no
  * memory has, if they cannot be counted. */

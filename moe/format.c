@@ -24,6 +24,26 @@ const char *moe_format_name(moe_format_t format)
     return (unsigned)format < MOE_FORMAT_COUNT ? formats[format].name : "?";
 }
 
+/* What SGLang and vLLM mean by it. */
+#define FP8 "fp8"
+
+const char *moe_format_alias(size_t i)
+{
+    moe_format_t format;
+    size_t n = 0;
+
+    if (i == 0) {
+        return FP8;
+    }
+    for (size_t k = 0; moe_dtype_alias(k) != NULL; k++) {
+        n += moe_format_find(moe_dtype_alias(k), &format) ? 1 : 0;
+        if (n == i) {
+            return moe_dtype_alias(k);
+        }
+    }
+    return NULL;
+}
+
 bool moe_format_find(const char *name, moe_format_t *format_p)
 {
     moe_dtype_t dtype;
@@ -34,7 +54,7 @@ bool moe_format_find(const char *name, moe_format_t *format_p)
             return true;
         }
     }
-    if (strcmp(name, "fp8") == 0) {
+    if (strcmp(name, FP8) == 0) {
         *format_p = MOE_FORMAT_fp8_1x128;
         return true;
     }

@@ -9,6 +9,7 @@
 #include "base/dtype.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /** block of a format whose scale is that of the whole row. */
@@ -40,6 +41,9 @@ const char *moe_format_name(moe_format_t format);
 /** Format with this name or alias (those of its code type too; "fp8" means
  * fp8_1x128); false, *format_p untouched, if there is none. */
 bool moe_format_find(const char *name, moe_format_t *format_p);
+
+/** Alias number i of some format; NULL after the last. */
+const char *moe_format_alias(size_t i);
 
 /** True if rows get to the format by a quantiser: it has scales, or one. */
 bool moe_format_is_coded(moe_format_t format);

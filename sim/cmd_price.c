@@ -15,6 +15,8 @@
 #include "sim/run_inputs.h"
 #include "sim/sweep_json.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -205,20 +207,66 @@ static moe_status_t price(const moe_command_t *command,
     return status;
 }
 
+static bool is_given(const moe_command_t *command, const char *key)
+{
+    size_t length = strlen(key);
+
+    for (size_t k = 0; k < command->n_changes; ++k) {
+        const char *path = command->change[k].path;
+
+        if (strncmp(path, key, length) == 0 &&
+            (path[length] == '.' || path[length] == '\0')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Options alone make a scenario only if they say all that has no default.
+ * The layout has one, but it is rarely meant. */
+static moe_status_t check_whole(const moe_command_t *command)
+{
+    static const struct {
+        const char *key;
+        const char *option;
+        bool required;
+    } needed[] = {{"model", "--model NAME", true},
+                  {"machine", "--machine NAME", true},
+                  {"workload", "--tokens N", true},
+                  {"layout", "--ep N", false}};
+    char missing[128] = "";
+    bool whole = true;
+
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); ++i) {
+        size_t used = strlen(missing);
+
+        if (!is_given(command, needed[i].key)) {
+            whole = whole && !needed[i].required;
+            (void)snprintf(missing + used, sizeof(missing) - used, "%s%s",
+                           used > 0 ? ", " : "", needed[i].option);
+        }
+    }
+    return whole ? MOE_OK
+                 : moe_fail(MOE_ERR_INPUT,
+                            "expected a SCENARIO.yaml, or options that make "
+                            "one: %s%s missing",
+                            missing,
+                            strchr(missing, ',') != NULL ? " are" : " is");
+}
+
 int moe_cmd_price(const moe_command_t *command)
 {
     moe_diag_t *diag = moe_diag_create();
     moe_scenario_t *scenario = NULL;
-    moe_status_t status;
+    moe_status_t status = MOE_OK;
     int exit_status = 0;
 
     if (diag == NULL) {
         status = moe_fail(MOE_ERR_NOMEM, "out of memory");
-    } else if (command->operand == NULL && command->n_changes == 0) {
-        status = moe_fail(MOE_ERR_INPUT,
-                          "expected a SCENARIO.yaml, or options that make "
-                          "one: --model, --machine, --ep, --tokens");
-    } else {
+    } else if (command->operand == NULL) {
+        status = check_whole(command);
+    }
+    if (status == MOE_OK) {
         status = moe_scenario_load(command->operand, command->change,
                                    command->n_changes, command->ranks, diag,
                                    &scenario);

@@ -68,6 +68,24 @@ moe_status_t moe_list_methods(json_t *items, moe_diag_t *diag)
     return status;
 }
 
+/* What else a format may be called, separated by blanks. */
+static const char *format_aliases(moe_format_t format, char *out, size_t size)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; moe_format_alias(i) != NULL; ++i) {
+        moe_format_t meant;
+
+        if (moe_format_find(moe_format_alias(i), &meant) && meant == format &&
+            used < size) {
+            used += (size_t)snprintf(out + used, size - used, "%s%s",
+                                     used > 0 ? " " : "", moe_format_alias(i));
+        }
+    }
+    return out;
+}
+
 moe_status_t moe_list_formats(json_t *items, moe_diag_t *diag)
 {
     moe_status_t status = MOE_OK;
@@ -76,12 +94,16 @@ moe_status_t moe_list_formats(json_t *items, moe_diag_t *diag)
     (void)diag;
     for (i = 0; i < MOE_FORMAT_COUNT && status == MOE_OK; ++i) {
         const moe_format_info_t *f = moe_format_info((moe_format_t)i);
+        char other[128];
 
         status = moe_list_add(
-            items, json_pack("{s:s, s:s, s:i, s:s, s:b, s:s}", "name", f->name,
-                             "code", moe_dtype_name(f->code), "block", f->block,
-                             "scale", moe_dtype_name(f->scale), "global",
-                             (int)f->has_global, "text", f->text));
+            items,
+            json_pack("{s:s, s:s, s:s, s:i, s:s, s:b, s:s}", "name", f->name,
+                      "aliases",
+                      format_aliases((moe_format_t)i, other, sizeof(other)),
+                      "code", moe_dtype_name(f->code), "block", f->block,
+                      "scale", moe_dtype_name(f->scale), "global",
+                      (int)f->has_global, "text", f->text));
     }
     return status;
 }

@@ -22,6 +22,7 @@ sim_libsim_la_SOURCES += \
   sim/reader_value.c \
   sim/scenario.c \
   sim/scenario.h \
+  sim/scenario_find.c \
   sim/scenario_label.c \
   sim/scenario_layout.c \
   sim/scenario_machine.c \

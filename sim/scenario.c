@@ -200,8 +200,17 @@ moe_status_t moe_scenario_load(const char *path, const moe_change_t *changes,
                                size_t n, int ranks, moe_diag_t *diag,
                                moe_scenario_t **scenario_p)
 {
-    const moe_load_t load = {
-        .path = path, .changes = changes, .n = n, .ranks = ranks};
+    moe_load_t load = {.changes = changes, .n = n, .ranks = ranks};
+    moe_status_t status = MOE_OK;
+    char *found = NULL;
 
-    return load_once(&load, diag, scenario_p);
+    if (path != NULL) {
+        status = moe_scenario_find(path, diag, &found);
+    }
+    load.path = found;
+    if (status == MOE_OK) {
+        status = load_once(&load, diag, scenario_p);
+    }
+    free(found);
+    return status;
 }

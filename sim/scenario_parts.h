@@ -35,6 +35,15 @@ typedef struct {
     int ranks;
 } moe_load_t;
 
+/**
+ * The file that a word of the command line means: its own path, else the
+ * scenario of this name.
+ * @param[out] path_p  Owned by the caller.
+ * @return MOE_OK; MOE_ERR_INPUT, diag says why; MOE_ERR_NOMEM.
+ */
+moe_status_t moe_scenario_find(const char *given, moe_diag_t *diag,
+                               char **path_p);
+
 /** Read a document into a zeroed scenario. */
 moe_status_t moe_scenario_read_tree(const moe_load_t *load, moe_yaml_doc_t *doc,
                                     moe_diag_t *diag, moe_scenario_t *s);

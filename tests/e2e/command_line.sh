@@ -24,6 +24,12 @@ says '^--ranks: '
 says '^--color: '
 expect 2 "$MOESIM" price
 says 'SCENARIO.yaml'
+for case in '--ep 8 --tokens 8=--model NAME, --machine NAME are missing' \
+    '--model deepseek-r1=--machine NAME, --tokens N, --ep N are missing' \
+    '--model deepseek-r1 --machine dgx-b200 --ep 8=--tokens N is missing'; do
+    expect 2 "$MOESIM" price ${case%%=*}
+    says "${case#*=}"
+done
 expect 2 "$MOESIM" price "$work/none.yaml"
 expect 2 "$MOESIM" price --model deepsek-r1 --machine dgx-b200 --ep 8 --tokens 8
 says "deepseek-r1"
@@ -31,6 +37,19 @@ expect 2 "$MOESIM" run --backend gpu --model deepseek-r1 --ep 1 --tokens 1
 expect 2 "$MOESIM" list mehtods
 says "did you mean 'methods'"
 [ ! -s stdout ] && pass "stdout is empty" || fail "problems on stdout"
+
+# a scenario by its name, unless a file has it
+expect 0 "$MOESIM" price sglang-7667 --print-scenario
+grep -q '^name: sglang-7667' stdout && pass "by name" || fail "by name"
+cp "$top_srcdir/scenarios/tutorial/first.yaml" sglang-7667
+expect 0 "$MOESIM" run sglang-7667 --print-scenario
+grep -q '^name: first' stdout && pass "a file first" || fail "a file first"
+rm sglang-7667
+mkdir sglang-7667
+expect 0 "$MOESIM" run sglang-7667 --print-scenario
+rmdir sglang-7667
+expect 2 "$MOESIM" price sglang-7677
+says "'sglang-7677': no such file, and no scenario .* mean 'sglang-7667'"
 
 # help and version
 for verb in run price list doctor; do
@@ -68,6 +87,10 @@ for what in models machines methods formats elements conversions profiles \
     holds "$what.json" "r['schema'] == 'moesim-list-1' and r['items'] and
         all(i['name'] and set(i) == set(r['items'][0]) for i in r['items'])"
 done
+holds machines.json "any('h100_sxm' in m['aliases'].split()
+    for m in r['items'])"
+holds formats.json "[f['name'] for f in r['items'] for a in f['aliases'].split()
+    if a in ('half', 'bfloat16', 'fp8')] == ['bf16', 'fp16', 'fp8_1x128']"
 holds models.json "any(m['name'] == 'deepseek-r1' and m['hidden'] == 7168 and
     m['experts'] == 256 for m in r['items'])"
 holds methods.json "all(m['source'] and m['payload'] and m['options']
