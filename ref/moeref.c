@@ -19,6 +19,7 @@ _Static_assert((int)MOEREF_SCALES_LINEAR == (int)MOE_SCALES_linear &&
                    (int)MOEREF_SCALES_128X4 == (int)MOE_SCALES_128x4 &&
                    (int)MOEREF_SCALES_8X4 == (int)MOE_SCALES_8x4,
                "one numbering of layouts");
+_Static_assert(sizeof(size_t) == sizeof(int64_t), "rows of shards");
 
 const char *moeref_version(void)
 {
@@ -196,5 +197,26 @@ moeref_status_t moeref_scales_unswizzle(moeref_scale_layout_t layout,
     }
     moe_scales_unswizzle((moe_scale_layout_t)layout, (int64_t)rows,
                          (int64_t)blocks, tiled, linear);
+    return MOEREF_OK;
+}
+
+moeref_status_t moeref_scales_gather(moeref_scale_layout_t layout,
+                                     const size_t *rows, size_t shards,
+                                     size_t blocks, const uint8_t *const *shard,
+                                     uint8_t *whole)
+{
+    size_t total = 0;
+
+    for (size_t s = 0; s < shards; s++) {
+        if (rows[s] > MOST_BYTES - total) {
+            return MOEREF_ERR_SIZE;
+        }
+        total += rows[s];
+    }
+    if (!scales_fit(layout, total, blocks)) {
+        return MOEREF_ERR_SIZE;
+    }
+    moe_scales_gather((moe_scale_layout_t)layout, (const int64_t *)rows,
+                      (int64_t)shards, (int64_t)blocks, shard, whole);
     return MOEREF_OK;
 }

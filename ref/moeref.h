@@ -189,6 +189,22 @@ MOEREF_API moeref_status_t moeref_scales_unswizzle(moeref_scale_layout_t layout,
                                                    const uint8_t *tiled,
                                                    uint8_t *linear);
 
+/**
+ * Tiled shards of rows to the tiled whole: each made linear, all put one
+ * after the other, and that tiled again ("reswizzle"). Padding zeroed. Plain
+ * concatenation of the bytes does the same only if every shard but the last
+ * with rows fills its tiles.
+ *
+ * @param[in]  rows   [shards] rows of each; may be 0.
+ * @param[in]  shard  [shards], each moeref_scales_bytes() of its rows.
+ * @param[out] whole  moeref_scales_bytes() of all rows; overlaps no shard.
+ */
+MOEREF_API moeref_status_t moeref_scales_gather(moeref_scale_layout_t layout,
+                                                const size_t *rows,
+                                                size_t shards, size_t blocks,
+                                                const uint8_t *const *shard,
+                                                uint8_t *whole);
+
 #ifdef __cplusplus
 }
 #endif

@@ -75,3 +75,43 @@ void moe_scales_unswizzle(moe_scale_layout_t layout, int64_t rows,
         }
     }
 }
+
+bool moe_scales_concatenate(moe_scale_layout_t layout, const int64_t *rows,
+                            int64_t shards)
+{
+    int64_t height = layout == MOE_SCALES_linear ? 1 : tile_rows(layout);
+    bool open = false; /* a tile that is not full has gone before */
+
+    for (int64_t s = 0; s < shards; s++) {
+        if (open && rows[s] > 0) {
+            return false;
+        }
+        open = open || rows[s] % height != 0;
+    }
+    return true;
+}
+
+void moe_scales_gather(moe_scale_layout_t layout, const int64_t *rows,
+                       int64_t shards, int64_t blocks,
+                       const uint8_t *const *shard, uint8_t *whole)
+{
+    int64_t total = 0;
+    int64_t first = 0;
+    int64_t size;
+
+    for (int64_t s = 0; s < shards; s++) {
+        total += rows[s];
+    }
+    size = moe_scales_bytes(layout, total, blocks);
+    if (size > 0) {
+        memset(whole, 0, (size_t)size);
+    }
+    for (int64_t s = 0; s < shards; first += rows[s++]) {
+        for (int64_t m = 0; m < rows[s]; m++) {
+            for (int64_t k = 0; k < blocks; k++) {
+                whole[moe_scales_offset(layout, blocks, first + m, k)] =
+                    shard[s][moe_scales_offset(layout, blocks, m, k)];
+            }
+        }
+    }
+}

@@ -197,6 +197,32 @@ START_TEST(scales_are_tiled_and_back)
 }
 END_TEST
 
+START_TEST(tiled_shards_are_gathered)
+{
+    static const size_t rows[2] = {3, 2};
+    static const uint8_t scales[5] = {1, 2, 3, 4, 5};
+    static uint8_t shard[2][32], whole[32], want[32];
+    const uint8_t *shards[2] = {shard[0], shard[1]};
+
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(moeref_scales_swizzle(MOEREF_SCALES_8X4, rows[i], 1,
+                                               scales + 3 * i, shard[i]),
+                         MOEREF_OK);
+    }
+    ck_assert_int_eq(
+        moeref_scales_gather(MOEREF_SCALES_8X4, rows, 2, 1, shards, whole),
+        MOEREF_OK);
+    ck_assert_int_eq(
+        moeref_scales_swizzle(MOEREF_SCALES_8X4, 5, 1, scales, want),
+        MOEREF_OK);
+    ck_assert_int_eq(memcmp(whole, want, sizeof(want)), 0);
+    ck_assert_int_eq(moeref_scales_gather(MOEREF_SCALES_8X4,
+                                          (const size_t[]){SIZE_MAX, 2}, 2, 1,
+                                          shards, whole),
+                     MOEREF_ERR_SIZE);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("moeref");
@@ -205,6 +231,7 @@ int main(void)
     tcase_add_test(tests, the_library_has_the_version_of_the_package);
     tcase_add_test(tests, numbers_convert_as_published);
     tcase_add_test(tests, arrays_convert_by_name);
+    tcase_add_test(tests, tiled_shards_are_gathered);
     tcase_add_test(tests, doubles_are_rounded_once);
     tcase_add_test(tests, a_published_block_is_quantised);
     tcase_add_test(tests, exact_rows_come_back);

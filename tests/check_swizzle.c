@@ -98,6 +98,52 @@ START_TEST(tiles_of_128_rows_are_the_published_permutation)
 }
 END_TEST
 
+/*
+ * As numpy has it: scales padded with zeros, reshaped to [row tiles][n][m]
+ * [block tiles][4], then axes put in another order: 128 x 4 has n = 4, m = 32
+ * and the order (tile, block tile, m, n, 4), 8 x 4 n = 1 and m = 8.
+ */
+static void transpose(const uint8_t *from, int64_t rows, int64_t blocks, int n,
+                      int m, uint8_t *to)
+{
+    for (int64_t tile = 0; tile * n * m < rows; tile++) {
+        for (int64_t k = 0; 4 * k < blocks; k++) {
+            for (int at = 0; at < 4 * n * m; at++) {
+                int64_t row = (tile * n + at / 4 % n) * m + at / 4 / n;
+                int64_t block = 4 * k + at % 4;
+
+                *to++ = row < rows && block < blocks
+                            ? from[row * blocks + block]
+                            : 0;
+            }
+        }
+    }
+}
+
+static void define(moe_scale_layout_t layout, int64_t rows, int64_t blocks,
+                   uint8_t *to)
+{
+    if (layout == MOE_SCALES_linear) {
+        memcpy(to, linear, (size_t)(rows * blocks));
+    } else {
+        transpose(linear, rows, blocks, layout == MOE_SCALES_128x4 ? 4 : 1,
+                  layout == MOE_SCALES_128x4 ? 32 : 8, to);
+    }
+}
+
+START_TEST(layouts_are_transpositions_of_the_padded_matrix)
+{
+    int64_t rows = shapes[_i % SHAPES].rows;
+    int64_t blocks = shapes[_i % SHAPES].blocks;
+    int64_t bytes = moe_scales_bytes(layout_of(_i), rows, blocks);
+
+    fill(rows * blocks);
+    define(layout_of(_i), rows, blocks, back);
+    moe_scales_swizzle(layout_of(_i), rows, blocks, linear, tiled);
+    ck_assert_int_eq(memcmp(tiled, back, (size_t)bytes), 0);
+}
+END_TEST
+
 START_TEST(tiles_of_8_rows_lie_row_by_row)
 {
     fill(9 * 5);
@@ -147,6 +193,59 @@ START_TEST(other_shards_do_not_concatenate)
 }
 END_TEST
 
+/* Rows of shards, with an empty one, one without padding and others. */
+static const int64_t shard_rows[][5] = {
+    {3, 130, 0, 128, 61}, {128, 256, 0, 128, 5}, {0, 0, 0, 0, 0},
+    {8, 8, 16, 9, 0},     {8, 8, 16, 9, 1},      {1, 1, 1, 1, 1}};
+
+enum {
+    SHARDS = 5,
+    SPLITS = sizeof(shard_rows) / sizeof(shard_rows[0]),
+    SHARD_BLOCKS = 13
+};
+
+/* Each shard as the definition has it, one after the other; their bytes. */
+static int64_t make_shards(moe_scale_layout_t layout, const int64_t *rows,
+                           uint8_t *parts, const uint8_t **shard)
+{
+    int64_t total = 0;
+    uint8_t *at = parts;
+
+    for (int i = 0; i < SHARDS; i++) {
+        total += rows[i];
+    }
+    fill(total * SHARD_BLOCKS);
+    total = 0;
+    for (int i = 0; i < SHARDS; i++) {
+        shard[i] = at;
+        moe_scales_swizzle(layout, rows[i], SHARD_BLOCKS,
+                           linear + total * SHARD_BLOCKS, at);
+        total += rows[i];
+        at += moe_scales_bytes(layout, rows[i], SHARD_BLOCKS);
+    }
+    return at - parts;
+}
+
+START_TEST(gathered_shards_are_the_tiled_whole)
+{
+    static uint8_t parts[MAX_BYTES];
+    moe_scale_layout_t layout = (moe_scale_layout_t)(_i / SPLITS);
+    const int64_t *rows = shard_rows[_i % SPLITS];
+    const uint8_t *shard[SHARDS];
+    int64_t size = make_shards(layout, rows, parts, shard);
+    int64_t total = rows[0] + rows[1] + rows[2] + rows[3] + rows[4];
+    int64_t bytes = moe_scales_bytes(layout, total, SHARD_BLOCKS);
+
+    memset(tiled, 0xff, sizeof(tiled));
+    moe_scales_gather(layout, rows, SHARDS, SHARD_BLOCKS, shard, tiled);
+    define(layout, total, SHARD_BLOCKS, back);
+    ck_assert_int_eq(memcmp(tiled, back, (size_t)bytes), 0);
+    ck_assert_uint_eq(tiled[bytes], 0xff);
+    ck_assert_int_eq(moe_scales_concatenate(layout, rows, SHARDS),
+                     size == bytes && memcmp(parts, tiled, (size_t)bytes) == 0);
+}
+END_TEST
+
 START_TEST(one_token_of_7168_takes_448_or_57344_bytes)
 {
     ck_assert_int_eq(moe_scales_bytes(MOE_SCALES_linear, 1, 448), 448);
@@ -164,6 +263,10 @@ int main(void)
     tcase_add_loop_test(
         tests, each_scale_has_a_place_of_its_own_and_padding_is_zero, 0, cases);
     tcase_add_test(tests, tiles_of_128_rows_are_the_published_permutation);
+    tcase_add_loop_test(tests, layouts_are_transpositions_of_the_padded_matrix,
+                        0, cases);
+    tcase_add_loop_test(tests, gathered_shards_are_the_tiled_whole, 0,
+                        (int)MOE_SCALES_COUNT * (int)SPLITS);
     tcase_add_test(tests, tiles_of_8_rows_lie_row_by_row);
     tcase_add_test(tests, shards_concatenate_if_their_rows_fill_tiles);
     tcase_add_test(tests, other_shards_do_not_concatenate);
