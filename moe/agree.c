@@ -177,6 +177,25 @@ static void own_expert_rows(const moe_layer_t *layer, const int64_t *options,
     }
 }
 
+const int64_t *moe_own_counts(moe_ctx_t *c, int64_t n,
+                              moe_contribute_func_t *contribute)
+{
+    int64_t *out = moe_ctx_array(c, n);
+
+    if (out != NULL) {
+        contribute(c->run->layer, c->run->use->options, c->run->rank,
+                   c->run->routing, out);
+    }
+    return out;
+}
+
+const int64_t *moe_agree_expert_counts(moe_ctx_t *c, moe_group_t group,
+                                       moe_dtype_t dtype)
+{
+    return moe_agree(c, group, MOE_AGREE_allgather, dtype,
+                     (int)moe_ctx_model(c)->experts, own_expert_rows);
+}
+
 const int64_t *moe_agree_expert_rows(moe_ctx_t *c, moe_group_t group,
                                      int64_t n_pad)
 {

@@ -26,6 +26,8 @@ typedef struct {
     int64_t n;
 } moe_span_t;
 
+#define MOE_CALL_TENSORS 6 /* that an operation reads, or writes */
+
 /**
  * One operation, as the front-ends of moe/op.h describe it.
  *
@@ -35,17 +37,27 @@ typedef struct {
  *   topk            in[0] logits; out[0] ids [n][k], out[1] weights [n][k]
  *   quantize        in[0] any rows; out[0] block format (its scale linear)
  *   dequantize      in[0] block format; out[0] float type
- *   convert         in[0] float type or carried_exact; out[0] float type
+ *   convert         in[0] float type or carried_exact; out[0] float type,
+ *                   or carried_exact: nothing is rounded
  *   swizzle         in[0] linear scales; out[0] tiled scales, padding zero
  *   fill            out[0] rows [dst_row, dst_row + n_rows) set to zero
  *   copy_rows       in[0] rows [src_row, + n_rows) to out[0] at dst_row
  *   group_rows      in[0] ids [n][k]; out[0] index for experts
  *                   [first_expert, + n_experts)
+ *   sort_rows       in[0] ids [n][k]; out[0] index of kind pairs, or
+ *                   members: parts [n_parts] member of each expert, or -1
+ *   sort_chunks     parts [sources][n_experts] rows of each chunk, stride
+ *                   rows apart (0: tight); out[0] index of kind chunks
  *   gather_rows     in[0] rows, in[1] index; out[0] grouped rows (a block
- *                   format's scale is read in its layout, written linear)
+ *                   format's scale is read in its layout, written linear);
+ *                   slots without a row are zero
+ *   scatter_rows    in[0] grouped rows, in[1] index; out[0] one row a pair
+ *   pack_rows       in[n_in] rows; out[0] bytes, each field from a multiple
+ *                   of stride on; unpack_rows the other way round
  *   grouped_matmul  in[0] grouped rows, in[1] index; weight; out[0]
  *   activation      in[0] [n][2 I] gate | up, in[1] index; out[0] [n][I]
- *   weighted_sum    in[0] grouped rows, in[1] index, in[2] weights [n][k];
+ *   weighted_sum    in[0] grouped rows, in[1] index, in[2] weights [n][k],
+ *                   or none: all are 1;
  *                   out[0] [n][H], rows without a local expert are zero; in
  *                   `faithful` in call->order, rounded to out's format;
  *                   carried_exact: unrounded
@@ -63,9 +75,9 @@ typedef struct {
     moe_group_t group;
     int64_t call; /* number of a collective, from 1 */
     int n_in;
-    const moe_tensor_t *in[3];
+    const moe_tensor_t *in[MOE_CALL_TENSORS];
     int n_out;
-    moe_tensor_t *out[2];
+    moe_tensor_t *out[MOE_CALL_TENSORS];
     const int *ranks; /* [n_ranks] world ranks of the group */
     int n_ranks;
     int me;                   /* own place in it */
@@ -77,6 +89,9 @@ typedef struct {
     int64_t src_row;
     int64_t dst_row;
     int64_t n_rows;
+    const int64_t *parts; /* [n_parts] of a sort */
+    int64_t n_parts;
+    int64_t stride; /* rows between chunks, or alignment of a field */
     moe_weight_t weight;
     moe_order_t order; /* of a weighted sum or a reduction, in `faithful` */
     int bracket;

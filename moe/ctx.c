@@ -73,6 +73,39 @@ moe_range_t moe_ctx_experts(const moe_ctx_t *c)
                               moe_ctx_group_index(c, MOE_GROUP_ep));
 }
 
+/* Place in a rank's group of the rank that holds an expert, or -1. */
+static int64_t member_of(const moe_layout_t *layout, moe_group_t group,
+                         int rank, int holder)
+{
+    int at = moe_layout_group_index(layout, group, holder);
+
+    if (group == MOE_GROUP_rail) {
+        return at; /* the member of the holder's node */
+    }
+    return at < moe_layout_group_size(layout, group, rank) &&
+                   moe_layout_group_member(layout, group, rank, at) == holder
+               ? at
+               : -1;
+}
+
+const int64_t *moe_ctx_members_of_experts(moe_ctx_t *c, moe_group_t group)
+{
+    const moe_layout_t *layout = &c->run->layer->layout;
+    int64_t experts = c->run->layer->model->experts;
+    int64_t *member = moe_ctx_array(c, experts);
+
+    for (int p = 0; member != NULL && p < layout->ep; p++) {
+        moe_range_t own = moe_layout_experts(layout, experts, p);
+        int holder =
+            moe_layout_group_member(layout, MOE_GROUP_ep, c->run->rank, p);
+
+        for (int64_t e = own.begin; e < own.end; e++) {
+            member[e] = member_of(layout, group, c->run->rank, holder);
+        }
+    }
+    return member;
+}
+
 int64_t *moe_ctx_array(moe_ctx_t *c, int64_t n)
 {
     moe_array_t *array;

@@ -62,6 +62,7 @@ typedef struct {
     int64_t cols;
     int64_t valid_rows; /* -1: rows */
     bool carried_exact;
+    bool kept;
     bool is_scale;
     moe_scale_layout_t scale_layout;
     moe_tensor_t *parent;
@@ -69,6 +70,8 @@ typedef struct {
     moe_tensor_t *source[3];
     int64_t first_expert;
     int64_t n_experts;
+    moe_index_kind_t index;
+    int64_t capacity;
     const int64_t *rows_per_expert;
 } moe_tensor_spec_t;
 

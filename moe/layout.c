@@ -110,3 +110,14 @@ moe_range_t moe_layout_experts(const moe_layout_t *layout, int64_t experts,
 {
     return moe_layout_part(experts, layout->ep, ep_index);
 }
+
+int moe_layout_holder(const moe_layout_t *layout, int64_t experts,
+                      int64_t expert)
+{
+    int64_t each = experts / layout->ep;
+    int64_t longer = experts % layout->ep;
+    int64_t of_longer = longer * (each + 1);
+
+    return (int)(expert < of_longer ? expert / (each + 1)
+                                    : longer + (expert - of_longer) / each);
+}

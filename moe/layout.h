@@ -50,6 +50,10 @@ int moe_layout_group_member(const moe_layout_t *layout, moe_group_t group,
 moe_range_t moe_layout_experts(const moe_layout_t *layout, int64_t experts,
                                int ep_index);
 
+/** Place in an ep group of the rank that holds an expert. */
+int moe_layout_holder(const moe_layout_t *layout, int64_t experts,
+                      int64_t expert);
+
 /** Part i of n of a total cut into contiguous parts, longer ones first. */
 moe_range_t moe_layout_part(int64_t total, int n, int i);
 

@@ -26,15 +26,19 @@ moe_libmoe_la_SOURCES = \
   moe/method.h \
   moe/model.c \
   moe/model.h \
+  moe/movement.h \
   moe/normal_quantiles.inc \
   moe/op.c \
   moe/op_collective.c \
   moe/op_expert.c \
   moe/op_local.c \
+  moe/op_move.c \
+  moe/op_record.c \
   moe/operations.h \
   moe/ops.def \
   moe/order.def \
   moe/options.c \
+  moe/plan.h \
   moe/budget.def \
   moe/profile.c \
   moe/profile.def \

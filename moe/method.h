@@ -18,7 +18,9 @@
 #include "base/status.h"
 #include "moe/backend.h"
 #include "moe/layer.h"
+#include "moe/movement.h"
 #include "moe/operations.h"
+#include "moe/plan.h"
 #include "moe/routing.h"
 #include "moe/tensor.h"
 

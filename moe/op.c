@@ -145,6 +145,13 @@ static void collective_bytes(const moe_call_t *call, moe_trace_record_t *r)
         in->carried_exact ? rows * in->dim[1] * MOE_CARRIED_BYTES : r->payload;
 }
 
+/* An index over the rank's own experts. */
+static bool counts_experts(const moe_tensor_t *t)
+{
+    return t->rows_per_expert != NULL &&
+           (t->index == MOE_INDEX_experts || t->index == MOE_INDEX_chunks);
+}
+
 static void fill_record(moe_ctx_t *c, const moe_call_t *call,
                         const moe_tensor_t *main, moe_trace_record_t *r)
 {
@@ -167,7 +174,7 @@ static void fill_record(moe_ctx_t *c, const moe_call_t *call,
     } else {
         local_bytes(c, call, r);
     }
-    if (call->n_in > 1 && call->in[1]->rows_per_expert != NULL) {
+    if (call->n_in > 1 && counts_experts(call->in[1])) {
         r->n_experts = call->in[1]->n_experts;
         r->rows_per_expert = call->in[1]->rows_per_expert;
     }

@@ -57,6 +57,12 @@ static void move(moe_ctx_t *c, const collective_t *how, moe_tensor_t *in,
     moe_ctx_do(c, &call, in);
 }
 
+static bool reduces(moe_op_t op)
+{
+    return op == MOE_OP_allreduce || op == MOE_OP_reducescatter ||
+           op == MOE_OP_reducescatterv;
+}
+
 static moe_tensor_t *collective(moe_ctx_t *c, const collective_t *how,
                                 moe_tensor_t *t)
 {
@@ -68,10 +74,12 @@ static moe_tensor_t *collective(moe_ctx_t *c, const collective_t *how,
                               .valid_rows = -1};
     moe_tensor_t *out;
 
-    if (t->carried_exact) {
+    if (t->carried_exact && reduces(how->op)) {
         spec.storage = *moe_ctx_storage(c, MOE_ROLE_output);
         spec.dtype = MOE_DTYPE_none;
     }
+    spec.carried_exact = t->carried_exact && !reduces(how->op);
+    spec.kept = spec.carried_exact;
     out = moe_tensor_make(c, &spec);
     if (out == NULL) {
         return NULL;
@@ -83,8 +91,8 @@ static moe_tensor_t *collective(moe_ctx_t *c, const collective_t *how,
     return out;
 }
 
-/* In groups of one nothing is called. */
-static moe_tensor_t *alone(moe_ctx_t *c, moe_tensor_t *t)
+/* In groups of one nothing is called, and a sum is rounded. */
+static moe_tensor_t *reduced_alone(moe_ctx_t *c, moe_tensor_t *t)
 {
     return t->carried_exact ? moe_to(c, t, MOE_ROLE_output)
                             : moe_tensor_keep(t);
@@ -111,7 +119,7 @@ moe_tensor_t *moe_allgatherv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
         return NULL;
     }
     return moe_ctx_is_alone(c, group)
-               ? alone(c, t)
+               ? moe_tensor_keep(t)
                : gather(c, MOE_OP_allgatherv, group, t, rows);
 }
 
@@ -123,7 +131,7 @@ moe_tensor_t *moe_allgather(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t)
         return NULL;
     }
     if (moe_ctx_is_alone(c, group)) {
-        return alone(c, t);
+        return moe_tensor_keep(t);
     }
     rows = same_rows(c, moe_ctx_group_size(c, group), t->dim[0]);
     return rows == NULL ? NULL : gather(c, MOE_OP_allgather, group, t, rows);
@@ -137,7 +145,7 @@ moe_tensor_t *moe_allreduce(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t)
         return NULL;
     }
     if (moe_ctx_is_alone(c, group)) {
-        return alone(c, t);
+        return reduced_alone(c, t);
     }
     how.send = same_rows(c, moe_ctx_group_size(c, group), t->dim[0]);
     how.recv = how.send;
@@ -145,21 +153,70 @@ moe_tensor_t *moe_allreduce(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t)
     return how.send == NULL ? NULL : collective(c, &how, t);
 }
 
+static moe_tensor_t *scatter(moe_ctx_t *c, moe_op_t op, moe_group_t group,
+                             moe_tensor_t *t, const int64_t *rows)
+{
+    collective_t how = {.op = op, .group = group, .send = rows, .root = -1};
+
+    how.out_rows = rows[moe_ctx_group_index(c, group)];
+    how.recv = same_rows(c, moe_ctx_group_size(c, group), how.out_rows);
+    return how.recv == NULL ? NULL : collective(c, &how, t);
+}
+
 moe_tensor_t *moe_reducescatterv(moe_ctx_t *c, moe_group_t group,
                                  moe_tensor_t *t, const int64_t *rows)
 {
-    collective_t how = {
-        .op = MOE_OP_reducescatterv, .group = group, .send = rows, .root = -1};
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    return moe_ctx_is_alone(c, group)
+               ? reduced_alone(c, t)
+               : scatter(c, MOE_OP_reducescatterv, group, t, rows);
+}
+
+/* Rows of each of n equal parts of a tensor, [n]. */
+static const int64_t *equal_parts(moe_ctx_t *c, moe_op_t op,
+                                  const moe_tensor_t *t, int n)
+{
+    if (t->dim[0] % n != 0) {
+        moe_ctx_fail(c, moe_fail(MOE_ERR_INTERNAL,
+                                 "%s: %lld rows are no %d equal parts",
+                                 moe_op_name(op), (long long)t->dim[0], n));
+        return NULL;
+    }
+    return same_rows(c, n, t->dim[0] / n);
+}
+
+moe_tensor_t *moe_reducescatter(moe_ctx_t *c, moe_group_t group,
+                                moe_tensor_t *t)
+{
+    const moe_op_t op = MOE_OP_reducescatter;
+    const int64_t *rows;
 
     if (c->status != MOE_OK) {
         return NULL;
     }
     if (moe_ctx_is_alone(c, group)) {
-        return alone(c, t);
+        return reduced_alone(c, t);
     }
-    how.out_rows = rows[moe_ctx_group_index(c, group)];
-    how.recv = same_rows(c, moe_ctx_group_size(c, group), how.out_rows);
-    return how.recv == NULL ? NULL : collective(c, &how, t);
+    rows = equal_parts(c, op, t, moe_ctx_group_size(c, group));
+    return rows == NULL ? NULL : scatter(c, op, group, t, rows);
+}
+
+moe_tensor_t *moe_alltoall(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t)
+{
+    collective_t how = {.op = MOE_OP_alltoall, .group = group, .root = -1};
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    if (moe_ctx_is_alone(c, group)) {
+        return moe_tensor_keep(t);
+    }
+    how.send = equal_parts(c, how.op, t, moe_ctx_group_size(c, group));
+    how.recv = how.send;
+    how.out_rows = t->dim[0];
+    return how.send == NULL ? NULL : collective(c, &how, t);
 }
 
 moe_tensor_t *moe_alltoallv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
@@ -175,7 +232,7 @@ moe_tensor_t *moe_alltoallv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
         return NULL;
     }
     if (moe_ctx_is_alone(c, group)) {
-        return alone(c, t);
+        return moe_tensor_keep(t);
     }
     how.out_rows = total(c, recv, moe_ctx_group_size(c, group));
     return collective(c, &how, t);
@@ -192,7 +249,7 @@ moe_tensor_t *moe_broadcast(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
         return NULL;
     }
     if (moe_ctx_is_alone(c, group)) {
-        return alone(c, t);
+        return moe_tensor_keep(t);
     }
     how.send = same_rows(c, n, rows);
     recv = moe_ctx_array(c, n);

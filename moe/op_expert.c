@@ -147,9 +147,11 @@ moe_tensor_t *moe_weighted_sum(moe_ctx_t *c, moe_tensor_t *rows,
         (c->run->use->chain.numerics == MOE_NUMERICS_exact &&
          moe_format_info(combine->format)->block == 0)) {
         spec.carried_exact = true;
-        spec.source[0] = rows;
-        spec.source[1] = index;
-        spec.source[2] = weights;
+        /* made late from its sources; of kept rows at once */
+        spec.kept = rows->kept;
+        spec.source[0] = rows->kept ? NULL : rows;
+        spec.source[1] = rows->kept ? NULL : index;
+        spec.source[2] = rows->kept ? NULL : weights;
     }
     t = moe_tensor_make(c, &spec);
     call = call_with_index(MOE_OP_weighted_sum, rows, index, t);

@@ -63,6 +63,7 @@ static moe_tensor_t *view(moe_ctx_t *c, moe_tensor_t *t, int64_t row, int64_t n)
                               .cols = t->dim[1],
                               .valid_rows = -1,
                               .carried_exact = t->carried_exact,
+                              .kept = t->kept,
                               .is_scale = t->is_scale,
                               .scale_layout = t->scale_layout,
                               .parent = t,

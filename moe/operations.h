@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
- * What a method may call: questions of its plan, and operations that its
- * stages enqueue. Part of moe/method.h.
+ * Operations that a method's stages enqueue; those on rows that travel from
+ * rank to rank one by one are in moe/movement.h. Part of moe/method.h.
  *
  * Every handle that an operation returns is released once, also where it is
  * the argument again (a group of one rank, rows in the format already).
@@ -10,77 +10,10 @@
 #ifndef MOE_OPERATIONS_H
 #define MOE_OPERATIONS_H
 
-#include "moe/backend.h"
-#include "moe/layer.h"
+#include "moe/plan.h"
 #include "moe/tensor.h"
 
 #include <stdint.h>
-
-typedef struct moe_ctx moe_ctx_t; /* one method on one rank */
-
-/* --- what a plan may ask ------------------------------------------------ */
-
-const moe_layer_t *moe_ctx_layer(const moe_ctx_t *c);
-const moe_model_t *moe_ctx_model(const moe_ctx_t *c);
-int moe_ctx_rank(const moe_ctx_t *c);
-void *moe_ctx_plan(moe_ctx_t *c);
-
-/** Value of option number i of the method's list. */
-int64_t moe_ctx_option(const moe_ctx_t *c, int i);
-
-/** Size of the rank's group of a kind, and its place in it. */
-int moe_ctx_group_size(const moe_ctx_t *c, moe_group_t group);
-int moe_ctx_group_index(const moe_ctx_t *c, moe_group_t group);
-
-/** The plan found that the method cannot run: ends it, one sentence. */
-void moe_ctx_refuse(moe_ctx_t *c, const char *why);
-
-/** Zeroed array of n numbers, of n spans, that lives as the context does. */
-int64_t *moe_ctx_array(moe_ctx_t *c, int64_t n);
-moe_span_t *moe_ctx_spans(moe_ctx_t *c, int64_t n);
-
-/** Global range of a rank's tokens. */
-moe_range_t moe_ctx_tokens(const moe_ctx_t *c, int rank);
-
-/**
- * What each member of a group contributes, [R][n], in group order. Owned by
- * the context. NULL after an error.
- *
- * @param[in] dtype       Of a number on the modelled wire: i32, i64.
- * @param[in] contribute  Pure function of a rank's own routing.
- */
-const int64_t *moe_agree(moe_ctx_t *c, moe_group_t group, moe_agree_kind_t kind,
-                         moe_dtype_t dtype, int n,
-                         moe_contribute_func_t *contribute);
-
-/** Sums over the members, [n]; kind host or device. */
-const int64_t *moe_agree_sum(moe_ctx_t *c, moe_group_t group,
-                             moe_agree_kind_t kind, int n,
-                             moe_contribute_func_t *contribute);
-
-/** Maxima over the members, [n], by an all-reduce. */
-const int64_t *moe_agree_max(moe_ctx_t *c, moe_group_t group, moe_dtype_t dtype,
-                             int n, moe_contribute_func_t *contribute);
-
-/** What each member tells this rank, [R][each], by an all-to-all: a rank
- * contributes [R][each], for each member. */
-const int64_t *moe_agree_told(moe_ctx_t *c, moe_group_t group,
-                              moe_dtype_t dtype, int each,
-                              moe_contribute_func_t *contribute);
-
-/** Tokens of each member of a group, [R]; kind host: schedulers know. */
-const int64_t *moe_agree_tokens(moe_ctx_t *c, moe_group_t group);
-
-/**
- * Rows of each of the rank's local experts, if every token of the group and
- * n_pad rows of zeros reach them: [E_local]; kind device. May size nothing
- * but valid rows.
- */
-const int64_t *moe_agree_expert_rows(moe_ctx_t *c, moe_group_t group,
-                                     int64_t n_pad);
-
-/** Experts of this rank in its ep group. */
-moe_range_t moe_ctx_experts(const moe_ctx_t *c);
 
 /* --- tensors ------------------------------------------------------------ */
 
@@ -180,7 +113,8 @@ moe_tensor_t *moe_weighted_sum(moe_ctx_t *c, moe_tensor_t *rows,
  * Rows of a block format move as two transfers, codes then scales, and one
  * handle comes back. In a group of one rank nothing is called: the result
  * is the argument (rounded, for a reduction). Reductions of unrounded sums
- * return rows in the output format, others in their own. */
+ * return rows in the output format, others in their own; all-to-alls move
+ * them unrounded. */
 
 /** Rows of every member, in group order; rows[R] from the plan. */
 moe_tensor_t *moe_allgatherv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
@@ -195,6 +129,13 @@ moe_tensor_t *moe_allreduce(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t);
 /** Sum over the group, member d gets rows[d] rows, in group order. */
 moe_tensor_t *moe_reducescatterv(moe_ctx_t *c, moe_group_t group,
                                  moe_tensor_t *t, const int64_t *rows);
+
+/** The same, equal rows to each member. */
+moe_tensor_t *moe_reducescatter(moe_ctx_t *c, moe_group_t group,
+                                moe_tensor_t *t);
+
+/** Equal rows to each member, which its rows are cut into. */
+moe_tensor_t *moe_alltoall(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t);
 
 /** send[d] rows to member d, recv[s] rows from member s. */
 moe_tensor_t *moe_alltoallv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,

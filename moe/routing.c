@@ -55,3 +55,39 @@ void moe_routing_count_pad(const moe_routing_t *routing, int64_t n_pad,
         counts[routing->pad_ids[i]] += n_pad;
     }
 }
+
+/* Slots of a token whose expert is in a range. */
+static int slots_in(const moe_routing_t *routing, int64_t token,
+                    moe_range_t experts)
+{
+    const int32_t *ids =
+        routing->ids + (token - routing->first) * routing->topk;
+    int n = 0;
+
+    for (int s = 0; s < routing->topk; s++) {
+        n += ids[s] >= experts.begin && ids[s] < experts.end;
+    }
+    return n;
+}
+
+int64_t moe_routing_pairs(const moe_routing_t *routing, moe_range_t tokens,
+                          moe_range_t experts)
+{
+    int64_t n = 0;
+
+    for (int64_t t = tokens.begin; t < tokens.end; t++) {
+        n += slots_in(routing, t, experts);
+    }
+    return n;
+}
+
+int64_t moe_routing_touching(const moe_routing_t *routing, moe_range_t tokens,
+                             moe_range_t experts)
+{
+    int64_t n = 0;
+
+    for (int64_t t = tokens.begin; t < tokens.end; t++) {
+        n += slots_in(routing, t, experts) > 0;
+    }
+    return n;
+}

@@ -38,6 +38,13 @@ void moe_routing_fini(moe_routing_t *routing);
 void moe_routing_count(const moe_routing_t *routing, int64_t begin, int64_t end,
                        int64_t *counts);
 
+/** How many (token, slot) pairs of tokens go to experts of a range; and how
+ * many tokens have at least one there. */
+int64_t moe_routing_pairs(const moe_routing_t *routing, moe_range_t tokens,
+                          moe_range_t experts);
+int64_t moe_routing_touching(const moe_routing_t *routing, moe_range_t tokens,
+                             moe_range_t experts);
+
 /** Add to counts[E] the rows of n_pad rows of zeros. */
 void moe_routing_count_pad(const moe_routing_t *routing, int64_t n_pad,
                            int64_t *counts);

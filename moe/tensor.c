@@ -24,6 +24,7 @@ static void set_fields(moe_tensor_t *t, const moe_tensor_spec_t *spec)
     t->role = spec->role;
     t->storage = spec->storage;
     t->carried_exact = spec->carried_exact;
+    t->kept = spec->kept;
     t->is_scale = spec->is_scale;
     t->dtype = spec->dtype != MOE_DTYPE_none
                    ? spec->dtype
@@ -43,6 +44,8 @@ static void set_fields(moe_tensor_t *t, const moe_tensor_spec_t *spec)
     }
     t->first_expert = spec->first_expert;
     t->n_experts = spec->n_experts;
+    t->index = spec->index;
+    t->capacity = spec->capacity;
 }
 
 static moe_status_t set_counts(moe_tensor_t *t, const int64_t *counts)

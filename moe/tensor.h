@@ -28,6 +28,14 @@ typedef enum {
 
 const char *moe_scale_layout_name(moe_scale_layout_t layout);
 
+/** What the rows of an index are sorted by, and so what its parts are. */
+typedef enum {
+    MOE_INDEX_experts, /* pairs of local experts, by expert */
+    MOE_INDEX_pairs,   /* (row, slot) pairs of all experts, by expert */
+    MOE_INDEX_members, /* (row, member) pairs, by member of a group */
+    MOE_INDEX_chunks   /* rows that came in chunks, by local expert */
+} moe_index_kind_t;
+
 typedef struct moe_tensor moe_tensor_t;
 
 /**
@@ -41,6 +49,9 @@ struct moe_tensor {
     moe_role_t role;
     moe_storage_t storage; /* format, quantiser profile, global scale */
     bool carried_exact;    /* modelled in storage.format, held unrounded */
+    bool kept;             /* of these: rows that have come from other ranks,
+                            * or sums of such: not made late, and the exact
+                            * terms of undecided elements are with them */
     bool is_scale;         /* the scales of a block-format tensor */
     moe_dtype_t dtype;     /* of one element: a code, or a scale */
     int ndim;
@@ -52,10 +63,13 @@ struct moe_tensor {
     moe_scale_layout_t scale_layout; /* of a scale tensor */
     moe_tensor_t *parent;            /* of a view */
     int64_t row_offset;              /* of a view */
-    /* an index: rows per local expert, [n_experts], owned by the tensor */
+    /* an index: rows per part, [n_experts], owned by the tensor; parts are
+     * experts from first_expert on, or members */
+    moe_index_kind_t index;
     int64_t *rows_per_expert;
     int64_t first_expert;
     int64_t n_experts;
+    int64_t capacity; /* rows that each part takes; 0: as many as it has */
     /* what an unrounded sum is made from, kept alive by it */
     moe_tensor_t *source[3];
     int refs;

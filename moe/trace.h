@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #define MOE_TRACE_VERSION 1
-#define MOE_TRACE_TENSORS 6
+#define MOE_TRACE_TENSORS 14
 
 /** Bytes of one element of an unrounded sum as a backend carries it. */
 #define MOE_CARRIED_BYTES 24

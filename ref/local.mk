@@ -69,6 +69,8 @@ ref_libref_la_SOURCES = \
   ref/oracle_unrounded.h \
   ref/permute.c \
   ref/permute.h \
+  ref/sort.c \
+  ref/sort.h \
   ref/quantize.c \
   ref/quantize.h \
   ref/logfmt.h \

@@ -122,12 +122,29 @@ static void copy_scales(const moe_rows_t *src, int64_t from,
     }
 }
 
+/* A slot without a row; scales are linear. */
+static void clear_row(const moe_rows_t *dst, int64_t row)
+{
+    const moe_format_info_t *info = moe_format_info(dst->storage.format);
+    int64_t blocks = moe_format_scale_cols(dst->storage.format, dst->cols);
+    int64_t bytes = blocks * moe_dtype_bits(info->scale) / 8;
+
+    memset(moe_rows_codes(dst, row), 0, (size_t)moe_rows_code_bytes(dst));
+    if (dst->scales != NULL) {
+        memset((char *)dst->scales + row * bytes, 0, (size_t)bytes);
+    }
+}
+
 void moe_ref_gather_rows(const moe_rows_t *src, const moe_ref_index_t *index,
                          const moe_rows_t *dst)
 {
     size_t bytes = (size_t)moe_rows_code_bytes(src);
 
     for (int64_t i = 0; i < index->n; i++) {
+        if (index->row[i] < 0) {
+            clear_row(dst, i);
+            continue;
+        }
         memcpy(moe_rows_codes(dst, i), moe_rows_codes(src, index->row[i]),
                bytes);
         if (src->scales != NULL) {

@@ -18,7 +18,7 @@ typedef struct {
     int topk;
     int64_t n_experts;
     int64_t *offset; /* [n_experts + 1] first grouped row of an expert */
-    int64_t *row;    /* [n] source row of a grouped row */
+    int64_t *row;    /* [n] source row of a grouped row; -1: a slot without */
     int64_t *place;  /* [source_rows][k] grouped row of a pair, or -1 */
 } moe_ref_index_t;
 
@@ -33,8 +33,8 @@ void moe_ref_index_fini(moe_ref_index_t *index);
 int64_t moe_ref_index_bytes(int64_t rows, int topk, int64_t n_experts,
                             int64_t n);
 
-/** dst row i = src row index->row[i]; scales are read in src's layout and
- * written linear. Storages are the same. */
+/** dst row i = src row index->row[i], zeros without one; scales are read in
+ * src's layout and written linear. Storages are the same. */
 void moe_ref_gather_rows(const moe_rows_t *src, const moe_ref_index_t *index,
                          const moe_rows_t *dst);
 

@@ -46,16 +46,48 @@ const moe_tensor_t *moe_ref_sum_of(const moe_tensor_t *tensor, int64_t *row_p);
 /** Terms of an unrounded sum; false if no stage made any: it is zero. */
 bool moe_ref_terms_of(const moe_tensor_t *sum, moe_ref_terms_t *terms_p);
 
+/** True if an unrounded tensor holds its rows; else it is a sum that is made
+ * from its sources when it is sent or rounded, or a view. */
+bool moe_ref_is_kept(const moe_tensor_t *tensor);
+
 /** Unrounded rows [row, row + n) of a carried_exact tensor. */
 void moe_ref_sums(const moe_tensor_t *tensor, int64_t row, int64_t n,
                   moe_sum_t *out);
 
-/* --- local operations (ref_local.c, ref_topk.c, ref_experts.c) ---------- */
+/* --- unrounded rows that are kept (ref_carried.c) ------------------------ */
+
+typedef struct moe_ref_carried moe_ref_carried_t;
+
+/** Rows of zeros; NULL without memory. free accepts NULL. */
+moe_ref_carried_t *moe_ref_carried_create(int64_t rows, int64_t cols);
+void moe_ref_carried_free(moe_ref_carried_t *carried);
+
+/** Expansions of the rows from row on, [][cols]. */
+moe_sum_t *moe_ref_carried_sums(const moe_ref_carried_t *carried, int64_t row);
+
+/** Exact terms of an element, and the most that one has. */
+int64_t moe_ref_carried_terms(const moe_ref_carried_t *carried, int64_t row,
+                              int64_t col, double *out);
+int64_t moe_ref_carried_most(const moe_ref_carried_t *carried);
+
+/** Rows of a float format, or unrounded ones, into kept ones. */
+moe_status_t moe_ref_carry(const moe_tensor_t *in, const moe_tensor_t *out);
+
+/** The weighted sum of a call whose rows are unrounded. */
+moe_status_t moe_ref_sum_carried(const moe_call_t *call);
+
+/* --- local operations (ref_local.c, ref_topk.c, ref_move.c) ---------- */
 
 moe_status_t moe_ref_local(moe_ref_backend_t *be, const moe_call_t *call);
 moe_status_t moe_ref_topk(moe_ref_backend_t *be, const moe_call_t *call);
 moe_status_t moe_ref_group(moe_ref_backend_t *be, const moe_call_t *call);
 moe_status_t moe_ref_matmul(moe_ref_backend_t *be, const moe_call_t *call);
+moe_status_t moe_ref_sort(moe_ref_backend_t *be, const moe_call_t *call);
+moe_status_t moe_ref_sort_received(moe_ref_backend_t *be,
+                                   const moe_call_t *call);
+moe_status_t moe_ref_scatter(moe_ref_backend_t *be, const moe_call_t *call);
+moe_status_t moe_ref_pack(moe_ref_backend_t *be, const moe_call_t *call);
+moe_status_t moe_ref_unpack(moe_ref_backend_t *be, const moe_call_t *call);
 
 /** Round an unrounded tensor on this rank alone. */
 moe_status_t moe_ref_round_local(moe_ref_backend_t *be, const moe_tensor_t *in,
@@ -91,6 +123,11 @@ moe_status_t moe_ref_rows_send(moe_ref_rows_t *rows, int member, int64_t at,
                                int64_t n);
 moe_status_t moe_ref_rows_recv(moe_ref_rows_t *rows, int member, int64_t at,
                                int64_t n);
+
+/** An all-to-all of unrounded rows; rows counts rows of 24 bytes an
+ * element. In ref_carried.c. */
+moe_status_t moe_ref_move_carried(const moe_call_t *call, MPI_Comm comm,
+                                  moe_ref_rows_t *rows, moe_ledger_mpi_t *mpi);
 
 /** Numbers of a plan (ref_agree.c). */
 moe_status_t moe_ref_agree(moe_backend_t *self, const moe_agree_t *agree,
@@ -147,10 +184,11 @@ typedef struct {
 moe_status_t moe_ref_open_add(moe_ref_open_list_t *list, int64_t row,
                               int64_t col);
 
-/** Exact terms of an element of an unrounded tensor:
- * out[MOE_REF_TERMS_MAX]. */
-int moe_ref_element(const moe_tensor_t *tensor, int64_t row, int64_t col,
-                    double *out);
+/** Exact terms of an element of an unrounded tensor: how many, in out; and
+ * the most that an element of it has. */
+int64_t moe_ref_element(const moe_tensor_t *tensor, int64_t row, int64_t col,
+                        double *out);
+int64_t moe_ref_element_most(const moe_tensor_t *tensor);
 
 /**
  * Decide open elements by the exact terms of all members, asked point to

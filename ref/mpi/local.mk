@@ -17,11 +17,13 @@ ref_mpi_librefmpi_la_SOURCES = \
   ref/mpi/ledger.c \
   ref/mpi/ledger.h \
   ref/mpi/ref_agree.c \
+  ref/mpi/ref_carried.c \
   ref/mpi/ref_collectives.c \
   ref/mpi/ref_exact.c \
   ref/mpi/ref_experts.c \
   ref/mpi/ref_local.c \
   ref/mpi/ref_memory.c \
+  ref/mpi/ref_move.c \
   ref/mpi/ref_redo.c \
   ref/mpi/ref_reduce.c \
   ref/mpi/ref_rows.c \

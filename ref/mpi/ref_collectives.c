@@ -141,6 +141,32 @@ static mover_func_t *const movers[MOE_OP_COUNT] = {
     [MOE_OP_broadcast] = broadcast,
 };
 
+static moe_status_t move_carried(const moe_call_t *call, MPI_Comm comm,
+                                 moe_ledger_mpi_t *mpi)
+{
+    int64_t row_bytes = call->in[0]->dim[1] * (int64_t)sizeof(moe_sum_t);
+    moe_ref_rows_t rows;
+    moe_status_t status;
+
+    if (call->op != MOE_OP_alltoall && call->op != MOE_OP_alltoallv) {
+        return moe_fail(MOE_ERR_UNSUPPORTED, "%s of unrounded sums",
+                        moe_op_name(call->op));
+    }
+    status = moe_ref_rows_init(comm, row_bytes, call->n_ranks, &rows);
+    if (status != MOE_OK) {
+        return status;
+    }
+    status = set_send(call, &rows);
+    if (status == MOE_OK) {
+        status = set_recv(call, &rows);
+    }
+    if (status == MOE_OK) {
+        status = moe_ref_move_carried(call, comm, &rows, mpi);
+    }
+    moe_ref_rows_fini(&rows);
+    return status;
+}
+
 static moe_status_t move(moe_ref_backend_t *be, const moe_call_t *call,
                          moe_ledger_mpi_t *mpi)
 {
@@ -152,8 +178,7 @@ static moe_status_t move(moe_ref_backend_t *be, const moe_call_t *call,
         return moe_ref_reduce(be, call, mpi);
     }
     if (call->in[0]->carried_exact) {
-        return moe_fail(MOE_ERR_UNSUPPORTED, "%s of unrounded sums",
-                        moe_op_name(call->op));
+        return move_carried(call, comm, mpi);
     }
     status = moe_ref_rows_init(comm, moe_tensor_row_bytes(call->in[0], 1),
                                call->n_ranks, &rows);

@@ -25,13 +25,39 @@ void moe_ref_store(const moe_tensor_t *out, int64_t row, int64_t col,
     }
 }
 
-int moe_ref_element(const moe_tensor_t *tensor, int64_t row, int64_t col,
-                    double *out)
+int64_t moe_ref_element_most(const moe_tensor_t *tensor)
+{
+    int64_t first;
+    const moe_tensor_t *sum = moe_ref_sum_of(tensor, &first);
+
+    return moe_ref_is_kept(sum) ? moe_ref_carried_most(sum->data)
+                                : MOE_REF_TERMS_MAX;
+}
+
+int64_t moe_ref_element(const moe_tensor_t *tensor, int64_t row, int64_t col,
+                        double *out)
 {
     int64_t first;
     const moe_tensor_t *sum = moe_ref_sum_of(tensor, &first);
     moe_ref_terms_t terms;
 
+    if (!tensor->carried_exact) {
+        moe_rows_t rows = moe_ref_rows(tensor);
+
+        out[0] = moe_rows_value(&rows, row, col);
+        return 1;
+    }
+    if (moe_ref_is_kept(sum)) {
+        return moe_ref_carried_terms(sum->data, first + row, col, out);
+    }
+    if (!moe_tensor_is_lazy(sum)) {
+        moe_rows_t rows = moe_ref_rows(sum);
+        const moe_sum_t *held = moe_rows_sums(&rows, first + row, col);
+
+        out[0] = held->hi;
+        out[1] = held->lo;
+        return 2;
+    }
     return moe_ref_terms_of(sum, &terms)
                ? moe_ref_sum_terms(&terms, first + row, col, out)
                : 0;
@@ -60,16 +86,15 @@ moe_status_t moe_ref_open_add(moe_ref_open_list_t *list, int64_t row,
 
 static void round_alone(moe_ref_backend_t *be, const moe_tensor_t *in,
                         const moe_tensor_t *out, int64_t row,
-                        const moe_sum_t *sums)
+                        const moe_sum_t *sums, double *terms)
 {
     moe_format_t format = out->storage.format;
-    double terms[MOE_REF_TERMS_MAX];
     uint32_t bits;
 
     for (int64_t col = 0; col < in->dim[1]; col++) {
         be->stats.elements++;
         if (!moe_sum_round(&sums[col], format, &bits)) {
-            int n = moe_ref_element(in, row, col, terms);
+            int64_t n = moe_ref_element(in, row, col, terms);
 
             be->stats.redone_exact++;
             bits = moe_ref_round_terms(terms, n, format);
@@ -83,16 +108,18 @@ moe_status_t moe_ref_round_local(moe_ref_backend_t *be, const moe_tensor_t *in,
 {
     size_t bytes = (size_t)in->dim[1] * sizeof(moe_sum_t);
     moe_sum_t *sums = malloc(bytes + 1);
+    double *terms = malloc((size_t)moe_ref_element_most(in) * sizeof(*terms));
+    bool bad;
 
-    if (sums == NULL) {
-        return moe_fail(MOE_ERR_NOMEM, "no memory for a sum");
-    }
-    for (int64_t row = 0; row < in->valid_rows; row++) {
+    for (int64_t row = 0; row < in->valid_rows && sums != NULL && terms != NULL;
+         row++) {
         moe_ref_sums(in, row, 1, sums);
-        round_alone(be, in, out, row, sums);
+        round_alone(be, in, out, row, sums, terms);
     }
+    bad = sums == NULL || terms == NULL;
     free(sums);
-    return MOE_OK;
+    free(terms);
+    return bad ? moe_fail(MOE_ERR_NOMEM, "no memory for a sum") : MOE_OK;
 }
 
 /* --- over ranks ------------------------------------------------------------

@@ -61,6 +61,9 @@ static moe_status_t convert(moe_ref_backend_t *be, const moe_call_t *call)
     moe_rows_t in = moe_ref_rows(call->in[0]);
     moe_rows_t out = moe_ref_rows(call->out[0]);
 
+    if (call->out[0]->carried_exact) {
+        return moe_ref_carry(call->in[0], call->out[0]);
+    }
     if (call->in[0]->carried_exact) {
         return moe_ref_round_local(be, call->in[0], call->out[0]);
     }
@@ -157,11 +160,15 @@ static moe_status_t weighted_sum(moe_ref_backend_t *be, const moe_call_t *call)
 {
     moe_ref_terms_t terms = {.rows = moe_ref_rows(call->in[0]),
                              .index = moe_ref_index_of(call->in[1]),
-                             .weights = call->in[2]->data};
+                             .weights =
+                                 call->n_in > 2 ? call->in[2]->data : NULL};
     moe_rows_t out = moe_ref_rows(call->out[0]);
 
     (void)be;
-    /* an unrounded sum is made when it is sent or rounded */
+    if (moe_ref_is_kept(call->out[0])) {
+        return moe_ref_sum_carried(call);
+    }
+    /* another unrounded sum is made when it is sent or rounded */
     if (call->out[0]->carried_exact || terms.index == NULL) {
         return MOE_OK;
     }
@@ -182,7 +189,12 @@ static local_func_t *const local[MOE_OP_COUNT] = {
     [MOE_OP_fill] = fill,
     [MOE_OP_copy_rows] = copy_rows,
     [MOE_OP_group_rows] = moe_ref_group,
+    [MOE_OP_sort_rows] = moe_ref_sort,
+    [MOE_OP_sort_chunks] = moe_ref_sort_received,
     [MOE_OP_gather_rows] = gather_rows,
+    [MOE_OP_scatter_rows] = moe_ref_scatter,
+    [MOE_OP_pack_rows] = moe_ref_pack,
+    [MOE_OP_unpack_rows] = moe_ref_unpack,
     [MOE_OP_grouped_matmul] = moe_ref_matmul,
     [MOE_OP_activation] = activation,
     [MOE_OP_weighted_sum] = weighted_sum,

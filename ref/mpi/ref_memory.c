@@ -28,6 +28,11 @@ int64_t moe_ref_row_bytes(const moe_tensor_t *t, int64_t n)
                             : moe_tensor_row_bytes(t, n);
 }
 
+bool moe_ref_is_kept(const moe_tensor_t *tensor)
+{
+    return tensor->kept && !is_view(tensor);
+}
+
 /* Bytes of the valid rows as they lie in memory. */
 static int64_t data_bytes(const moe_tensor_t *t)
 {
@@ -47,7 +52,8 @@ int64_t moe_ref_storage_bytes(const moe_tensor_t *tensor)
     }
     if (is_index(tensor)) {
         return ids == NULL
-                   ? 0
+                   ? moe_ref_index_bytes(tensor->valid_rows, 1,
+                                         tensor->n_experts, tensor->valid_rows)
                    : moe_ref_index_bytes(ids->valid_rows, (int)ids->dim[1],
                                          tensor->n_experts, tensor->valid_rows);
     }
@@ -62,7 +68,8 @@ static moe_status_t point_into_parent(moe_tensor_t *t)
         t->row_offset != 0) {
         return moe_fail(MOE_ERR_UNSUPPORTED, "a slice of tiled scales");
     }
-    if (t->parent->data != NULL) {
+    /* rows of kept ones are asked for by moe_ref_sum_of() */
+    if (t->parent->data != NULL && !t->kept) {
         t->data = (char *)t->parent->data + offset;
     }
     return MOE_OK;
@@ -81,6 +88,16 @@ static bool is_refused(moe_ref_backend_t *be)
     return true;
 }
 
+/* An index takes its memory when it is made. */
+static void *new_data(const moe_tensor_t *t, int64_t bytes)
+{
+    if (moe_ref_is_kept(t)) {
+        return moe_ref_carried_create(t->valid_rows, t->dim[1]);
+    }
+    return is_index(t) ? calloc(1, sizeof(moe_ref_index_t))
+                       : calloc((size_t)bytes + 64, 1);
+}
+
 moe_status_t moe_ref_alloc(moe_backend_t *self, moe_tensor_t *tensor)
 {
     moe_ref_backend_t *be = (moe_ref_backend_t *)self;
@@ -93,10 +110,8 @@ moe_status_t moe_ref_alloc(moe_backend_t *self, moe_tensor_t *tensor)
     if (moe_tensor_is_lazy(tensor)) {
         return MOE_OK;
     }
-    /* an index takes its memory when it is made */
     if (!is_refused(be)) {
-        tensor->data = is_index(tensor) ? calloc(1, sizeof(moe_ref_index_t))
-                                        : calloc((size_t)bytes + 64, 1);
+        tensor->data = new_data(tensor, bytes);
     }
     if (tensor->data == NULL) {
         return moe_fail(MOE_ERR_NOMEM,
@@ -111,6 +126,11 @@ void moe_ref_free(moe_backend_t *self, moe_tensor_t *tensor)
 {
     (void)self;
     if (tensor->data == NULL || is_view(tensor)) {
+        return;
+    }
+    if (moe_ref_is_kept(tensor)) {
+        moe_ref_carried_free(tensor->data);
+        tensor->data = NULL;
         return;
     }
     if (is_index(tensor)) {
@@ -163,7 +183,7 @@ bool moe_ref_terms_of(const moe_tensor_t *sum, moe_ref_terms_t *terms_p)
 {
     terms_p->rows = moe_ref_rows(sum->source[0]);
     terms_p->index = moe_ref_index_of(sum->source[1]);
-    terms_p->weights = sum->source[2]->data;
+    terms_p->weights = sum->source[2] == NULL ? NULL : sum->source[2]->data;
     return terms_p->index != NULL;
 }
 
@@ -174,7 +194,15 @@ void moe_ref_sums(const moe_tensor_t *tensor, int64_t row, int64_t n,
     const moe_tensor_t *sum = moe_ref_sum_of(tensor, &first);
     moe_ref_terms_t terms;
 
-    if (moe_ref_terms_of(sum, &terms)) {
+    if (moe_ref_is_kept(sum)) {
+        memcpy(out, moe_ref_carried_sums(sum->data, first + row),
+               (size_t)(n * tensor->dim[1]) * sizeof(*out));
+    } else if (!moe_tensor_is_lazy(sum)) {
+        moe_rows_t rows = moe_ref_rows(sum);
+
+        memcpy(out, moe_rows_sums(&rows, first + row, 0),
+               (size_t)(n * tensor->dim[1]) * sizeof(*out));
+    } else if (moe_ref_terms_of(sum, &terms)) {
         moe_ref_sum_rows(&terms, first + row, n, out);
     } else {
         memset(out, 0, (size_t)(n * tensor->dim[1]) * sizeof(*out));
@@ -191,11 +219,6 @@ static int64_t largest(const int64_t *rows, int64_t n)
         most = rows[i] > most ? rows[i] : most;
     }
     return most;
-}
-
-static int64_t carried_row_bytes(const moe_tensor_t *t)
-{
-    return t->dim[1] * (int64_t)sizeof(moe_sum_t);
 }
 
 /* Buffers of ref_reduce.c and ref_exact.c. */
@@ -238,6 +261,11 @@ int64_t moe_ref_workspace_bytes(const moe_layer_t *layer,
             in->dim[1], call->out[0]->dim[1]);
     case MOE_OP_convert:
         return in->carried_exact ? carried_row_bytes(in) : 0;
+    case MOE_OP_alltoall:
+    case MOE_OP_alltoallv:
+        return in->carried_exact && !moe_ref_is_kept(in)
+                   ? in->valid_rows * carried_row_bytes(in)
+                   : 0;
     case MOE_OP_reducescatter:
     case MOE_OP_reducescatterv:
     case MOE_OP_allreduce:

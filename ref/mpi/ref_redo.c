@@ -10,19 +10,20 @@
 
 #include <stdlib.h>
 
-/* What a member asks, and what it is answered. */
+/* What a member asks, what it is answered, and how it answers. */
 typedef struct {
     int64_t n;
+    int64_t words;         /* of its answers: number of terms, the terms */
     moe_ref_open_t *asked; /* [n] */
-    double *answer;        /* [n][words] */
+    double *answer;        /* [n][our words] */
 } asked_t;
 
 typedef struct {
     const moe_ref_reduction_t *r;
     const moe_ref_open_list_t *open;
-    int64_t words;          /* of an answer: number of terms, the terms */
+    int64_t words;          /* of our answers */
     asked_t *by;            /* [members] what each asks of us */
-    double **answer;        /* [members] to our own list, [n][words] */
+    double **answer;        /* [members] to our own list, [n][its words] */
     moe_message_t *message; /* [2 members] */
     int n_messages;
 } redo_t;
@@ -44,15 +45,18 @@ static moe_status_t exchange(redo_t *d)
 
 static moe_status_t tell_counts(redo_t *d)
 {
-    int64_t own = d->open->n;
+    int64_t own[2] = {d->open->n, d->words};
+    moe_status_t status;
 
     for (int i = 0; i < d->r->call->n_ranks; i++) {
         if (i != d->r->call->me) {
             add_message(d, i, 0, &d->by[i].n, (int64_t)sizeof(own));
-            add_message(d, i, 1, &own, (int64_t)sizeof(own));
+            add_message(d, i, 1, own, (int64_t)sizeof(own));
         }
     }
-    return exchange(d);
+    status = exchange(d);
+    d->by[d->r->call->me].words = d->words;
+    return status;
 }
 
 static bool make_room(redo_t *d, int i)
@@ -63,7 +67,7 @@ static bool make_room(redo_t *d, int i)
     by->asked = malloc((asked + 1) * sizeof(*by->asked));
     by->answer =
         calloc(1, (asked + 1) * (size_t)d->words * sizeof(*by->answer));
-    d->answer[i] = calloc(1, ((size_t)d->open->n + 1) * (size_t)d->words *
+    d->answer[i] = calloc(1, ((size_t)d->open->n + 1) * (size_t)by->words *
                                  sizeof(*d->answer[i]));
     return by->asked != NULL && by->answer != NULL && d->answer[i] != NULL;
 }
@@ -103,7 +107,8 @@ static moe_status_t answer(redo_t *d)
             answer_one(call->in[0], &d->by[i].asked[j],
                        d->by[i].answer + j * d->words);
         }
-        add_message(d, i, 0, d->answer[i], d->open->n * item);
+        add_message(d, i, 0, d->answer[i],
+                    d->open->n * d->by[i].words * (int64_t)sizeof(double));
         add_message(d, i, 1, d->by[i].answer, d->by[i].n * item);
     }
     for (int64_t j = 0; j < d->open->n; j++) {
@@ -122,7 +127,7 @@ static void decide(const redo_t *d, int64_t j, double *terms)
     int64_t n = 0;
 
     for (int i = 0; i < r->call->n_ranks; i++) {
-        const double *words = d->answer[i] + j * d->words;
+        const double *words = d->answer[i] + j * d->by[i].words;
 
         for (int t = 0; t < (int)words[0]; t++) {
             terms[n++] = words[1 + t];
@@ -134,9 +139,13 @@ static void decide(const redo_t *d, int64_t j, double *terms)
 
 static moe_status_t decide_all(const redo_t *d)
 {
-    size_t most = (size_t)d->r->call->n_ranks * MOE_REF_TERMS_MAX;
-    double *terms = malloc(most * sizeof(*terms));
+    size_t most = 0;
+    double *terms;
 
+    for (int i = 0; i < d->r->call->n_ranks; i++) {
+        most += (size_t)d->by[i].words;
+    }
+    terms = malloc(most * sizeof(*terms));
     if (terms == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for open roundings");
     }
@@ -176,8 +185,9 @@ moe_status_t moe_ref_redo(const moe_ref_reduction_t *r,
                           const moe_ref_open_list_t *open)
 {
     size_t n = (size_t)r->call->n_ranks;
-    redo_t d = {
-        .r = r, .open = open, .words = 1 + 4 * r->be->in.layer->model->topk};
+    redo_t d = {.r = r,
+                .open = open,
+                .words = 1 + moe_ref_element_most(r->call->in[0])};
     moe_status_t status = MOE_ERR_NOMEM;
 
     d.by = calloc(n, sizeof(*d.by));

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Front-ends of rows that travel one by one: indices, and rows by them. */
+#include "moe/ctx.h"
+
+#include <stddef.h>
+
+static moe_tensor_t *make_index(moe_ctx_t *c, moe_call_t *call,
+                                moe_tensor_spec_t *spec)
+{
+    moe_tensor_t *t;
+
+    spec->role = MOE_ROLE_index;
+    spec->storage.format = MOE_FORMAT_i32;
+    spec->cols = 1;
+    for (int64_t i = 0; i < spec->n_experts; i++) {
+        spec->rows +=
+            spec->capacity > 0 ? spec->capacity : spec->rows_per_expert[i];
+    }
+    spec->valid_rows = -1;
+    t = moe_tensor_make(c, spec);
+    call->root = -1;
+    call->out[0] = t;
+    call->n_out = 1;
+    moe_ctx_do(c, call, t);
+    return t;
+}
+
+static moe_tensor_t *sort_ids(moe_ctx_t *c, moe_tensor_t *ids,
+                              moe_tensor_spec_t *spec, const int64_t *member)
+{
+    moe_call_t call = {.op = MOE_OP_sort_rows};
+
+    spec->source[0] = ids;
+    call.in[0] = ids;
+    call.n_in = 1;
+    call.parts = member;
+    call.n_parts = member == NULL ? 0 : moe_ctx_model(c)->experts;
+    return make_index(c, &call, spec);
+}
+
+moe_tensor_t *moe_sort_pairs_in_slots(moe_ctx_t *c, moe_tensor_t *ids,
+                                      const int64_t *rows_per_expert,
+                                      int64_t capacity)
+{
+    moe_tensor_spec_t spec = {.index = MOE_INDEX_pairs,
+                              .n_experts = moe_ctx_model(c)->experts,
+                              .capacity = capacity,
+                              .rows_per_expert = rows_per_expert};
+
+    return c->status == MOE_OK ? sort_ids(c, ids, &spec, NULL) : NULL;
+}
+
+moe_tensor_t *moe_sort_pairs(moe_ctx_t *c, moe_tensor_t *ids,
+                             const int64_t *rows_per_expert)
+{
+    return moe_sort_pairs_in_slots(c, ids, rows_per_expert, 0);
+}
+
+moe_tensor_t *moe_sort_members(moe_ctx_t *c, moe_tensor_t *ids,
+                               moe_group_t group,
+                               const int64_t *rows_per_member)
+{
+    const int64_t *member = moe_ctx_members_of_experts(c, group);
+    moe_tensor_spec_t spec = {.index = MOE_INDEX_members,
+                              .n_experts = moe_ctx_group_size(c, group),
+                              .rows_per_expert = rows_per_member};
+
+    return c->status == MOE_OK ? sort_ids(c, ids, &spec, member) : NULL;
+}
+
+moe_tensor_t *moe_sort_chunks(moe_ctx_t *c, const int64_t *rows, int n_sources,
+                              int64_t stride)
+{
+    moe_range_t local = moe_ctx_experts(c);
+    int64_t n = local.end - local.begin;
+    int64_t *sums = moe_ctx_array(c, n);
+    moe_tensor_spec_t spec = {.index = MOE_INDEX_chunks,
+                              .first_expert = local.begin,
+                              .n_experts = n,
+                              .rows_per_expert = sums};
+    moe_call_t call = {.op = MOE_OP_sort_chunks, .parts = rows};
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    call.n_parts = n_sources * n;
+    call.stride = stride;
+    for (int64_t i = 0; i < call.n_parts; i++) {
+        sums[i % n] += rows[i];
+    }
+    return make_index(c, &call, &spec);
+}
+
+static moe_tensor_t *by_index(moe_ctx_t *c, moe_op_t op, moe_tensor_t *rows,
+                              moe_tensor_t *index, moe_tensor_spec_t *spec)
+{
+    moe_call_t call = {.op = op, .root = -1};
+    moe_tensor_t *t;
+
+    spec->cols = rows->dim[1];
+    spec->valid_rows = -1;
+    t = moe_tensor_make(c, spec);
+    call.in[0] = rows;
+    call.in[1] = index;
+    call.n_in = 2;
+    call.out[0] = t;
+    call.n_out = 1;
+    moe_ctx_do(c, &call, t);
+    return t;
+}
+
+/* Rows, or pairs, that an index was made from. */
+static int64_t sorted_rows(const moe_tensor_t *index)
+{
+    const moe_tensor_t *ids = index->source[0];
+
+    return ids != NULL ? ids->dim[0] : index->dim[0];
+}
+
+moe_tensor_t *moe_scatter_rows(moe_ctx_t *c, moe_tensor_t *rows,
+                               moe_tensor_t *index)
+{
+    moe_tensor_spec_t spec = {0};
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    spec.role = rows->role;
+    spec.storage = rows->storage;
+    spec.carried_exact = rows->carried_exact;
+    spec.rows = sorted_rows(index);
+    if (index->source[0] != NULL) {
+        spec.rows *= index->source[0]->dim[1];
+    }
+    return by_index(c, MOE_OP_scatter_rows, rows, index, &spec);
+}
+
+/* In `exact` sums are carried unrounded, of whatever they are made. */
+static bool carries(const moe_ctx_t *c)
+{
+    const moe_storage_t *combine = moe_ctx_storage(c, MOE_ROLE_combine);
+
+    return combine->format == MOE_FORMAT_exact ||
+           (c->run->use->chain.numerics == MOE_NUMERICS_exact &&
+            moe_format_info(combine->format)->block == 0);
+}
+
+moe_tensor_t *moe_sum_rows(moe_ctx_t *c, moe_tensor_t *rows,
+                           moe_tensor_t *index)
+{
+    moe_tensor_spec_t spec = {.role = MOE_ROLE_combine};
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    spec.storage = *moe_ctx_storage(c, MOE_ROLE_combine);
+    spec.rows = sorted_rows(index);
+    spec.carried_exact = spec.kept = carries(c);
+    return by_index(c, MOE_OP_weighted_sum, rows, index, &spec);
+}
+
+moe_tensor_t *moe_to_combine(moe_ctx_t *c, moe_tensor_t *rows)
+{
+    const moe_storage_t *combine = moe_ctx_storage(c, MOE_ROLE_combine);
+    moe_tensor_spec_t spec = {.role = MOE_ROLE_combine,
+                              .carried_exact = true,
+                              .kept = true};
+    moe_call_t call = {.op = MOE_OP_convert, .root = -1};
+    moe_tensor_t *t;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    if (!carries(c) || (moe_storage_equal(&rows->storage, combine) &&
+                        !rows->carried_exact)) {
+        return moe_to(c, rows, MOE_ROLE_combine);
+    }
+    spec.storage = *combine;
+    spec.rows = rows->dim[0];
+    spec.cols = rows->dim[1];
+    spec.valid_rows = rows->valid_rows;
+    t = moe_tensor_make(c, &spec);
+    call.in[0] = rows;
+    call.n_in = 1;
+    call.out[0] = t;
+    call.n_out = 1;
+    moe_ctx_do(c, &call, t);
+    return t;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Local operations of rows that travel one by one: indices, records. */
+#include "config.h"
+
+#include "ref/mpi/backend_inside.h"
+
+#include "base/checked.h"
+#include "ref/sort.h"
+
+#include <string.h>
+
+/* What an index holds is what the plan counted. */
+static moe_status_t check_index(const moe_ref_backend_t *be,
+                                const moe_tensor_t *t,
+                                const moe_ref_index_t *index)
+{
+    for (int64_t i = 0; i < t->n_experts && t->capacity == 0; i++) {
+        int64_t n = index->offset[i + 1] - index->offset[i];
+
+        if (n != t->rows_per_expert[i]) {
+            return moe_fail(MOE_ERR_CHECK,
+                            "rank %d: part %lld of an index has %lld rows, "
+                            "the plan of %s counted %lld",
+                            moe_world_rank(be->in.world), (long long)i,
+                            (long long)n, be->use->label,
+                            (long long)t->rows_per_expert[i]);
+        }
+    }
+    return MOE_OK;
+}
+
+moe_status_t moe_ref_sort(moe_ref_backend_t *be, const moe_call_t *call)
+{
+    const moe_tensor_t *ids = call->in[0];
+    const moe_tensor_t *out = call->out[0];
+    int topk = (int)ids->dim[1];
+    moe_status_t status;
+
+    if (out->index == MOE_INDEX_members) {
+        status =
+            moe_ref_sort_members(ids->data, ids->valid_rows, topk, call->parts,
+                                 call->n_parts, out->n_experts, out->data);
+    } else if (out->capacity > 0) {
+        status = moe_ref_sort_slots(ids->data, ids->valid_rows, topk,
+                                    out->n_experts, out->capacity, out->data);
+    } else {
+        status = moe_ref_index_init(ids->data, ids->valid_rows, topk, 0,
+                                    out->n_experts, out->data);
+    }
+    return status == MOE_OK ? check_index(be, out, out->data) : status;
+}
+
+moe_status_t moe_ref_sort_received(moe_ref_backend_t *be,
+                                   const moe_call_t *call)
+{
+    const moe_tensor_t *out = call->out[0];
+    int64_t experts = out->n_experts;
+
+    (void)be;
+    return moe_ref_sort_chunks(call->parts,
+                               experts > 0 ? call->n_parts / experts : 0,
+                               experts, call->stride, out->data);
+}
+
+moe_status_t moe_ref_scatter(moe_ref_backend_t *be, const moe_call_t *call)
+{
+    const moe_ref_index_t *index = moe_ref_index_of(call->in[1]);
+    moe_rows_t in = moe_ref_rows(call->in[0]);
+    moe_rows_t out = moe_ref_rows(call->out[0]);
+
+    (void)be;
+    if (index != NULL) {
+        moe_ref_scatter_rows(&in, index, &out);
+    }
+    return MOE_OK;
+}
+
+/* Codes, or scales, of every row into or out of records from *at_p on. */
+static void move_field(const moe_tensor_t *records, const moe_tensor_t *field,
+                       int64_t align, bool pack, int64_t *at_p)
+{
+    size_t bytes = (size_t)moe_tensor_row_bytes(field, 1);
+    int64_t at = moe_div_up(*at_p, align) * align;
+
+    for (int64_t i = 0; i < records->valid_rows; i++) {
+        char *in_record = (char *)records->data + i * records->dim[1] + at;
+        char *in_field = (char *)field->data + i * (int64_t)bytes;
+
+        if (pack) {
+            memcpy(in_record, in_field, bytes);
+        } else {
+            memcpy(in_field, in_record, bytes);
+        }
+    }
+    *at_p = at + (int64_t)bytes;
+}
+
+static void move_fields(const moe_tensor_t *records,
+                        const moe_tensor_t *const *field, int n, int64_t align,
+                        bool pack)
+{
+    int64_t at = 0;
+
+    for (int i = 0; i < n; i++) {
+        move_field(records, field[i], align, pack, &at);
+        if (field[i]->scale != NULL) {
+            move_field(records, field[i]->scale, align, pack, &at);
+        }
+    }
+}
+
+moe_status_t moe_ref_pack(moe_ref_backend_t *be, const moe_call_t *call)
+{
+    (void)be;
+    move_fields(call->out[0], call->in, call->n_in, call->stride, true);
+    return MOE_OK;
+}
+
+moe_status_t moe_ref_unpack(moe_ref_backend_t *be, const moe_call_t *call)
+{
+    const moe_tensor_t *out[MOE_CALL_TENSORS];
+
+    (void)be;
+    for (int i = 0; i < call->n_out; i++) {
+        out[i] = call->out[i];
+    }
+    move_fields(call->in[0], out, call->n_out, call->stride, false);
+    return MOE_OK;
+}
