@@ -162,17 +162,16 @@ moe_tensor_t *moe_sum_rows(moe_ctx_t *c, moe_tensor_t *rows,
 moe_tensor_t *moe_to_combine(moe_ctx_t *c, moe_tensor_t *rows)
 {
     const moe_storage_t *combine = moe_ctx_storage(c, MOE_ROLE_combine);
-    moe_tensor_spec_t spec = {.role = MOE_ROLE_combine,
-                              .carried_exact = true,
-                              .kept = true};
+    moe_tensor_spec_t spec = {
+        .role = MOE_ROLE_combine, .carried_exact = true, .kept = true};
     moe_call_t call = {.op = MOE_OP_convert, .root = -1};
     moe_tensor_t *t;
 
     if (c->status != MOE_OK) {
         return NULL;
     }
-    if (!carries(c) || (moe_storage_equal(&rows->storage, combine) &&
-                        !rows->carried_exact)) {
+    if (!carries(c) ||
+        (moe_storage_equal(&rows->storage, combine) && !rows->carried_exact)) {
         return moe_to(c, rows, MOE_ROLE_combine);
     }
     spec.storage = *combine;

@@ -79,7 +79,7 @@ static moe_status_t watch_record(void *self, const moe_trace_record_t *r)
         ck_assert_int_lt(r->written[i], TENSORS_MAX);
         w->written[r->written[i]] = true;
     }
-    if (moe_op_plane(r->op) == MOE_PLANE_COLLECTIVE) {
+    if (moe_trace_moves(r) != MOE_OP_agree) {
         note_call(w, r);
     }
     return MOE_OK;

@@ -226,7 +226,7 @@ static int64_t reduce_bytes(const moe_layer_t *layer, const moe_call_t *call)
 {
     const moe_tensor_t *in = call->in[0];
     int64_t row =
-        in->carried_exact ? carried_row_bytes(in) : moe_tensor_row_bytes(in, 1);
+        in->carried_exact ? moe_ref_row_bytes(in, 1) : moe_tensor_row_bytes(in, 1);
     bool all = call->op == MOE_OP_allreduce;
     int64_t part = moe_div_up(in->dim[0], call->n_ranks);
     moe_ref_cut_t cut = {0};
@@ -260,11 +260,11 @@ int64_t moe_ref_workspace_bytes(const moe_layer_t *layer,
             largest(call->in[1]->rows_per_expert, call->in[1]->n_experts),
             in->dim[1], call->out[0]->dim[1]);
     case MOE_OP_convert:
-        return in->carried_exact ? carried_row_bytes(in) : 0;
+        return in->carried_exact ? moe_ref_row_bytes(in, 1) : 0;
     case MOE_OP_alltoall:
     case MOE_OP_alltoallv:
         return in->carried_exact && !moe_ref_is_kept(in)
-                   ? in->valid_rows * carried_row_bytes(in)
+                   ? moe_ref_row_bytes(in, in->valid_rows)
                    : 0;
     case MOE_OP_reducescatter:
     case MOE_OP_reducescatterv:
