@@ -8,6 +8,12 @@ typedef struct {
     int size;
 } span_t;
 
+bool moe_layout_equal(const moe_layout_t *a, const moe_layout_t *b)
+{
+    return a->dp == b->dp && a->tp == b->tp && a->ep == b->ep &&
+           a->node == b->node;
+}
+
 int moe_layout_world(const moe_layout_t *layout)
 {
     return layout->dp * layout->tp;

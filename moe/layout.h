@@ -13,6 +13,7 @@
 
 #include "moe/vocabulary.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct {
@@ -27,6 +28,9 @@ typedef struct {
     int64_t begin;
     int64_t end;
 } moe_range_t;
+
+/** The same groups. */
+bool moe_layout_equal(const moe_layout_t *a, const moe_layout_t *b);
 
 /** W. */
 int moe_layout_world(const moe_layout_t *layout);

@@ -13,6 +13,8 @@ moe_libmoe_la_SOURCES = \
   moe/ctx.h \
   moe/fill.c \
   moe/fill.h \
+  moe/fill_rows.c \
+  moe/fill_rows.h \
   moe/format.c \
   moe/format.def \
   moe/format.h \
@@ -35,6 +37,7 @@ moe_libmoe_la_SOURCES = \
   moe/op_move.c \
   moe/op_record.c \
   moe/operations.h \
+  moe/operations_collective.h \
   moe/ops.def \
   moe/order.def \
   moe/options.c \

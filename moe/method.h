@@ -20,6 +20,7 @@
 #include "moe/layer.h"
 #include "moe/movement.h"
 #include "moe/operations.h"
+#include "moe/operations_collective.h"
 #include "moe/plan.h"
 #include "moe/routing.h"
 #include "moe/tensor.h"
@@ -86,6 +87,10 @@ typedef struct {
     /** Member of the reducing group whose chunk of a ring holds a token. NULL
      * if no order is ring. */
     int (*home)(const moe_formula_t *f, int64_t token);
+
+    /** Change the scenario's layout to what the method takes where nothing
+     * else is asked for; world size stays. NULL: the scenario's. */
+    void (*layout)(moe_layout_t *layout);
 
     /** Preconditions. NULL if the method can run, else one sentence. */
     const char *(*check)(const moe_layer_t *layer, const int64_t *options);

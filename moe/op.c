@@ -61,9 +61,9 @@ static int64_t weight_bytes(const moe_ctx_t *c, const moe_call_t *call)
     for (int64_t e = 0; e < index->n_experts; e++) {
         hit += index->rows_per_expert[e] > 0;
     }
-    return hit * moe_weight_rows(model, call->weight) *
+    return hit * call->out[0]->dim[1] *
            moe_format_row_bytes(c->run->use->chain.weights,
-                                moe_weight_cols(model, call->weight));
+                                call->in[0]->dim[1]);
 }
 
 static double flops_of(const moe_call_t *call)

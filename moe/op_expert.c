@@ -78,10 +78,21 @@ moe_tensor_t *moe_gather_rows(moe_ctx_t *c, moe_tensor_t *rows,
     return t;
 }
 
+/* Part of I that this rank has. */
+typedef struct {
+    int part;
+    int parts;
+} part_t;
+
 static moe_tensor_t *grouped_matmul(moe_ctx_t *c, moe_tensor_t *rows,
                                     moe_tensor_t *index, moe_weight_t weight,
-                                    moe_rounding_t point)
+                                    const part_t *part)
 {
+    const bool up = weight == MOE_W13;
+    const int64_t rows_of_all = moe_weight_rows(moe_ctx_model(c), weight);
+    const moe_rounding_t point = up                ? MOE_ROUNDING_gemm1_out
+                                 : part->parts > 1 ? MOE_ROUNDING_gemm2_part
+                                                   : MOE_ROUNDING_gemm2_out;
     const moe_role_t role = moe_rounding_role(point);
     moe_tensor_t *t;
     moe_call_t call;
@@ -91,9 +102,11 @@ static moe_tensor_t *grouped_matmul(moe_ctx_t *c, moe_tensor_t *rows,
     }
     t = grouped(c, role, moe_ctx_storage(c, role),
                 !moe_chain_rounds(&c->run->use->chain, point), index,
-                moe_weight_rows(moe_ctx_model(c), weight));
+                up ? rows_of_all / part->parts : rows_of_all);
     call = call_with_index(MOE_OP_grouped_matmul, rows, index, t);
     call.weight = weight;
+    call.part = part->part;
+    call.parts = part->parts;
     moe_ctx_do(c, &call, t);
     return t;
 }
@@ -108,25 +121,40 @@ static moe_tensor_t *activation(moe_ctx_t *c, moe_tensor_t *rows,
         return NULL;
     }
     t = grouped(c, MOE_ROLE_act_out, moe_ctx_storage(c, MOE_ROLE_act_out),
-                false, index, moe_ctx_model(c)->intermediate);
+                false, index, rows->dim[1] / 2);
     call = call_with_index(MOE_OP_activation, rows, index, t);
     moe_ctx_do(c, &call, t);
     return t;
 }
 
-moe_tensor_t *moe_experts(moe_ctx_t *c, moe_tensor_t *rows, moe_tensor_t *index)
+static moe_tensor_t *experts_of(moe_ctx_t *c, moe_tensor_t *rows,
+                                moe_tensor_t *index, const part_t *part)
 {
-    moe_tensor_t *up =
-        grouped_matmul(c, rows, index, MOE_W13, MOE_ROUNDING_gemm1_out);
+    moe_tensor_t *up = grouped_matmul(c, rows, index, MOE_W13, part);
     moe_tensor_t *act = activation(c, up, index);
     moe_tensor_t *in = moe_to(c, act, MOE_ROLE_gemm2_in);
-    moe_tensor_t *down =
-        grouped_matmul(c, in, index, MOE_W2, MOE_ROUNDING_gemm2_out);
+    moe_tensor_t *down = grouped_matmul(c, in, index, MOE_W2, part);
 
     moe_release(c, up);
     moe_release(c, act);
     moe_release(c, in);
     return down;
+}
+
+moe_tensor_t *moe_experts(moe_ctx_t *c, moe_tensor_t *rows, moe_tensor_t *index)
+{
+    const part_t all = {0, 1};
+
+    return experts_of(c, rows, index, &all);
+}
+
+moe_tensor_t *moe_experts_part(moe_ctx_t *c, moe_group_t group,
+                               moe_tensor_t *rows, moe_tensor_t *index)
+{
+    const part_t part = {moe_ctx_group_index(c, group),
+                         moe_ctx_group_size(c, group)};
+
+    return experts_of(c, rows, index, &part);
 }
 
 moe_tensor_t *moe_weighted_sum(moe_ctx_t *c, moe_tensor_t *rows,
@@ -145,7 +173,7 @@ moe_tensor_t *moe_weighted_sum(moe_ctx_t *c, moe_tensor_t *rows,
     spec.valid_rows = weights->valid_rows;
     if (combine->format == MOE_FORMAT_exact ||
         (c->run->use->chain.numerics == MOE_NUMERICS_exact &&
-         moe_format_info(combine->format)->block == 0)) {
+         !moe_format_is_coded(combine->format))) {
         spec.carried_exact = true;
         /* made late from its sources; of kept rows at once */
         spec.kept = rows->kept;

@@ -101,53 +101,16 @@ void moe_gathered_unpermute(moe_ctx_t *c, moe_gathered_t *g);
 moe_tensor_t *moe_experts(moe_ctx_t *c, moe_tensor_t *rows,
                           moe_tensor_t *index);
 
+/** The same with the rank's part of I alone, of every expert: w1 and w3 by
+ * columns, w2 by rows. What comes out are terms of a sum over the group. */
+moe_tensor_t *moe_experts_part(moe_ctx_t *c, moe_group_t group,
+                               moe_tensor_t *rows, moe_tensor_t *index);
+
 /**
  * Sum over each token's local expert rows of weight x value, [n][H]: in the
  * combine format (`faithful`), or unrounded (`exact`).
  */
 moe_tensor_t *moe_weighted_sum(moe_ctx_t *c, moe_tensor_t *rows,
                                moe_tensor_t *index, moe_tensor_t *weights);
-
-/* --- collectives --------------------------------------------------------
- *
- * Rows of a block format move as two transfers, codes then scales, and one
- * handle comes back. In a group of one rank nothing is called: the result
- * is the argument (rounded, for a reduction). Reductions of unrounded sums
- * return rows in the output format, others in their own; all-to-alls move
- * them unrounded. */
-
-/** Rows of every member, in group order; rows[R] from the plan. */
-moe_tensor_t *moe_allgatherv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
-                             const int64_t *rows);
-
-/** The same with equal rows of every member. */
-moe_tensor_t *moe_allgather(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t);
-
-/** Sum over the group, to every member. */
-moe_tensor_t *moe_allreduce(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t);
-
-/** Sum over the group, member d gets rows[d] rows, in group order. */
-moe_tensor_t *moe_reducescatterv(moe_ctx_t *c, moe_group_t group,
-                                 moe_tensor_t *t, const int64_t *rows);
-
-/** The same, equal rows to each member. */
-moe_tensor_t *moe_reducescatter(moe_ctx_t *c, moe_group_t group,
-                                moe_tensor_t *t);
-
-/** Equal rows to each member, which its rows are cut into. */
-moe_tensor_t *moe_alltoall(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t);
-
-/** send[d] rows to member d, recv[s] rows from member s. */
-moe_tensor_t *moe_alltoallv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
-                            const int64_t *send, const int64_t *recv);
-
-/** Rows of member root, at every member. */
-moe_tensor_t *moe_broadcast(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
-                            int root, int64_t rows);
-
-/** Bracket: fused is one kernel of a library, batch one launch of several
- * operations (an NCCL group). */
-void moe_group_begin(moe_ctx_t *c, bool fused, const char *name);
-void moe_group_end(moe_ctx_t *c);
 
 #endif

@@ -68,10 +68,28 @@ static moe_status_t flush(moe_ctx_t *c, moe_status_t status)
     return status != MOE_OK ? status : late;
 }
 
+moe_layer_t moe_method_layer(const moe_layer_t *layer,
+                             const moe_method_use_t *use)
+{
+    moe_layer_t own = *layer;
+
+    if (use->tokens != NULL) {
+        own.layout = use->layout;
+        own.tokens = use->tokens;
+        own.before = NULL;
+    }
+    return own;
+}
+
 moe_status_t moe_run_method(const moe_run_t *run)
 {
-    moe_ctx_t c = {.run = run};
-    moe_status_t status = flush(&c, run_all(&c));
+    const moe_layer_t layer = moe_method_layer(run->layer, run->use);
+    moe_run_t own = *run;
+    moe_ctx_t c = {.run = &own};
+    moe_status_t status;
+
+    own.layer = &layer;
+    status = flush(&c, run_all(&c));
 
     moe_ctx_fini(&c);
     if (run->sink != NULL && run->sink->memory != NULL) {

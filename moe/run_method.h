@@ -16,6 +16,9 @@ typedef struct {
     char label[MOE_NAME_MAX]; /* unique in a scenario */
     int64_t options[MOE_OPTIONS_MAX];
     moe_chain_t chain; /* with the method's dispatch, combine */
+    moe_layout_t layout;   /* the method's own, if tokens is not NULL */
+    const int64_t *tokens; /* [layout.dp] the same global tokens in its dp
+                            * parts; kept; NULL: the layer's layout */
 } moe_method_use_t;
 
 typedef struct {
@@ -57,6 +60,10 @@ bool moe_option_set(const moe_method_t *method, const char *key,
 /** Defaults of all options; hidden is the format of "dispatch" by default.*/
 void moe_option_defaults(const moe_method_t *method, moe_format_t hidden,
                          int64_t *options);
+
+/** The layer as a method lays it. */
+moe_layer_t moe_method_layer(const moe_layer_t *layer,
+                             const moe_method_use_t *use);
 
 /** Contract of a method with these options. */
 moe_contract_t moe_method_contract(const moe_method_t *method,

@@ -35,14 +35,19 @@ ref_libref_la_SOURCES = \
   ref/layer_abs.c \
   ref/layer_inside.h \
   ref/layer_make.c \
+  ref/dot.c \
+  ref/dot.h \
   ref/logits.c \
   ref/logits.h \
   ref/matmul.c \
   ref/matmul.h \
+  ref/matmul_block.c \
+  ref/matmul_float.c \
   ref/matmul_nvfp4.c \
   ref/matmul_nvfp4.h \
   ref/matmul_nvfp4_avx2.c \
   ref/matmul_nvfp4_blas.c \
+  ref/matmul_nvfp4_drawn.c \
   ref/matmul_nvfp4_int.c \
   ref/matmul_nvfp4_int.h \
   ref/matmul_nvfp4_vnni.c \
@@ -58,13 +63,18 @@ ref_libref_la_SOURCES = \
   ref/nvfp4_encode.c \
   ref/nvfp4_encode.h \
   ref/nvfp4_encode_avx2.c \
+  ref/matmul_operand.c \
+  ref/matmul_operand.h \
   ref/odd.h \
+  ref/operand.c \
+  ref/operand.h \
   ref/oracle.c \
   ref/oracle.h \
   ref/oracle_combine.c \
   ref/oracle_combine.h \
   ref/oracle_gate.h \
   ref/oracle_numbers.h \
+  ref/oracle_quantize.c ref/oracle_quantize.h \
   ref/oracle_route.c \
   ref/oracle_unrounded.h \
   ref/permute.c \
@@ -97,6 +107,8 @@ ref_libref_la_SOURCES = \
   ref/swizzle.c \
   ref/swizzle.h \
   ref/version.c \
+  ref/weights.c \
+  ref/weights.h \
   ref/version.h
 
 libmoeref_la_SOURCES =
@@ -171,6 +183,20 @@ check_PROGRAMS += tests/check_nvfp4_encode
 TESTS += tests/check_nvfp4_encode
 tests_check_nvfp4_encode_SOURCES = tests/check_nvfp4_encode.c
 tests_check_nvfp4_encode_LDADD = $(REF_LIBS)
+
+# Operand classes of the matmul; with a second BLAS; with a broken bound.
+CLASS_TESTS = tests/check_matmul_bound tests/check_matmul_classes \
+  tests/check_matmul_reversed
+check_PROGRAMS += $(CLASS_TESTS)
+TESTS += $(CLASS_TESTS)
+tests_check_matmul_bound_SOURCES = tests/check_matmul_bound.c tests/judge.h
+tests_check_matmul_bound_LDADD = $(REF_LIBS)
+tests_check_matmul_classes_SOURCES = tests/check_matmul_classes.c \
+  tests/judge.h
+tests_check_matmul_classes_LDADD = $(REF_LIBS)
+tests_check_matmul_reversed_SOURCES = tests/check_matmul_classes.c \
+  tests/judge.h tests/reversed_blas.c
+tests_check_matmul_reversed_LDADD = $(REF_LIBS)
 
 # Correct rounding, judged by MPFR alone (tests/judge.h).
 ROUNDING_TESTS = tests/check_activation tests/check_combine \

@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
- * Exact grouped matmul.
+ * Exact grouped matmul: the exact sum of products, rounded once.
  *
- * One file a kernel; kernels are chosen at run time and give the same bits.
- * NVFP4 x NVFP4 lies on an integer grid: codes are twice the value, scales
- * in units of 2^-9, so every product is an integer in units of 2^-20. The
- * kernels sum in integers (AVX-512 VNNI, AVX2), or by float64 BLAS K in
- * pieces of at most 1184, which stay below 2^53; sum x (global_x * global_w)
- * x 2^-20 is rounded once by 128-bit integers.
+ * One file a class of operands; NVFP4 x NVFP4 has one file a kernel, chosen at
+ * run time. Results depend on the operands alone, not on kernel, BLAS, threads
+ * or pieces of K:
+ *   ref/matmul_nvfp4.c   NVFP4 x NVFP4: an integer grid. Codes are twice the
+ *                        value, scales in units of 2^-9, so every product is
+ *                        an integer in units of 2^-20, summed in integers or
+ *                        by float64 BLAS in pieces that stay below 2^53
+ *   ref/matmul_float.c   bf16, fp16, fp32, E5M2, E4M3, INT8, MX and any two
+ *                        of them: float64 GEMM, exact where the grid allows,
+ *                        else with a bound, two-sums and MPFR
+ *   ref/matmul_block.c   fp32 scales per 128 columns: blocks exact by GEMM,
+ *                        joined with a bound, error-free where it must be
  */
 #ifndef REF_MATMUL_H
 #define REF_MATMUL_H
@@ -25,6 +31,11 @@ typedef struct {
     moe_weight_t weight;
     moe_format_t format;
     int64_t first_expert; /* of the local ones */
+    int part;             /* of I, of parts equal ones: rows of W13, columns */
+    int parts;            /* of W2; 0 or 1: all of I */
+    const moe_rows_t *given; /* [n_experts] each [N][K] in the format, linear
+                              * scales: somebody's weights; NULL: drawn */
+    const float *bias;       /* [n_experts][N] added to the sums; NULL: none */
 } moe_ref_weights_t;
 
 /**
@@ -32,7 +43,7 @@ typedef struct {
  *
  * @param[in] x       [n][K] grouped by expert, linear scales.
  * @param[in] offset  [n_experts + 1] first row of each local expert.
- * @param[in] out     [n][N], bf16, fp16 or fp32.
+ * @param[in] out     [n][N], bf16, fp16 or fp32; of NVFP4 exact too.
  * @return MOE_OK; MOE_ERR_NOMEM; MOE_ERR_UNSUPPORTED for operands without a
  *         kernel.
  */
@@ -41,8 +52,10 @@ moe_status_t moe_ref_grouped_matmul(const moe_ref_weights_t *weights,
                                     int64_t n_experts, const moe_rows_t *out,
                                     moe_ref_stats_t *stats);
 
-/** Bytes that it allocates if no expert has more than rows rows. */
-int64_t moe_ref_matmul_workspace(int64_t rows, int64_t k, int64_t n);
+/** Bytes that it allocates for operands in these formats if no expert has
+ * more than rows rows; 0 if there is no kernel for them. */
+int64_t moe_ref_matmul_workspace(moe_format_t x, moe_format_t weights,
+                                 int64_t rows, int64_t k, int64_t n);
 
 /** Name of the kernel that NVFP4 is multiplied by: amx (experts with few
  * rows by the next), vnni, avx2 or blas. NULL and an error recorded if

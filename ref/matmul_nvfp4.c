@@ -118,39 +118,6 @@ uint32_t moe_nvfp4_round(int64_t sum, double scale, moe_format_t format,
     return round_exact(sum, scale, format);
 }
 
-/* Weights of an expert, drawn by moe/fill.h. */
-typedef struct {
-    const moe_ref_weights_t *weights;
-    int64_t expert;
-} drawn_t;
-
-static void fetch_drawn(const void *from, int64_t row, int64_t rows,
-                        int64_t col, int64_t cols, uint8_t *codes,
-                        uint8_t *scales)
-{
-    const drawn_t *drawn = from;
-    const moe_ref_weights_t *w = drawn->weights;
-
-    moe_fill_weight_codes(w->seed, w->weight, drawn->expert, row, rows, col,
-                          cols, codes);
-    moe_fill_weight_scales(w->seed, w->weight, drawn->expert, row, rows,
-                           col / MOE_NVFP4_BLOCK, cols / MOE_NVFP4_BLOCK,
-                           scales);
-}
-
-static void fetch_panel_drawn(const void *from, int64_t row, int64_t col,
-                              int64_t cols, uint8_t *codes, uint8_t *scales)
-{
-    const drawn_t *drawn = from;
-    const moe_ref_weights_t *w = drawn->weights;
-
-    moe_fill_panel_codes(w->seed, w->weight, drawn->expert, row, col, cols,
-                         codes);
-    moe_fill_panel_scales(w->seed, w->weight, drawn->expert, row,
-                          col / MOE_NVFP4_BLOCK, cols / MOE_NVFP4_BLOCK,
-                          scales);
-}
-
 bool moe_nvfp4_supports(moe_format_t x, moe_format_t weights, moe_format_t out)
 {
     return x == MOE_FORMAT_nvfp4 && weights == MOE_FORMAT_nvfp4 &&
@@ -301,10 +268,17 @@ static void multiply_expert(uint8_t *work, const moe_nvfp4_weights_t *weights,
 static moe_status_t check_operands(const moe_ref_weights_t *weights,
                                    const moe_rows_t *x, const moe_rows_t *out)
 {
-    int64_t k = moe_weight_cols(weights->model, weights->weight);
+    int64_t k = moe_nvfp4_weight_cols(weights);
 
-    if (x->cols != k ||
-        out->cols != moe_weight_rows(weights->model, weights->weight)) {
+    if (weights->parts > 1 &&
+        weights->model->intermediate % (weights->parts * MOE_NVFP4_PART) != 0) {
+        return moe_fail(MOE_ERR_RANGE,
+                        "matmul: %lld intermediate columns in %d parts: nvfp4 "
+                        "needs a multiple of %d each",
+                        (long long)weights->model->intermediate, weights->parts,
+                        MOE_NVFP4_PART);
+    }
+    if (x->cols != k || out->cols != moe_nvfp4_weight_rows(weights)) {
         return moe_fail(MOE_ERR_INTERNAL,
                         "matmul of %lld columns to %lld, weights have %lld",
                         (long long)x->cols, (long long)out->cols, (long long)k);
@@ -353,10 +327,12 @@ static int64_t most_rows(const int64_t *offset, int64_t n_experts)
 }
 
 /* Exact product of the two decode global scales; false if it is none. */
-static bool global_product(const moe_rows_t *x, double *scale_p)
+static bool global_product(const moe_ref_weights_t *w, const moe_rows_t *x,
+                           double *scale_p)
 {
+    int64_t k = moe_weight_cols(w->model, w->weight);
     double scale = (double)moe_rows_global(&x->storage) *
-                   (double)moe_fill_weight_global(x->cols);
+                   (double)moe_fill_weight_global(k);
 
     *scale_p = scale;
     return scale > 0.0 && isfinite(scale);
@@ -380,7 +356,7 @@ moe_status_t moe_nvfp4_matmul(const moe_ref_weights_t *weights,
     if (status != MOE_OK || most == 0) {
         return status;
     }
-    if (!global_product(x, &target.scale)) {
+    if (!global_product(weights, x, &target.scale)) {
         return moe_fail(MOE_ERR_RANGE, "matmul: global scale %g",
                         (double)x->storage.global_scale);
     }
@@ -395,9 +371,9 @@ moe_status_t moe_nvfp4_matmul(const moe_ref_weights_t *weights,
                         (long long)bytes);
     }
     for (int64_t e = 0; e < n_experts; e++) {
-        const drawn_t drawn = {weights, weights->first_expert + e};
-        const moe_nvfp4_weights_t from = {fetch_drawn, fetch_panel_drawn,
-                                          &drawn};
+        const moe_nvfp4_drawn_t drawn = {weights, weights->first_expert + e};
+        const moe_nvfp4_weights_t from = {moe_nvfp4_fetch_drawn,
+                                          moe_nvfp4_fetch_panel_drawn, &drawn};
 
         if (offset[e] < offset[e + 1]) {
             multiply_expert(work, &from, x, offset[e], offset[e + 1], &target);

@@ -13,6 +13,7 @@
 #ifndef REF_MATMUL_NVFP4_H
 #define REF_MATMUL_NVFP4_H
 
+#include "moe/layout.h"
 #include "ref/matmul.h"
 
 #include <stdbool.h>
@@ -21,7 +22,8 @@ enum {
     MOE_NVFP4_BLOCK = 16,
     MOE_NVFP4_BOUND = 1184, /* columns whose sum stays below 2^53 */
     MOE_NVFP4_PIECE = 1024, /* at most that, and whole calls of Philox */
-    MOE_NVFP4_MAX_COLS = 1200000
+    MOE_NVFP4_MAX_COLS = 1200000,
+    MOE_NVFP4_PART = 64 /* a part of I is a multiple of this */
 };
 
 /** Where a kernel gets packed codes and linear scales of a piece from. */
@@ -38,6 +40,23 @@ typedef struct {
                         int64_t cols, uint8_t *codes, uint8_t *scales);
     const void *from;
 } moe_nvfp4_weights_t;
+
+/** Weights of an expert, drawn. */
+typedef struct {
+    const moe_ref_weights_t *weights;
+    int64_t expert;
+} moe_nvfp4_drawn_t;
+
+/** Rows (outputs) and columns of weights, or of their part. */
+int64_t moe_nvfp4_weight_rows(const moe_ref_weights_t *weights);
+int64_t moe_nvfp4_weight_cols(const moe_ref_weights_t *weights);
+
+/** fetch and fetch_panel of moe_nvfp4_weights_t, from moe_nvfp4_drawn_t. */
+void moe_nvfp4_fetch_drawn(const void *from, int64_t row, int64_t rows,
+                           int64_t col, int64_t cols, uint8_t *codes,
+                           uint8_t *scales);
+void moe_nvfp4_fetch_panel_drawn(const void *from, int64_t row, int64_t col,
+                                 int64_t cols, uint8_t *codes, uint8_t *scales);
 
 /** Rows [first, first + n) of x, and weight rows [row, row + rows). */
 typedef struct {

@@ -70,7 +70,11 @@ void moe_print_precision(const moe_printer_t *p, const moe_scenario_t *s)
         if (key->section != MOE_SECTION_precision) {
             continue;
         }
-        if (strcmp(key->key, "weights") == 0) {
+        if (strcmp(key->key, "profile") == 0) {
+            (void)fprintf(p->stream, "  profile: %s",
+                          moe_profile_word(chain->profile));
+            moe_print_why(p, key, chain->profile == 0);
+        } else if (strcmp(key->key, "weights") == 0) {
             (void)fprintf(p->stream, "  weights: %s",
                           moe_format_name(weights.format));
             moe_print_why(
@@ -122,6 +126,15 @@ static void print_label(const moe_printer_t *p, const moe_scenario_t *s,
     }
 }
 
+static void print_own_layout(const moe_printer_t *p,
+                             const moe_method_use_t *use)
+{
+    if (use->tokens != NULL) {
+        (void)fprintf(p->stream, "      layout: {dp: %d, tp: %d, ep: %d}\n",
+                      use->layout.dp, use->layout.tp, use->layout.ep);
+    }
+}
+
 void moe_print_methods(const moe_printer_t *p, const moe_scenario_t *s)
 {
     const moe_method_use_t *use;
@@ -139,6 +152,7 @@ void moe_print_methods(const moe_printer_t *p, const moe_scenario_t *s)
         }
         (void)fprintf(p->stream, "  - %s:\n", use->method->name);
         print_label(p, s, k);
+        print_own_layout(p, use);
         for (int i = 0; use->method->options[i].key != NULL; i++) {
             print_option(p, use, &standard, i);
         }

@@ -29,6 +29,7 @@ sim_libsim_la_SOURCES += \
   sim/scenario_methods.c \
   sim/scenario_model.c \
   sim/scenario_named.c \
+  sim/scenario_own_layout.c \
   sim/scenario_parts.h \
   sim/scenario_precision.c \
   sim/scenario_print.c \

@@ -67,6 +67,7 @@ static moe_status_t play(const moe_scenario_t *scenario,
 }
 
 static moe_status_t describe(const moe_scenario_t *scenario,
+                             const moe_layer_t *layer,
                              const moe_routing_t *routing,
                              const priced_t *priced, json_t *method)
 {
@@ -74,7 +75,7 @@ static moe_status_t describe(const moe_scenario_t *scenario,
         priced->has_result ? &priced->result : NULL;
 
     if (moe_json_bytes(method, &scenario->model, &priced->summary) &&
-        moe_json_imbalance(method, &scenario->layer, routing) &&
+        moe_json_imbalance(method, layer, routing) &&
         moe_json_stages(method, &priced->summary, result) &&
         moe_json_price(method, result)) {
         return MOE_OK;
@@ -102,12 +103,13 @@ static moe_status_t price_into(const moe_scenario_t *scenario,
                                const moe_backend_t *like,
                                moe_stage_set_t stages, json_t *method)
 {
+    const moe_layer_t layer = moe_method_layer(&scenario->layer, use);
     const char *why = NULL;
     moe_status_t status;
     priced_t priced;
 
     if (use->method->check != NULL) {
-        why = use->method->check(&scenario->layer, use->options);
+        why = use->method->check(&layer, use->options);
     }
     if (why != NULL) {
         return refuse(method, use->label, why);
@@ -118,7 +120,7 @@ static moe_status_t price_into(const moe_scenario_t *scenario,
     }
     status = play(scenario, use, routing, like, stages, &priced);
     if (status == MOE_OK) {
-        status = describe(scenario, routing, &priced, method);
+        status = describe(scenario, &layer, routing, &priced, method);
     } else if (status == MOE_ERR_UNSUPPORTED) {
         status = refuse(method, use->label, moe_error_text());
         moe_error_clear();

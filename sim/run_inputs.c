@@ -60,8 +60,8 @@ static moe_status_t read_hidden(const moe_inputs_t *in, int64_t first,
                                                    first * row, n * row, out);
 }
 
-static moe_status_t make_hidden(const moe_inputs_t *in, int64_t first,
-                                int64_t n, uint16_t *out)
+moe_status_t moe_inputs_hidden(const moe_inputs_t *in, int64_t first, int64_t n,
+                               uint16_t *out)
 {
     if (in->hidden_file != NULL) {
         return read_hidden(in, first, n, out);
@@ -74,7 +74,7 @@ static moe_status_t make_hidden(const moe_inputs_t *in, int64_t first,
 moe_status_t moe_inputs_token(const moe_inputs_t *in, int64_t token,
                               uint16_t *out)
 {
-    return make_hidden(in, token, 1, out);
+    return moe_inputs_hidden(in, token, 1, out);
 }
 
 moe_status_t moe_inputs_gate(const moe_scenario_t *s, uint16_t *out)
@@ -141,7 +141,7 @@ static moe_status_t make_own(moe_inputs_t *in)
             return status;
         }
     }
-    return make_hidden(in, in->own.begin, n, in->hidden);
+    return moe_inputs_hidden(in, in->own.begin, n, in->hidden);
 }
 
 static moe_status_t bad_logit(const moe_inputs_t *in, moe_status_t status,

@@ -43,6 +43,10 @@ moe_status_t moe_inputs_token(const moe_inputs_t *in, int64_t token,
 /** Router weights of a scenario that has them in a file: out [E][H]. */
 moe_status_t moe_inputs_gate(const moe_scenario_t *scenario, uint16_t *out);
 
+/** Hidden states of tokens [first, first + n): out [n][H]. */
+moe_status_t moe_inputs_hidden(const moe_inputs_t *in, int64_t first, int64_t n,
+                               uint16_t *out);
+
 /** What moe_inputs_make() takes beside the own tokens, in bytes. */
 int64_t moe_inputs_bytes(const moe_scenario_t *scenario, int rank);
 

@@ -59,6 +59,9 @@ typedef struct {
 /** Seconds of a clock that never steps back. */
 double moe_job_now(void);
 
+/** Global range of this rank's tokens, as a method lays them. */
+moe_range_t moe_job_own(const moe_job_t *job, const moe_method_use_t *use);
+
 /** Stages that the command wants. */
 moe_stage_set_t moe_job_stages(const moe_job_t *job);
 

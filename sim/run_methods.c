@@ -68,6 +68,26 @@ static moe_ref_stats_t stats_since(const moe_ref_stats_t *now,
     return d;
 }
 
+/* Own hidden states of a method that lays the layer in its own way; NULL if
+ * those of the scenario are its own too. */
+static moe_status_t lay_hidden(const moe_job_t *job,
+                               const moe_method_use_t *use, uint16_t **own_p)
+{
+    moe_range_t own = moe_job_own(job, use);
+    size_t bytes =
+        (size_t)((own.end - own.begin) * job->scenario->model.hidden * 2);
+
+    *own_p = NULL;
+    if (use->tokens == NULL) {
+        return MOE_OK;
+    }
+    *own_p = malloc(bytes + 1);
+    return *own_p == NULL
+               ? moe_fail(MOE_ERR_NOMEM, "no memory for hidden states")
+               : moe_inputs_hidden(&job->inputs, own.begin, own.end - own.begin,
+                                   *own_p);
+}
+
 static moe_status_t run_one(one_t *one, moe_backend_t *backend)
 {
     moe_job_t *job = one->job;
@@ -84,11 +104,18 @@ static moe_status_t run_one(one_t *one, moe_backend_t *backend)
                      .on_output = keep_output,
                      .on_output_self = one};
     double start = moe_job_now();
-    moe_status_t status = moe_ref_backend_begin(backend, use);
+    uint16_t *hidden;
+    moe_status_t status = lay_hidden(job, use, &hidden);
 
+    moe_ref_backend_hidden(backend,
+                           hidden != NULL ? hidden : job->inputs.hidden);
+    if (status == MOE_OK) {
+        status = moe_ref_backend_begin(backend, use);
+    }
     if (status == MOE_OK) {
         status = moe_run_method(&run);
     }
+    free(hidden);
     one->found->wall_s = moe_job_now() - start;
     one->found->stats = stats_since(moe_ref_backend_stats(backend), &before);
     return status;

@@ -11,8 +11,8 @@
 /* Outputs of the sampled tokens, of every method, from whoever has them. */
 typedef struct {
     moe_blob_t *part; /* [W] each rank's rows: [n_methods][own sample] */
-    int64_t *first;   /* [W] where a rank's tokens begin in the sample */
-    int64_t *count;   /* [W] how many they are */
+    int64_t *first;   /* [methods][W] where a rank's begin in the sample */
+    int64_t *count;   /* [methods][W] how many they are */
 } rows_t;
 
 static void rows_fini(rows_t *rows)
@@ -21,20 +21,39 @@ static void rows_fini(rows_t *rows)
     free(rows->first);
 }
 
-static void find_owners(const moe_job_t *job, rows_t *rows)
+static size_t place(const moe_job_t *job, size_t method, int rank)
 {
-    const moe_layer_t *layer = &job->scenario->layer;
+    return method * (size_t)job->n_ranks + (size_t)rank;
+}
+
+static void find_owners(const moe_job_t *job, size_t method, rows_t *rows)
+{
+    const moe_layer_t layer =
+        moe_method_layer(&job->scenario->layer, &job->scenario->method[method]);
 
     for (int r = 0; r < job->n_ranks; r++) {
         moe_range_t own =
-            moe_layer_tokens(layer, moe_layout_dp_rank(&layer->layout, r));
+            moe_layer_tokens(&layer, moe_layout_dp_rank(&layer.layout, r));
+        size_t at = place(job, method, r);
 
         for (int64_t i = 0; i < job->sample.n; i++) {
-            rows->first[r] += job->sample.token[i] < own.begin;
-            rows->count[r] += job->sample.token[i] >= own.begin &&
-                              job->sample.token[i] < own.end;
+            rows->first[at] += job->sample.token[i] < own.begin;
+            rows->count[at] += job->sample.token[i] >= own.begin &&
+                               job->sample.token[i] < own.end;
         }
     }
+}
+
+/* Rows of all methods before one, in what a rank shares. */
+static int64_t rows_before(const moe_job_t *job, const rows_t *rows,
+                           size_t method, int rank)
+{
+    int64_t n = 0;
+
+    for (size_t m = 0; m < method; m++) {
+        n += rows->count[place(job, m, rank)];
+    }
+    return n;
 }
 
 /* This rank's sampled rows of one method. */
@@ -42,15 +61,17 @@ static moe_status_t read_own(const moe_job_t *job, const rows_t *rows,
                              size_t method, char *out)
 {
     size_t bytes = moe_output_row_bytes(job);
+    size_t me = place(job, method, job->rank);
+    moe_range_t own = moe_job_own(job, &job->scenario->method[method]);
     FILE *file = moe_output_open(job, method);
     moe_status_t status = MOE_OK;
 
     if (file == NULL) {
         return MOE_ERR_IO;
     }
-    for (int64_t i = 0; status == MOE_OK && i < rows->count[job->rank]; i++) {
-        int64_t token = job->sample.token[rows->first[job->rank] + i];
-        long at = (long)(token - job->inputs.own.begin) * (long)bytes;
+    for (int64_t i = 0; status == MOE_OK && i < rows->count[me]; i++) {
+        int64_t token = job->sample.token[rows->first[me] + i];
+        long at = (long)(token - own.begin) * (long)bytes;
 
         status = fseek(file, at, SEEK_SET) != 0
                      ? moe_fail(MOE_ERR_IO, "a scratch file is too short")
@@ -63,19 +84,21 @@ static moe_status_t read_own(const moe_job_t *job, const rows_t *rows,
 static moe_status_t share_rows(moe_job_t *job, rows_t *rows)
 {
     size_t n = job->scenario->n_methods;
-    size_t each = (size_t)rows->count[job->rank] * moe_output_row_bytes(job);
-    char *own = malloc(n * each + 1);
+    size_t bytes = moe_output_row_bytes(job);
+    size_t all = (size_t)rows_before(job, rows, n, job->rank) * bytes;
+    char *own = malloc(all + 1);
     moe_status_t status = MOE_OK;
 
     if (own == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for sampled rows");
     }
     for (size_t m = 0; status == MOE_OK && m < n; m++) {
-        status = read_own(job, rows, m, own + m * each);
+        status = read_own(job, rows, m,
+                          own + (size_t)rows_before(job, rows, m, job->rank) *
+                                    bytes);
     }
     if (status == MOE_OK) {
-        status =
-            moe_world_share(job->world, own, (int64_t)(n * each), &rows->part);
+        status = moe_world_share(job->world, own, (int64_t)all, &rows->part);
     }
     free(own);
     return status;
@@ -88,11 +111,14 @@ static const char *row_of(const moe_job_t *job, const rows_t *rows,
     size_t bytes = moe_output_row_bytes(job);
     int r = 0;
 
-    while (i < rows->first[r] || i >= rows->first[r] + rows->count[r]) {
+    while (i < rows->first[place(job, method, r)] ||
+           i >= rows->first[place(job, method, r)] +
+                    rows->count[place(job, method, r)]) {
         r++;
     }
     return (const char *)rows->part[r].data +
-           (method * (size_t)rows->count[r] + (size_t)(i - rows->first[r])) *
+           (size_t)(rows_before(job, rows, method, r) + i -
+                    rows->first[place(job, method, r)]) *
                bytes;
 }
 
@@ -141,15 +167,16 @@ static moe_status_t ask_oracle(moe_job_t *job, size_t method, int64_t i,
                                token_t *t)
 {
     const moe_scenario_t *s = job->scenario;
-    moe_oracle_t oracle = {.layer = &s->layer,
-                           .chain = &s->method[method].chain,
+    const moe_method_use_t *use = &s->method[method];
+    const moe_layer_t layer = moe_method_layer(&s->layer, use);
+    moe_oracle_t oracle = {.layer = &layer,
+                           .chain = &use->chain,
                            .router = job->inputs.router,
                            .bias = job->inputs.bias};
     moe_oracle_token_t out = {.output = t->output};
-    const moe_method_use_t *use = &s->method[method];
     int64_t token = job->sample.token[i];
     int64_t at = token * job->routing.topk;
-    moe_formula_t f = {.layer = &s->layer, .options = use->options};
+    moe_formula_t f = {.layer = &layer, .options = use->options};
     bool by_data = s->router == MOE_ROUTER_data;
     moe_status_t status = moe_inputs_token(&job->inputs, token, t->hidden);
 
@@ -228,18 +255,22 @@ static moe_status_t judge_tokens(moe_job_t *job, const rows_t *rows)
 moe_status_t moe_output_oracle(moe_job_t *job)
 {
     rows_t rows = {0};
+    size_t cells;
     moe_status_t status =
         moe_sample_tokens(&job->scenario->layer, &job->routing, &job->sample);
 
     if (status != MOE_OK) {
         return status;
     }
-    rows.first = calloc(2 * (size_t)job->n_ranks, sizeof(*rows.first));
+    cells = place(job, job->scenario->n_methods, 0);
+    rows.first = calloc(2 * cells + 1, sizeof(*rows.first));
     if (rows.first == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for the oracle");
     }
-    rows.count = rows.first + job->n_ranks;
-    find_owners(job, &rows);
+    rows.count = rows.first + cells;
+    for (size_t m = 0; m < job->scenario->n_methods; m++) {
+        find_owners(job, m, &rows);
+    }
     status = share_rows(job, &rows);
     if (status == MOE_OK) {
         status = judge_tokens(job, &rows);

@@ -15,9 +15,11 @@ size_t moe_output_row_bytes(const moe_job_t *job)
                                         job->scenario->model.hidden);
 }
 
-int64_t moe_output_own_rows(const moe_job_t *job)
+int64_t moe_output_own_rows(const moe_job_t *job, size_t method)
 {
-    return job->inputs.own.end - job->inputs.own.begin;
+    moe_range_t own = moe_job_own(job, &job->scenario->method[method]);
+
+    return own.end - own.begin;
 }
 
 FILE *moe_output_open(const moe_job_t *job, size_t method)
@@ -50,7 +52,8 @@ static moe_status_t digest_rows(const moe_job_t *job, size_t method, char *row,
     FILE *file = moe_output_open(job, method);
     moe_status_t status = file == NULL ? MOE_ERR_IO : MOE_OK;
 
-    for (int64_t r = 0; status == MOE_OK && r < moe_output_own_rows(job); r++) {
+    for (int64_t r = 0;
+         status == MOE_OK && r < moe_output_own_rows(job, method); r++) {
         status = moe_output_row(job, file, row);
         if (status == MOE_OK) {
             moe_digest_hex(row, bytes, out);
@@ -90,9 +93,12 @@ static moe_status_t join_digests(const moe_job_t *job, const moe_blob_t *part,
 static moe_status_t digest_method(moe_job_t *job, size_t method, char *row,
                                   char *own)
 {
-    bool speaks = moe_layout_group_index(&job->scenario->layer.layout,
-                                         MOE_GROUP_tp, job->rank) == 0;
-    int64_t size = speaks ? moe_output_own_rows(job) * MOE_DIGEST_CHARS : 0;
+    const moe_layer_t layer =
+        moe_method_layer(&job->scenario->layer, &job->scenario->method[method]);
+    bool speaks =
+        moe_layout_group_index(&layer.layout, MOE_GROUP_tp, job->rank) == 0;
+    int64_t size =
+        speaks ? moe_output_own_rows(job, method) * MOE_DIGEST_CHARS : 0;
     moe_blob_t *all = NULL;
     moe_status_t status = digest_rows(job, method, row, own);
 
@@ -109,8 +115,16 @@ static moe_status_t digest_method(moe_job_t *job, size_t method, char *row,
 static moe_status_t digest_all(moe_job_t *job)
 {
     char *row = malloc(moe_output_row_bytes(job));
-    char *own = malloc((size_t)moe_output_own_rows(job) * MOE_DIGEST_CHARS + 1);
+    int64_t most = 0;
+    char *own;
     moe_status_t status = MOE_OK;
+
+    for (size_t m = 0; m < job->scenario->n_methods; m++) {
+        int64_t rows = moe_output_own_rows(job, m);
+
+        most = rows > most ? rows : most;
+    }
+    own = malloc((size_t)most * MOE_DIGEST_CHARS + 1);
 
     if (row == NULL || own == NULL) {
         status = moe_fail(MOE_ERR_NOMEM, "no memory for digests");

@@ -13,8 +13,8 @@
 /** Bytes of one output row. */
 size_t moe_output_row_bytes(const moe_job_t *job);
 
-/** Rows of this rank's outputs. */
-int64_t moe_output_own_rows(const moe_job_t *job);
+/** Rows of this rank's output of a method. */
+int64_t moe_output_own_rows(const moe_job_t *job, size_t method);
 
 /** This rank's output of a method, for reading; NULL with a message. */
 FILE *moe_output_open(const moe_job_t *job, size_t method);

@@ -30,7 +30,8 @@ static moe_status_t check_rank(const moe_job_t *job, const moe_joined_t *j,
                                size_t m, const json_t *stages, int rank)
 {
     const moe_method_use_t *use = &job->scenario->method[m];
-    moe_formula_t f = {.layer = &job->scenario->layer,
+    const moe_layer_t layer = moe_method_layer(&job->scenario->layer, use);
+    moe_formula_t f = {.layer = &layer,
                        .options = use->options,
                        .rank = rank,
                        .routing = &job->routing};

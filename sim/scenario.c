@@ -27,6 +27,9 @@ void moe_scenario_free(moe_scenario_t *s)
     }
     free(s->sweep);
     free(s->published);
+    for (size_t i = 0; i < s->n_methods; i++) {
+        moe_method_use_fini(&s->method[i]);
+    }
     free(s->method);
     free(s->left_out);
     free(s->tokens);

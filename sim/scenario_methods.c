@@ -50,6 +50,10 @@ void moe_method_use_start(const moe_layer_t *layer, const moe_method_t *method,
     int combine = moe_method_option_place(method, "combine");
 
     *use_p = (moe_method_use_t){.method = method};
+    if (method->layout != NULL) {
+        use_p->layout = layer->layout;
+        method->layout(&use_p->layout);
+    }
     moe_option_defaults(method, layer->chain.at[MOE_ROLE_hidden].format,
                         use_p->options);
     if (combine >= 0) {
@@ -71,7 +75,7 @@ static void finish_chain(const moe_layer_t *layer, moe_method_use_t *use)
         if (sent->format == layer->chain.at[MOE_ROLE_expert_in].format) {
             *sent = layer->chain.at[MOE_ROLE_expert_in];
         }
-        moe_storage_default(sent, MOE_FILL_HIDDEN_BOUND);
+        moe_chain_default(&layer->chain, sent, MOE_FILL_HIDDEN_BOUND);
     }
     if (combine >= 0) {
         use->chain.at[MOE_ROLE_combine] =
@@ -99,7 +103,7 @@ static void read_label(const moe_at_t *at, moe_method_use_t *use)
 static void unknown_option(const moe_at_t *map, size_t i,
                            const moe_method_t *method)
 {
-    const char *names[MOE_OPTIONS_MAX + 1];
+    const char *names[MOE_OPTIONS_MAX + 2];
     size_t n = 0;
     const char *near;
 
@@ -108,6 +112,7 @@ static void unknown_option(const moe_at_t *map, size_t i,
         n++;
     }
     names[n++] = "label";
+    names[n++] = "layout";
     near = moe_nearest(map->node->key[i], names, n);
     moe_at_key_error(map, i, "%s has no such option%s%s%s", method->name,
                      near == NULL ? ", see 'moesim list methods'"
@@ -115,7 +120,8 @@ static void unknown_option(const moe_at_t *map, size_t i,
                      near == NULL ? "" : near, near == NULL ? "" : "'?");
 }
 
-static void read_options(const moe_at_t *map, moe_method_use_t *use)
+static void read_options(const moe_build_t *b, const moe_at_t *map,
+                         moe_method_use_t *use)
 {
     moe_at_t option;
     const char *text;
@@ -128,6 +134,10 @@ static void read_options(const moe_at_t *map, moe_method_use_t *use)
         option = moe_at_entry(map, i);
         if (strcmp(option.key, "label") == 0) {
             read_label(&option, use);
+            continue;
+        }
+        if (strcmp(option.key, "layout") == 0) {
+            moe_method_read_layout(b, &option, use);
             continue;
         }
         if (moe_method_option_place(use->method, option.key) < 0) {
@@ -169,7 +179,7 @@ static bool read_entry(const moe_build_t *b, const moe_at_t *at,
     }
     moe_method_use_start(&b->s->layer, method, use);
     if (moe_at_is(at, MOE_YAML_MAP)) {
-        read_options(&options, use);
+        read_options(b, &options, use);
     }
     finish_chain(&b->s->layer, use);
     return true;
@@ -178,12 +188,14 @@ static bool read_entry(const moe_build_t *b, const moe_at_t *at,
 static void check_use(const moe_build_t *b, const moe_at_t *at,
                       const moe_method_use_t *use)
 {
+    moe_layer_t layer;
     const char *why;
 
     if (!b->model_ok || !b->layout_ok || !b->precision_ok) {
         return;
     }
-    why = use->method->check(&b->s->layer, use->options);
+    layer = moe_method_layer(&b->s->layer, use);
+    why = use->method->check(&layer, use->options);
     if (why != NULL) {
         moe_at_error(at, "%s cannot run here: %s", use->method->name, why);
     }
@@ -207,8 +219,12 @@ static moe_status_t read_list(moe_build_t *b, const moe_at_t *list)
     for (size_t i = 0; i < list->node->n; i++) {
         at = moe_at_item(list, i);
         if (read_entry(b, &at, &s->method[s->n_methods])) {
-            check_use(b, &at, &s->method[s->n_methods]);
-            s->n_methods++;
+            moe_method_use_t *use = &s->method[s->n_methods++];
+
+            if (moe_method_cut_tokens(&s->layer, use) != MOE_OK) {
+                return MOE_ERR_NOMEM;
+            }
+            check_use(b, &at, use);
         }
     }
     moe_scenario_label(b, list);
@@ -216,22 +232,31 @@ static moe_status_t read_list(moe_build_t *b, const moe_at_t *list)
 }
 
 /* Add a use that `all` means, or why it cannot run. */
-static void add_all(moe_build_t *b, moe_method_use_t *use)
+static moe_status_t add_all(moe_build_t *b, const moe_method_use_t *wanted)
 {
     moe_scenario_t *s = b->s;
+    moe_method_use_t *use = &s->method[s->n_methods];
     const char *why = NULL;
 
+    *use = *wanted;
     finish_chain(&s->layer, use);
+    if (moe_method_cut_tokens(&s->layer, use) != MOE_OK) {
+        return MOE_ERR_NOMEM;
+    }
     if (b->model_ok && b->layout_ok && b->precision_ok) {
-        why = use->method->check(&s->layer, use->options);
+        moe_layer_t layer = moe_method_layer(&s->layer, use);
+
+        why = use->method->check(&layer, use->options);
     }
     if (why == NULL) {
-        s->method[s->n_methods++] = *use;
-        return;
+        s->n_methods++;
+        return MOE_OK;
     }
+    moe_method_use_fini(use);
     memcpy(s->left_out[s->n_left_out].label, use->method->name,
            strlen(use->method->name) + 1);
     s->left_out[s->n_left_out++].why = why;
+    return MOE_OK;
 }
 
 /* Every method with every dispatch format that it has. */
@@ -239,6 +264,7 @@ static moe_status_t read_all(moe_build_t *b, const moe_at_t *at)
 {
     moe_scenario_t *s = b->s;
     size_t max = (size_t)moe_method_count() * MOE_FORMAT_COUNT;
+    moe_status_t status = MOE_OK;
     moe_method_use_t use;
     int place;
 
@@ -247,19 +273,23 @@ static moe_status_t read_all(moe_build_t *b, const moe_at_t *at)
     if (s->method == NULL || s->left_out == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "out of memory for %zu methods", max);
     }
-    for (int i = 0; i < moe_method_count(); i++) {
+    for (int i = 0; status == MOE_OK && i < moe_method_count(); i++) {
         moe_method_use_start(&s->layer, moe_method_get(i), &use);
         place = moe_method_option_place(use.method, "dispatch");
         if (place < 0) {
-            add_all(b, &use);
+            status = add_all(b, &use);
         }
-        for (int f = 0; place >= 0 && f < MOE_FORMAT_COUNT; f++) {
+        for (int f = 0; status == MOE_OK && place >= 0 && f < MOE_FORMAT_COUNT;
+             f++) {
             if (moe_option_set(use.method, "dispatch",
                                moe_format_name((moe_format_t)f), use.options,
                                NULL)) {
-                add_all(b, &use);
+                status = add_all(b, &use);
             }
         }
+    }
+    if (status != MOE_OK) {
+        return status;
     }
     if (s->n_methods == 0) {
         moe_at_error(at, "no method can run here: %s: %s", s->left_out[0].label,

@@ -24,6 +24,7 @@ typedef struct {
     bool machine_ok;
     bool layout_ok; /* layout and tokens */
     bool precision_ok;
+    bool relaid; /* --ranks changed the layout */
 } moe_build_t;
 
 /** One load: where it is from and what is changed. */
@@ -104,6 +105,15 @@ moe_status_t moe_scenario_read_methods(moe_build_t *b);
 /** A method with the defaults of its options in a layer. */
 void moe_method_use_start(const moe_layer_t *layer, const moe_method_t *method,
                           moe_method_use_t *use_p);
+
+/** The layout that a method's map gives it, at `layout`. */
+void moe_method_read_layout(const moe_build_t *b, const moe_at_t *at,
+                            moe_method_use_t *use);
+
+/** Cut the layer's tokens by the method's layout, if it is another. */
+moe_status_t moe_method_cut_tokens(const moe_layer_t *layer,
+                                   moe_method_use_t *use);
+void moe_method_use_fini(moe_method_use_t *use);
 
 /** Number of an option; -1 if the method has none of this name. */
 int moe_method_option_place(const moe_method_t *method, const char *key);

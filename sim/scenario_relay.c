@@ -128,6 +128,7 @@ moe_status_t moe_scenario_relay(moe_build_t *b, int ranks)
     s->tokens = tokens;
     s->layer.tokens = tokens;
     *layout = next;
+    b->relaid = true;
     moe_scenario_set_node(s);
     return MOE_OK;
 }

@@ -18,6 +18,8 @@ typedef struct {
     moe_backend_t table; /* first: a backend is this object */
     moe_ref_inputs_t in;
     const moe_method_use_t *use;
+    const moe_layer_t *scenario; /* the layer as it is laid without a method */
+    moe_layer_t layer;           /* as the method lays it: in.layer */
     int n_begun;     /* methods */
     int64_t n_calls; /* collectives so far, of all methods */
     int64_t n_experts_done;

@@ -98,6 +98,7 @@ moe_status_t moe_ref_backend_create(const moe_ref_inputs_t *inputs,
 #endif
     be->table = table;
     be->in = *inputs;
+    be->scenario = inputs->layer;
     *backend_p = &be->table;
     return MOE_OK;
 }
@@ -119,7 +120,14 @@ moe_status_t moe_ref_backend_begin(moe_backend_t *backend,
     moe_agreement_method(be->in.agreement, use->label);
     moe_runstate_stage(moe_world_state(be->in.world), "the plan of %s",
                        use->label);
-    return MOE_OK;
+    be->layer = moe_method_layer(be->scenario, use);
+    be->in.layer = &be->layer;
+    return moe_world_set_layout(be->in.world, &be->layer.layout);
+}
+
+void moe_ref_backend_hidden(moe_backend_t *backend, const uint16_t *hidden)
+{
+    ((moe_ref_backend_t *)backend)->in.hidden = hidden;
 }
 
 const moe_ref_stats_t *moe_ref_backend_stats(const moe_backend_t *backend)

@@ -49,7 +49,12 @@ moe_status_t moe_ref_backend_create(const moe_ref_inputs_t *inputs,
                                     moe_backend_t **backend_p);
 void moe_ref_backend_free(moe_backend_t *backend);
 
-/** A method begins. To be called before moe_run_method(). */
+/** Other hidden states of the own tokens: of a method that lays the layer in
+ * its own way. Kept. */
+void moe_ref_backend_hidden(moe_backend_t *backend, const uint16_t *hidden);
+
+/** A method begins, with the groups of its layout. To be called by all ranks
+ * before moe_run_method(). */
 moe_status_t moe_ref_backend_begin(moe_backend_t *backend,
                                    const moe_method_use_t *use);
 

@@ -10,10 +10,19 @@
 
 #include <mpi.h>
 
+/* Communicators of a layout's groups. */
+typedef struct moe_groups {
+    struct moe_groups *next;
+    moe_layout_t layout;
+    MPI_Comm comm[MOE_GROUP_COUNT];
+} moe_groups_t;
+
 struct moe_world {
     MPI_Comm world;  /* a duplicate: our point-to-point messages */
     MPI_Comm shadow; /* another: agreements */
-    MPI_Comm group[MOE_GROUP_COUNT]; /* MPI_COMM_NULL before a layout */
+    MPI_Comm group[MOE_GROUP_COUNT]; /* of the present layout; MPI_COMM_NULL
+                                      * before one */
+    moe_groups_t *groups;            /* of all layouts so far */
     int rank;
     int size;
     int64_t places; /* waits so far: the same number on all ranks */

@@ -4,6 +4,7 @@
 #include "ref/mpi/comm.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static moe_status_t start_mpi(void)
 {
@@ -95,8 +96,14 @@ static void free_comm(MPI_Comm *comm)
 
 static void free_groups(moe_world_t *world)
 {
-    for (int g = 0; g < MOE_GROUP_COUNT; g++) {
-        free_comm(&world->group[g]);
+    while (world->groups != NULL) {
+        moe_groups_t *next = world->groups->next;
+
+        for (int g = 0; g < MOE_GROUP_COUNT; g++) {
+            free_comm(&world->groups->comm[g]);
+        }
+        free(world->groups);
+        world->groups = next;
     }
 }
 
@@ -137,10 +144,9 @@ moe_runstate_t *moe_world_state(const moe_world_t *world)
 }
 
 static moe_status_t split(moe_world_t *world, const moe_layout_t *layout,
-                          moe_group_t group)
+                          moe_group_t group, MPI_Comm *comm)
 {
     int first = moe_layout_group_member(layout, group, world->rank, 0);
-    MPI_Comm *comm = &world->group[group];
     moe_status_t status =
         MOE_MPI(MPI_Comm_split(world->world, first, world->rank, comm));
 
@@ -150,10 +156,44 @@ static moe_status_t split(moe_world_t *world, const moe_layout_t *layout,
     return status;
 }
 
+static moe_status_t make_groups(moe_world_t *world, const moe_layout_t *layout)
+{
+    moe_groups_t *groups = calloc(1, sizeof(*groups));
+    moe_status_t status = MOE_OK;
+
+    if (groups == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for groups");
+    }
+    groups->layout = *layout;
+    for (int g = 0; g < MOE_GROUP_COUNT; g++) {
+        groups->comm[g] = MPI_COMM_NULL;
+    }
+    groups->next = world->groups;
+    world->groups = groups;
+    moe_runstate_wait(world->state, ++world->places, 0, "making groups");
+    for (int g = 0; status == MOE_OK && g < MOE_GROUP_COUNT; g++) {
+        status = split(world, layout, (moe_group_t)g, &groups->comm[g]);
+    }
+    moe_runstate_go(world->state);
+    return status;
+}
+
+static const moe_groups_t *find_groups(const moe_world_t *world,
+                                       const moe_layout_t *layout)
+{
+    const moe_groups_t *groups = world->groups;
+
+    while (groups != NULL && !moe_layout_equal(&groups->layout, layout)) {
+        groups = groups->next;
+    }
+    return groups;
+}
+
 moe_status_t moe_world_set_layout(moe_world_t *world,
                                   const moe_layout_t *layout)
 {
     int ranks = moe_layout_world(layout);
+    const moe_groups_t *groups = find_groups(world, layout);
     moe_status_t status = MOE_OK;
 
     if (ranks != world->size) {
@@ -162,11 +202,12 @@ moe_status_t moe_world_set_layout(moe_world_t *world,
                         "--ranks %d would re-lay the scenario",
                         ranks, world->size, world->size);
     }
-    free_groups(world);
-    moe_runstate_wait(world->state, ++world->places, 0, "making groups");
-    for (int g = 0; status == MOE_OK && g < MOE_GROUP_COUNT; g++) {
-        status = split(world, layout, (moe_group_t)g);
+    if (groups == NULL) {
+        status = make_groups(world, layout);
+        groups = world->groups;
     }
-    moe_runstate_go(world->state);
+    if (status == MOE_OK) {
+        memcpy(world->group, groups->comm, sizeof(world->group));
+    }
     return status;
 }

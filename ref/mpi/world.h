@@ -43,8 +43,8 @@ int moe_world_size(const moe_world_t *world);
 moe_runstate_t *moe_world_state(const moe_world_t *world);
 
 /**
- * Make the communicators of a layout's groups, instead of earlier ones. All
- * ranks call it.
+ * Make the communicators of a layout's groups the present ones; those of
+ * earlier layouts are kept for their return. All ranks call it.
  * @return MOE_ERR_INPUT if the layout has another number of ranks.
  */
 moe_status_t moe_world_set_layout(moe_world_t *world,

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tp_allreduce: vLLM #2293, tensor-parallel experts and one all-reduce.
+ *
+ * How it works: the ranks of a tp group hold the same tokens and a part of
+ * every expert, w1 and w3 by columns, w2 by rows. Each routes its tokens and
+ * groups them by expert; what it gets is a term of each expert's output. The
+ * routing weights are applied, the k terms of a token are merged, and one
+ * all-reduce completes the sums (as of commit 1089dd8, which halves the bytes
+ * at k = 2).
+ *
+ * Payload of a rank: T_r row(H) in the combine format; nothing if tp = 1.
+ */
+#include "moe/method.h"
+
+enum {
+    OPTION_COMBINE,
+    OPTION_COMBINE_ORDER
+};
+
+static const moe_option_t options[] = {
+    {"combine", MOE_OPTION_format, "bf16 fp16 fp32 exact", "bf16",
+     "format of the partial sums in the all-reduce"},
+    {"combine_order", MOE_OPTION_order, "rank ring fp32_rank exact", "rank",
+     "faithful: the order of the all-reduce"},
+    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+};
+
+typedef struct {
+    moe_span_t own;
+    moe_gathered_t all;
+} plan_t;
+
+/* All ranks hold all tokens and all experts. */
+static void layout(moe_layout_t *layout)
+{
+    layout->tp *= layout->dp;
+    layout->dp = 1;
+    layout->ep = 1;
+}
+
+static const char *check(const moe_layer_t *layer, const int64_t *option)
+{
+    (void)option;
+    if (layer->layout.ep != 1) {
+        return "needs ep = 1: every rank has a part of every expert";
+    }
+    if (layer->model->intermediate % (64 * (int64_t)layer->layout.tp) != 0) {
+        return "needs the intermediate size divisible by 64 tp: whole tiles "
+               "of nvfp4 in each part";
+    }
+    return NULL;
+}
+
+static void plan(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+    moe_range_t own = moe_ctx_tokens(c, moe_ctx_rank(c));
+
+    p->own = (moe_span_t){0, own.begin, own.end - own.begin};
+    p->all.rows = moe_agree_expert_rows(c, MOE_GROUP_tp, 0);
+}
+
+static void prepare(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+    moe_tensor_t *logits;
+
+    p->all.x = moe_hidden(c);
+    logits = moe_logits(c, p->all.x);
+    moe_topk(c, logits, &p->own, 1, &p->all.ids, &p->all.weights);
+    moe_release(c, logits);
+}
+
+static void permute(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+
+    moe_gathered_permute(c, &p->all, MOE_SCALES_linear);
+}
+
+static void experts(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+
+    p->all.y = moe_experts_part(c, MOE_GROUP_tp, p->all.x, p->all.index);
+    moe_release(c, p->all.x);
+}
+
+static void unpermute(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+
+    moe_gathered_unpermute(c, &p->all);
+}
+
+static void finalize(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+    moe_tensor_t *sums = moe_allreduce(c, MOE_GROUP_tp, p->all.y);
+
+    moe_release(c, p->all.y);
+    moe_output(c, sums);
+    moe_release(c, sums);
+}
+
+/* An all-reduce is a ring over equal blocks of the rows. */
+static int home(const moe_formula_t *f, int64_t token)
+{
+    moe_range_t own =
+        moe_layer_tokens(f->layer, moe_layer_owner(f->layer, token));
+
+    return moe_layout_part_of(own.end - own.begin, f->layer->layout.tp,
+                              token - own.begin);
+}
+
+static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
+{
+    const moe_layout_t *l = &f->layer->layout;
+    moe_format_t combine = (moe_format_t)f->options[OPTION_COMBINE];
+
+    if (l->tp > 1) {
+        out[MOE_STAGE_finalize] =
+            f->layer->tokens[moe_layout_dp_rank(l, f->rank)] *
+            moe_format_row_bytes(combine, f->layer->model->hidden);
+    }
+}
+
+const moe_method_t moe_method_tp_allreduce = {
+    .name = "tp_allreduce",
+    .system = "vLLM #2293 after commit 1089dd8: expert parallelism replaced by "
+              "tensor parallelism",
+    .source = "vllm-project/vllm#2293",
+    .how = "each rank has a part of I of every expert, and all tokens;\n"
+           "rows grouped by expert, w1 and w3 by columns, w2 by rows;\n"
+           "routing weights, merge over k, one all-reduce",
+    .family = MOE_FAMILY_F0,
+    .collectives = "allreduce",
+    .contract = {MOE_ROUND(expert_in) | MOE_ROUND(gemm1_out) |
+                     MOE_ROUND(act_out) | MOE_ROUND(gemm2_in) |
+                     MOE_ROUND(gemm2_part) | MOE_ROUND(partial) |
+                     MOE_ROUND(output),
+                 MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_output},
+    .home = home,
+    .formula = "finalize T_r H b(combine)",
+    .test = "tests/check_methods_meta.c",
+    .capturable = true,
+    .options = options,
+    .plan_size = sizeof(plan_t),
+    .layout = layout,
+    .check = check,
+    .plan = plan,
+    .stage = {prepare, permute, experts, unpermute, finalize},
+    .payload = payload,
+};
