@@ -37,6 +37,16 @@ void moe_storage_default(moe_storage_t *storage, float bound)
     }
 }
 
+void moe_chain_default(const moe_chain_t *chain, moe_storage_t *storage,
+                       float bound)
+{
+    if (storage->profile == MOE_PROFILE_none) {
+        (void)moe_profile_find(moe_profile_word(chain->profile),
+                               storage->format, &storage->profile);
+    }
+    moe_storage_default(storage, bound);
+}
+
 bool moe_storage_equal(const moe_storage_t *a, const moe_storage_t *b)
 {
     return a->format == b->format && a->profile == b->profile &&

@@ -30,6 +30,8 @@ typedef struct {
     moe_storage_t at[MOE_ROLE_COUNT];
     moe_format_t weights; /* of the experts */
     moe_numerics_t numerics;
+    int profile; /* word for quantisers that are not named: moe_profile_word();
+                  * 0: each format's default */
     moe_contract_t contract; /* where it rounds: a method's own */
 } moe_chain_t;
 
@@ -43,6 +45,11 @@ float moe_storage_decode(const moe_storage_t *storage);
  * @param[in] bound  Documented bound of |x| of the tensor's generator, > 0.
  */
 void moe_storage_default(moe_storage_t *storage, float bound);
+
+/** The same, the profile being first that of the chain's word, if it means
+ * one for the format. */
+void moe_chain_default(const moe_chain_t *chain, moe_storage_t *storage,
+                       float bound);
 
 /** Same format, profile and global scale: the same codes for the same rows. */
 bool moe_storage_equal(const moe_storage_t *a, const moe_storage_t *b);

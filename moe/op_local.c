@@ -3,11 +3,6 @@
 
 #include <stddef.h>
 
-static bool is_block(moe_format_t format)
-{
-    return moe_format_info(format)->block > 0;
-}
-
 static moe_call_t call_of(moe_op_t op, const moe_tensor_t *in,
                           moe_tensor_t *out)
 {
@@ -133,10 +128,11 @@ void moe_topk(moe_ctx_t *c, moe_tensor_t *logits, const moe_span_t *spans,
 /* Which operation brings rows from one storage to another. */
 static moe_op_t op_between(const moe_tensor_t *rows, const moe_storage_t *to)
 {
-    if (is_block(to->format)) {
+    if (moe_format_is_coded(to->format)) {
         return MOE_OP_quantize;
     }
-    return is_block(rows->storage.format) ? MOE_OP_dequantize : MOE_OP_convert;
+    return moe_format_is_coded(rows->storage.format) ? MOE_OP_dequantize
+                                                     : MOE_OP_convert;
 }
 
 moe_tensor_t *moe_to(moe_ctx_t *c, moe_tensor_t *rows, moe_role_t role)

@@ -28,7 +28,16 @@ static const struct {
 } aliases[] = {
 #define MOE_PROFILE_ALIAS(alias, profile) {alias, MOE_PROFILE_##profile},
 #include "moe/profile_alias.def"
-#undef MOE_PROFILE_ALIAS
+};
+
+/* Names, then systems: as the words of scenarios are numbered. */
+static const char *const words[] = {
+#define MOE_PROFILE(id, name, format, global, budget, text, users, differs)    \
+    name,
+#include "moe/profile.def"
+#undef MOE_PROFILE
+#define MOE_PROFILE_SYSTEM(alias) alias,
+#include "moe/profile_alias.def"
 };
 
 #define N_ALIASES (sizeof(aliases) / sizeof(aliases[0]))
@@ -83,14 +92,9 @@ bool moe_profile_find(const char *word, moe_format_t format,
     return false;
 }
 
-bool moe_profile_is_known(const char *word)
+const char *moe_profile_word(int place)
 {
-    moe_profile_t profile;
-
-    for (int f = 0; f < MOE_FORMAT_COUNT; f++) {
-        if (moe_profile_find(word, (moe_format_t)f, &profile)) {
-            return true;
-        }
-    }
-    return false;
+    return place >= 0 && place < (int)(sizeof(words) / sizeof(words[0]))
+               ? words[place]
+               : NULL;
 }

@@ -68,7 +68,8 @@ moe_profile_t moe_profile_default(moe_format_t format);
 bool moe_profile_find(const char *word, moe_format_t format,
                       moe_profile_t *profile_p);
 
-/** True if a name or a system's name stands for a profile of any format. */
-bool moe_profile_is_known(const char *word);
+/** All words for profiles, names and then systems, by number; NULL after the
+ * last. The first MOE_PROFILE_COUNT are names. */
+const char *moe_profile_word(int place);
 
 #endif

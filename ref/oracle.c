@@ -8,6 +8,7 @@
 #include "moe/fill.h"
 #include "ref/oracle_combine.h"
 #include "ref/oracle_gate.h"
+#include "ref/oracle_quantize.h"
 #include "ref/oracle_unrounded.h"
 
 #include <float.h>
@@ -31,48 +32,11 @@ typedef struct {
     uint32_t *codes;         /* of a row of weights, by words of 8 */
     uint8_t *scales;         /* of a row of weights */
     int32_t *d;              /* [K / 8] */
-    /* a row of nvfp4: value = twice / 2 * units * 2^-9 * decode */
-    int32_t *twice; /* [8][n / 8]: column 8 j + i at [i][j] */
-    int32_t *units; /* [n / 16] */
-    float decode;
-    int32_t unit[256]; /* an E4M3 scale in units of 2^-9 */
+    oracle_nvfp4_t row;      /* value = twice / 2 * units * 2^-9 * decode */
+    moe_status_t status;     /* of the quantisers */
+    int32_t unit[256];       /* an E4M3 scale in units of 2^-9 */
     mpfr_t sum;
 } work_t;
-
-/* Profiles te-exact and deepep; x becomes what the codes say. A factor is
- * fp32, and its exact product with x is rounded once. */
-static void quantise(work_t *w, double *x, int64_t n, int64_t at, int block,
-                     float gs)
-{
-    const bool four = block == BLOCK;
-    double v = four ? 0.0 : (double)1e-4f;
-    float scale, factor;
-
-    for (int i = 0; i < block; i++) {
-        v = fmax(v, fabs(x[at + i]));
-    }
-    scale =
-        oracle_product(v, (double)(four ? gs * (1.0f / 6.0f) : 1.0f / 448.0f));
-    factor = (float)(448.0 / v);
-    if (four) {
-        scale = moe_e4m3_to_f32(moe_e4m3_from_f32(scale));
-        factor = fminf(1.0f / (scale * w->decode), FLT_MAX);
-        w->units[at / BLOCK] = (int32_t)(scale * 512.0f);
-    }
-    for (int64_t i = at; i < at + block; i++) {
-        float z = oracle_product(x[i], (double)factor);
-
-        if (four) {
-            int twice = moe_e2m1_twice(moe_e2m1_from_f32(z));
-
-            w->twice[i % WORD * (n / WORD) + i / WORD] = twice;
-            x[i] = twice * 0.5 * (double)scale * (double)w->decode;
-        } else {
-            z = moe_e4m3_to_f32(moe_e4m3_from_f32(z));
-            x[i] = (double)z * (double)scale;
-        }
-    }
-}
 
 static bool rounds(const work_t *w, moe_rounding_t point)
 {
@@ -83,18 +47,16 @@ static void store(work_t *w, double *x, int64_t n, moe_rounding_t point)
 {
     const moe_role_t role = moe_rounding_role(point);
     const moe_storage_t *as = &w->at[role];
-    const int block = moe_format_info(as->format)->block;
 
-    if (!rounds(w, point)) {
+    if (!rounds(w, point) || w->status != MOE_OK) {
         return;
     }
-    w->decode = 1.0f / as->global_scale;
-    for (int64_t i = 0; i<n; i += block> 0 ? block : 1) {
-        if (block > 0) {
-            quantise(w, x, n, i, block, as->global_scale);
-        } else {
-            x[i] = oracle_rounded(as->format, x[i]);
-        }
+    if (moe_format_is_coded(as->format)) {
+        w->status = oracle_quantise(as, x, n, &w->row);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = oracle_rounded(as->format, x[i]);
     }
 }
 
@@ -137,13 +99,13 @@ static int64_t dot(const work_t *w, const piece_t *p)
 {
     int64_t sum = 0;
 
-    dot_words(w->codes, w->twice + p->first / WORD, p->n / WORD, p->k / WORD,
-              w->d);
+    dot_words(w->codes, w->row.twice + p->first / WORD, p->n / WORD,
+              p->k / WORD, w->d);
     for (int64_t b = 0; b < p->n / BLOCK; b++) {
         int32_t d = w->d[2 * b] + w->d[2 * b + 1];
 
-        sum +=
-            (int64_t)d * w->units[p->first / BLOCK + b] * w->unit[w->scales[b]];
+        sum += (int64_t)d * w->row.units[p->first / BLOCK + b] *
+               w->unit[w->scales[b]];
     }
     return sum;
 }
@@ -154,7 +116,8 @@ static void linear(const work_t *w, const piece_t *p, int64_t expert, double *y,
 {
     const moe_format_t format = w->at[moe_rounding_role(p->point)].format;
     const uint64_t seed = w->oracle->layer->seed;
-    const double d = (double)w->decode * (double)moe_fill_weight_global(p->k);
+    const double d =
+        (double)w->row.decode * (double)moe_fill_weight_global(p->k);
     int e;
     const moe_u128_t alpha = (uint64_t)(frexp(d, &e) * 0x1p48); /* exact */
 
@@ -244,19 +207,21 @@ static moe_status_t run_token(work_t *w, const moe_oracle_token_t *token)
     for (int s = 0; s < w->m->topk; s++) {
         run_expert(w, token->ids[s], (double)token->weights[s], s * h);
     }
-    return oracle_combine(&terms);
+    return w->status == MOE_OK ? oracle_combine(&terms) : w->status;
 }
 
 static bool is_supported(const moe_model_t *m, const moe_chain_t *chain)
 {
-    const moe_format_t dispatch = chain->at[MOE_ROLE_dispatch].format;
+    const moe_storage_t *dispatch = &chain->at[MOE_ROLE_dispatch];
     bool good = chain->at[MOE_ROLE_hidden].format == MOE_FORMAT_bf16 &&
                 chain->at[MOE_ROLE_expert_in].format == MOE_FORMAT_nvfp4 &&
                 chain->at[MOE_ROLE_gemm2_in].format == MOE_FORMAT_nvfp4 &&
                 chain->weights == MOE_FORMAT_nvfp4;
 
     return good && m->hidden % BLOCK == 0 && m->intermediate % BLOCK == 0 &&
-           (dispatch != MOE_FORMAT_fp8_1x128 || m->hidden % 128 == 0);
+           moe_format_fits(dispatch->format, m->hidden) &&
+           (!moe_format_is_coded(dispatch->format) ||
+            oracle_quantises(dispatch->profile));
 }
 
 /* Arrays of a token, all in one piece of memory. */
@@ -281,9 +246,9 @@ static bool work_init(work_t *w, const moe_oracle_t *oracle)
     w->low = w->y + wide;
     w->term = w->low + wide;
     w->rest = w->term + terms;
-    w->units = (int32_t *)(w->rest + terms);
-    w->twice = w->units + wide;
-    w->d = w->twice + wide;
+    w->row.units = (int32_t *)(w->rest + terms);
+    w->row.twice = w->row.units + wide;
+    w->d = w->row.twice + wide;
     w->codes = (uint32_t *)(w->d + wide);
     w->scales = (uint8_t *)(w->codes + wide);
     for (int c = 0; c < 256; c++) {

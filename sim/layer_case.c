@@ -25,7 +25,7 @@ moe_ref_case_t moe_layer_case(const moe_scenario_t *scenario,
     } else if (dispatch == at[MOE_ROLE_hidden].format) {
         *sent = at[MOE_ROLE_hidden];
     }
-    moe_storage_default(sent, MOE_FILL_HIDDEN_BOUND);
+    moe_chain_default(&about.chain, sent, MOE_FILL_HIDDEN_BOUND);
     return about;
 }
 

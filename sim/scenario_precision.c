@@ -71,6 +71,18 @@ static void read_profile(const moe_at_t *at, moe_storage_t *storage)
                       &profile, sizeof(profile))) {
         return;
     }
+    if (profile >= MOE_PROFILE_COUNT &&
+        moe_profile_find(moe_profile_word(profile), storage->format,
+                         &storage->profile)) {
+        return;
+    }
+    if (profile >= MOE_PROFILE_COUNT) {
+        moe_at_error(at, "%s has no profile for %s, expected %s",
+                     moe_profile_word(profile),
+                     moe_format_name(storage->format),
+                     moe_profile_name(moe_profile_default(storage->format)));
+        return;
+    }
     storage->profile = (moe_profile_t)profile;
     if (storage->profile == MOE_PROFILE_none
             ? moe_profile_default(storage->format) != MOE_PROFILE_none
@@ -156,6 +168,18 @@ static void read_weights(const moe_at_t *precision, moe_format_t *weights)
     }
 }
 
+/* The profile where none is named. */
+static void read_word(const moe_at_t *precision, moe_chain_t *chain)
+{
+    const moe_key_t *key = moe_schema_find(MOE_SECTION_precision, "profile");
+    moe_at_t at = moe_at_key(precision, "profile");
+
+    chain->profile = 0;
+    if (moe_at_given(&at)) {
+        (void)moe_at_value(&at, key, &chain->profile, sizeof(chain->profile));
+    }
+}
+
 void moe_scenario_read_precision(moe_build_t *b)
 {
     moe_at_t precision = moe_at_key(&b->root, "precision");
@@ -167,11 +191,12 @@ void moe_scenario_read_precision(moe_build_t *b)
     int value = MOE_NUMERICS_exact;
 
     moe_at_check_keys(&precision, MOE_SECTION_precision);
+    read_word(&precision, chain);
     for (size_t i = 0; i < N_PLACES; i++) {
         key = moe_schema_find(MOE_SECTION_precision, places[i].key);
         at = moe_at_key(&precision, places[i].key);
         read_place(b, &at, key, &chain->at[places[i].role]);
-        moe_storage_default(&chain->at[places[i].role], places[i].bound);
+        moe_chain_default(chain, &chain->at[places[i].role], places[i].bound);
     }
     read_weights(&precision, &chain->weights);
     chain->at[MOE_ROLE_dispatch] = chain->at[MOE_ROLE_hidden];

@@ -43,6 +43,8 @@ static const char profile_words[] =
     name " "
 #include "moe/profile.def"
 #undef MOE_PROFILE
+#define MOE_PROFILE_SYSTEM(alias) alias " "
+#include "moe/profile_alias.def"
     ;
 
 static const char provenance_words[] =

@@ -4,6 +4,7 @@
 #include "moe/fill.h"
 #include "ref/oracle.h"
 #include "ref/oracle_numbers.h"
+#include "ref/oracle_quantize.h"
 #include "tests/judge.h"
 #include "tests/support.h"
 #include "tests/tiny_layer.h"
@@ -45,6 +46,34 @@ START_TEST(the_stages_agree_with_the_oracle_for_every_dispatch)
 {
     tiny_init(&tiny, dispatches[_i]);
     assert_agreement();
+}
+END_TEST
+
+static void set_profile(moe_role_t role, moe_profile_t profile, float bound)
+{
+    moe_storage_t *storage = &tiny.chain.at[role];
+
+    *storage = (moe_storage_t){moe_profile_format(profile), profile, 0.0f};
+    moe_storage_default(storage, bound);
+}
+
+/* As dispatch; and where the matmul has the format, at its inputs. */
+START_TEST(the_stages_agree_with_the_oracle_for_every_profile)
+{
+    const moe_profile_t profile = (moe_profile_t)_i;
+
+    tiny_init(&tiny, MOE_FORMAT_bf16);
+    set_profile(MOE_ROLE_dispatch, profile, MOE_FILL_HIDDEN_BOUND);
+    if (!oracle_quantises(profile)) {
+        ck_assert_int_eq(tiny_oracle(&tiny, &want), MOE_ERR_UNSUPPORTED);
+        return;
+    }
+    assert_agreement();
+    if (moe_profile_format(profile) == MOE_FORMAT_nvfp4) {
+        set_profile(MOE_ROLE_expert_in, profile, MOE_FILL_HIDDEN_BOUND);
+        set_profile(MOE_ROLE_gemm2_in, profile, MOE_FILL_ACT_BOUND);
+        assert_agreement();
+    }
 }
 END_TEST
 
@@ -270,6 +299,9 @@ int main(void)
 
     tcase_add_loop_test(
         agree, the_stages_agree_with_the_oracle_for_every_dispatch, 0, 4);
+    tcase_add_loop_test(agree,
+                        the_stages_agree_with_the_oracle_for_every_profile,
+                        MOE_PROFILE_none + 1, MOE_PROFILE_COUNT);
     tcase_add_test(agree,
                    the_stages_agree_with_the_oracle_for_every_output_format);
     tcase_add_loop_test(agree,
