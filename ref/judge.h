@@ -65,10 +65,10 @@ typedef struct {
     int64_t scales_more_steps;
 
     /* numbers */
-    int64_t max_ulp; /* from the exact result, in got's format */
+    int64_t max_ulp; /* from the exact result, rounded to got's format */
     int64_t nans;    /* in got, where there is none in ref */
     int64_t infinities;
-    double sum_diff2; /* finite elements */
+    double sum_diff2; /* of finite elements and the rounded result */
     double sum_ref2;
     double sum_got2;
     double sum_product;

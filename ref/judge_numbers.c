@@ -72,10 +72,9 @@ typedef struct {
 } row_t;
 
 static void count_ulps(moe_verdict_t *v, moe_format_t format, uint32_t code,
-                       double x)
+                       uint32_t want)
 {
-    int64_t ulps =
-        order_of(format, code) - order_of(format, moe_round_f64(format, x));
+    int64_t ulps = order_of(format, code) - order_of(format, want);
 
     ulps = ulps < 0 ? -ulps : ulps;
     v->max_ulp = ulps > v->max_ulp ? ulps : v->max_ulp;
@@ -105,16 +104,17 @@ static void judge_element(moe_judge_t *judge, moe_role_t role,
     const uint32_t code = moe_float_load(format, got->codes, at);
     const double x = (double)((const float *)judge->fine.codes)[at];
     const double value = moe_float_value(format, code);
+    const uint32_t rounded = moe_round_f64(format, x);
     moe_verdict_t *v = &judge->verdict[role];
     const double hard = (double)widths->at[MOE_WIDTH_hard][at];
     const double likely = (double)widths->at[MOE_WIDTH_likely][at];
     double d = HUGE_VAL;
     double ratio;
 
-    if (code == moe_round_f64(format, x)) { /* nearly always */
+    if (code == rounded) { /* nearly always */
         d = 0.0;
         if (isfinite(value)) {
-            add_sums(v, value, x);
+            add_sums(v, value, value);
         }
     } else if (isnan(value) || isnan(x)) {
         v->nans += isnan(value) && !isnan(x);
@@ -123,8 +123,8 @@ static void judge_element(moe_judge_t *judge, moe_role_t role,
         v->infinities += isinf(value) && isfinite(x);
         d = distance(format, code, x);
         if (isfinite(value) && isfinite(x)) {
-            add_sums(v, value, x);
-            count_ulps(v, format, code, x);
+            add_sums(v, value, moe_float_value(format, rounded));
+            count_ulps(v, format, code, rounded);
         }
     }
     ratio = ratio_of(d, likely);

@@ -128,6 +128,8 @@ static void judge_weights(moe_judge_t *judge, int64_t row, const int32_t *ids,
         v->nans += isnan(got[i]);
         v->sum_diff2 += isfinite(d) ? d * d : 0.0;
         v->sum_ref2 += want * want;
+        v->sum_got2 += isfinite(d) ? (double)got[i] * (double)got[i] : 0.0;
+        v->sum_product += isfinite(d) ? (double)got[i] * want : 0.0;
         if (!(d <= width)) {
             v->beyond[MOE_WIDTH_likely]++;
             v->beyond[MOE_WIDTH_hard]++;

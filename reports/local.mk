@@ -1,6 +1,10 @@
 noinst_LTLIBRARIES += reports/libreports.la
 
 reports_libreports_la_SOURCES = \
+  reports/check.h \
+  reports/check_junit.c \
+  reports/check_terminal.c \
+  reports/check_words.c \
   reports/json.c \
   reports/markdown.c \
   reports/report.h \

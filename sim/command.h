@@ -7,6 +7,7 @@
 #define SIM_COMMAND_H
 
 #include "moe/vocabulary.h"
+#include "ref/judge.h"
 #include "sim/scenario.h"
 
 #include <stdbool.h>
@@ -31,12 +32,20 @@ typedef enum {
     MOE_RUN_ON_gpu
 } moe_run_on_t;
 
+/** How rows of a judged tensor may lie. */
+typedef enum {
+    MOE_CHECK_any,           /* anywhere, if they say who they are */
+    MOE_CHECK_within_expert, /* an expert's rows in any order */
+    MOE_CHECK_exact          /* as in the golden folder */
+} moe_check_order_t;
+
 /** Parsed options; strings point into argv or are owned by the object. */
 typedef struct {
     moe_verb_t verb;
     int argc; /* the whole command line, to say it or to start it again */
     char **argv;
     const char *operand; /* scenario of run and price, WHAT of list; or NULL */
+    const char *more[2]; /* second and third operand, or NULL */
     bool help;
     bool version;
 
@@ -59,6 +68,14 @@ typedef struct {
     const char **injection; /* [n_injections] NAME[@...] as given */
     bool no_verify_calls;
     moe_run_on_t backend;
+
+    /* check */
+    moe_check_order_t order;
+    int64_t max_ulp; /* -1: not given */
+    int only_rank;   /* -1: all */
+    const char *junit;
+    moe_accumulator_t accumulator;
+    bool has_accumulator;
 
     /* doctor */
     const char *blas_core; /* NULL: the one that OpenBLAS chose */

@@ -7,6 +7,7 @@
 #include "moe/chain.h"
 #include "moe/run_method.h"
 #include "ref/elements.h"
+#include "ref/judge.h"
 #include "ref/mpi/injection.h"
 #include "sim/methods/registry.h"
 #include "sim/price_json.h"
@@ -159,6 +160,22 @@ moe_status_t moe_list_profiles(json_t *items, moe_diag_t *diag)
                           ? "-"
                           : moe_format_name(moe_profile_format(p)),
                       "text", moe_profile_text(p)));
+    }
+    return status;
+}
+
+moe_status_t moe_list_accumulators(json_t *items, moe_diag_t *diag)
+{
+    moe_status_t status = MOE_OK;
+    int i;
+
+    (void)diag;
+    for (i = 0; i < MOE_ACCUMULATOR_COUNT && status == MOE_OK; ++i) {
+        moe_accumulator_t a = (moe_accumulator_t)i;
+
+        status = moe_list_add(items, json_pack("{s:s, s:s}", "name",
+                                               moe_accumulator_name(a), "text",
+                                               moe_accumulator_text(a)));
     }
     return status;
 }

@@ -129,10 +129,24 @@ sim_libsim_la_SOURCES += \
 
 # Judging: golden folders, check.
 sim_libsim_la_SOURCES += \
+  sim/check.h \
+  sim/check_bare.c \
+  sim/check_rank.c \
+  sim/check_rows.c \
+  sim/check_tensor.c \
+  sim/check_verdict.c \
+  sim/cmd_check.c \
   sim/golden_read.c \
   sim/golden_read.h \
   sim/layer_case.c \
   sim/layer_case.h
+
+# check, on golden folders that a program of the tests makes.
+check_PROGRAMS += tests/golden_maker
+TESTS += tests/e2e/judge.sh
+EXTRA_DIST += tests/e2e/judge.sh tests/e2e/spoil.py
+tests_golden_maker_SOURCES = tests/golden_maker.c
+tests_golden_maker_LDADD = $(moesim_LDADD)
 
 # Ranks and who watches them.
 sim_libsim_la_SOURCES += \

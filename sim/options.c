@@ -165,19 +165,52 @@ static int take_letters(moe_parse_t *parse, const char *word, const char *next)
     return 0;
 }
 
+/* Words of a verb's operand text: how many operands it takes. */
+static int count_operands(const char *text)
+{
+    int n = *text != '\0';
+
+    for (; *text != '\0'; ++text) {
+        n += *text == ' ';
+    }
+    return n;
+}
+
+/* Where the next operand goes; NULL if there is no room for one more. */
+static const char **next_operand(moe_command_t *command)
+{
+    const char **places[] = {&command->operand, &command->more[0],
+                             &command->more[1]};
+    int n = count_operands(moe_verb_operand(command->verb));
+    int i;
+
+    for (i = 0; i < n && i < 3; ++i) {
+        if (*places[i] == NULL) {
+            return places[i];
+        }
+    }
+    return NULL;
+}
+
 static void take_operand(moe_parse_t *parse, const char *word)
 {
     moe_command_t *command = parse->command;
+    const char **place = next_operand(command);
 
     if (*moe_verb_operand(command->verb) == '\0') {
         moe_diag_add(parse->diag, NULL, 0, 0, NULL, "'%s': %s takes no operand",
                      word, moe_verb_name(command->verb));
-    } else if (command->operand != NULL) {
+    } else if (place == NULL && command->more[0] == NULL) {
         moe_diag_add(parse->diag, NULL, 0, 0, NULL,
                      "'%s': %s takes one operand, '%s' was given already", word,
                      moe_verb_name(command->verb), command->operand);
+    } else if (place == NULL) {
+        moe_diag_add(parse->diag, NULL, 0, 0, NULL,
+                     "'%s': one operand too many, %s takes %s", word,
+                     moe_verb_name(command->verb),
+                     moe_verb_operand(command->verb));
     } else {
-        command->operand = word;
+        *place = word;
     }
 }
 
@@ -248,6 +281,8 @@ moe_status_t moe_command_parse(int argc, char **argv, moe_diag_t *diag,
     moe_parse_t parse = {.command = command_p, .diag = diag};
 
     memset(command_p, 0, sizeof(*command_p));
+    command_p->max_ulp = -1;
+    command_p->only_rank = -1;
     command_p->verb = MOE_VERB_COUNT;
     command_p->argc = argc;
     command_p->argv = argv;

@@ -172,3 +172,47 @@ void moe_parse_inject(moe_parse_t *parse, const char *text)
     injection[command->n_injections++] = text;
     command->injection = injection;
 }
+
+void moe_parse_order(moe_parse_t *parse, const char *text)
+{
+    static const char *const orders[] = {"any", "within-expert", "exact"};
+
+    parse->command->order = (moe_check_order_t)choice(parse, text, orders, 3);
+}
+
+/* An integer from 0 to most. */
+static int64_t whole_number(moe_parse_t *parse, const char *text, int64_t most)
+{
+    char *end;
+    long long n;
+
+    errno = 0;
+    n = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || errno != 0 || n < 0 || n > most) {
+        moe_parse_problem(parse, "is '%s', expected an integer from 0 to %lld",
+                          text, (long long)most);
+        return -1;
+    }
+    return n;
+}
+
+void moe_parse_max_ulp(moe_parse_t *parse, const char *text)
+{
+    parse->command->max_ulp = whole_number(parse, text, INT32_MAX);
+}
+
+void moe_parse_only_rank(moe_parse_t *parse, const char *text)
+{
+    parse->command->only_rank = (int)whole_number(parse, text, 65535);
+}
+
+void moe_parse_accumulator(moe_parse_t *parse, const char *text)
+{
+    moe_accumulator_t *found = &parse->command->accumulator;
+
+    parse->command->has_accumulator = moe_accumulator_find(text, found);
+    if (!parse->command->has_accumulator) {
+        moe_parse_problem(parse, "is '%s', expected %s", text,
+                          parse->option->text);
+    }
+}

@@ -70,6 +70,8 @@ static const char *fitting(const char *name)
         {"backend", "ref"},
         {"method", "pad_allreduce"},
         {"stages", "comm"},
+        {"order", "exact"},
+        {"accumulator", "fp32"},
     };
     size_t i;
 

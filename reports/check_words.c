@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "reports/check.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+/* Text that grows; what has no room is cut off. */
+typedef struct {
+    char *out;
+    size_t size;
+    size_t used;
+} text_t;
+
+static void say(text_t *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void say(text_t *text, const char *format, ...)
+{
+    va_list ap;
+    int n;
+
+    va_start(ap, format);
+    n = vsnprintf(text->out + text->used, text->size - text->used, format, ap);
+    va_end(ap);
+    text->used += n > 0 ? (size_t)n : 0;
+    text->used = text->used < text->size ? text->used : text->size - 1;
+}
+
+static long long count(json_t *object, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(object, key));
+}
+
+static double real(json_t *object, const char *key)
+{
+    return json_number_value(json_object_get(object, key));
+}
+
+static bool has(json_t *object, const char *key)
+{
+    return json_object_get(object, key) != NULL;
+}
+
+static void say_codes(text_t *t, json_t *f)
+{
+    say(t, "%lld of %lld codes differ", count(f, "differ"),
+        count(f, "elements"));
+    if (count(f, "differ") > 0) {
+        say(t, " (%lld near ties, %lld by one step)", count(f, "near_ties"),
+            count(f, "one_step"));
+    }
+    if (has(f, "scales")) {
+        say(t, ", %lld of %lld scales", count(f, "scales_differ"),
+            count(f, "scales"));
+    }
+}
+
+static void say_numbers(text_t *t, json_t *f)
+{
+    say(t, "%lld elements", count(f, "elements"));
+    if (has(f, "max_ulp")) {
+        say(t, ", max %lld ulp", count(f, "max_ulp"));
+    }
+    if (has(f, "relative_l2")) {
+        say(t, ", L2 %.2g", real(f, "relative_l2"));
+    }
+    if (has(f, "calc_diff")) {
+        say(t, ", calc_diff %.2g", real(f, "calc_diff"));
+    }
+    if (count(f, "beyond_likely") > 0) {
+        say(t, ", %lld beyond the likely, %lld beyond the hard bound",
+            count(f, "beyond_likely"), count(f, "beyond_hard"));
+    }
+    if (count(f, "rows_beyond") > 0) {
+        say(t, ", %lld rows beyond", count(f, "rows_beyond"));
+    }
+    if (count(f, "nans") + count(f, "infinities") > 0) {
+        say(t, ", %lld NaN, %lld infinite", count(f, "nans"),
+            count(f, "infinities"));
+    }
+    if (has(f, "bound") &&
+        strcmp(json_string_value(json_object_get(f, "bound")), "weak") == 0) {
+        say(t, "; hard bound weak (%.2g of |ref|)", real(f, "bound_over_ref"));
+    }
+}
+
+void moe_check_words(json_t *finding, char *out, size_t size)
+{
+    const char *kind = json_string_value(json_object_get(finding, "kind"));
+    const char *what = json_string_value(json_object_get(finding, "what"));
+    text_t t = {out, size, 0};
+
+    out[0] = '\0';
+    if (what != NULL) {
+        say(&t, "%s: %s", kind, what);
+    } else if (strcmp(kind, "codes") == 0) {
+        say_codes(&t, finding);
+    } else if (strcmp(kind, "exact") == 0) {
+        say(&t, "%lld of %lld bytes differ", count(finding, "differ"),
+            count(finding, "bytes"));
+    } else if (strcmp(kind, "numbers") == 0 || strcmp(kind, "floats") == 0) {
+        say_numbers(&t, finding);
+    } else {
+        say(&t, "%s", kind);
+    }
+}
+
+void moe_check_place(json_t *finding, char *out, size_t size)
+{
+    json_t *worst = json_object_get(finding, "worst");
+    text_t t = {out, size, 0};
+
+    out[0] = '\0';
+    if (worst == NULL) {
+        return;
+    }
+    say(&t, "token %lld", count(worst, "token"));
+    if (has(worst, "expert")) {
+        say(&t, ", expert %lld", count(worst, "expert"));
+    }
+    if (has(finding, "rank")) {
+        say(&t, ", rank %lld", count(finding, "rank"));
+    }
+    if (has(worst, "column")) {
+        say(&t, ", column %lld: got %.9g, want %.9g", count(worst, "column"),
+            real(worst, "got"), real(worst, "want"));
+    } else {
+        say(&t, ": the row's errors add up to %.3g times what is likely",
+            real(worst, "ratio"));
+    }
+}

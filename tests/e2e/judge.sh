@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+# moesim check: what it finds in tensors with one mistake, and what it lets
+# pass; exit status, words, JSON, JUnit.
+. "$top_srcdir/tests/e2e/lib.sh"
+
+golden=$work/golden
+spoil="$PYTHON $top_srcdir/tests/e2e/spoil.py"
+
+make_golden() { # DIR DP TOKENS
+    mkdir -p "$1"
+    cat >"$1/in.yaml" <<END
+moesim: 1
+name: judged
+model: {name: small, source: "test", hidden: 512, intermediate: 256, experts: 16, topk: 4, score: sigmoid, bias: true, n_group: 4, topk_group: 2, renormalize: true, routed_scaling: 2.5, layers: 1, moe_layers: 1}
+layout: {dp: $2, tp: 1, ep: $2}
+workload: {phase: prefill, tokens: $3}
+precision: {expert_in: nvfp4, weights: nvfp4, gemm2_in: nvfp4}
+methods: [{allgatherv: {dispatch: nvfp4}}]
+seed: 5
+END
+    "$top_builddir/tests/golden_maker" "$1/in.yaml" "$1" || fail "golden $1"
+}
+
+# judge STATUS CHANGE...: of rank 0's file, spoiled
+judge() {
+    local want=$1
+    shift
+    $spoil "$golden/rank-0000.safetensors" "$work/got.safetensors" "$@" ||
+        fail "spoil $*"
+    expect "$want" "$MOESIM" check "$golden" "$work/got.safetensors" \
+        --only-rank 0 --json "$work/check.json"
+    echo "      of: $*"
+}
+
+# bad TENSOR EXPRESSION: the finding f of a tensor is bad, and so
+bad() {
+    holds "$work/check.json" \
+        "[f for f in r['findings'] if f['tensor'] == '$1' and f['verdict'] == 'bad' and ($2)]"
+}
+
+make_golden "$golden" 2 "[24, 9]"
+make_golden "$work/one" 1 12
+
+expect 0 "$MOESIM" check "$golden" "$golden" --json "$work/check.json"
+holds "$work/check.json" "r['status'] == 'good' and len(r['findings']) == 24"
+holds "$work/check.json" "all(f['max_ulp'] <= 4 for f in r['findings'] if 'max_ulp' in f)"
+expect 0 "$MOESIM" check "$work/one" "$work/one/rank-0000.safetensors"
+
+judge 0 swap-columns keep:topk_ids,topk_weights,output
+judge 0 shuffle
+judge 0 pad
+judge 0 keep:output
+judge 0 keep:gemm2_out
+judge 1 flip:dispatch
+bad dispatch "f['differ'] == 1 and f['one_step'] <= 1 and 'token' in f['worst']"
+judge 1 scale:expert_in
+bad expert_in "f['scales_differ'] == 1 and f['scales_more_steps'] == 0"
+judge 1 nan:gemm1_out
+bad gemm1_out "f['nans'] == 1"
+judge 1 zero-row:gemm2_out:3
+bad gemm2_out "f['worst']['row'] == 3 and f['beyond_hard'] > 0"
+judge 1 shift:output
+bad output "f['rows_beyond'] > 0"
+judge 1 shift:output keep:output
+bad output "f['rows_beyond'] > 0 and f['worst']['token'] >= 0"
+judge 1 other-expert keep:topk_ids
+bad topk_ids "f['worst']['token'] == 0"
+judge 1 drop-row
+bad rows "f['kind'] == 'row missing'"
+
+$spoil "$golden/rank-0000.safetensors" "$work/got.safetensors" shuffle
+expect 1 "$MOESIM" check "$golden" "$work/got.safetensors" --only-rank 0 \
+    --order exact
+$spoil "$golden/rank-0000.safetensors" "$work/got.safetensors" \
+    zero-row:output:2 nan:combine
+expect 1 "$MOESIM" check "$golden" "$work/got.safetensors" --only-rank 0 \
+    --junit "$work/junit.xml"
+if [ "$(wc -l <"$work/stdout")" -le 30 ] &&
+    grep -q "again: moesim check .* --only-rank 0" "$work/stdout" &&
+    grep -q "token .*, rank 0" "$work/stdout"; then
+    pass "30 lines, the place, and the command again"
+else
+    fail "terminal output"
+    cat "$work/stdout"
+fi
+expect 0 "$PYTHON" -c "
+import sys, xml.etree.ElementTree as t
+s = t.parse('$work/junit.xml').getroot()[0]
+sys.exit(s.get('failures') != '2' or len(s.findall('testcase/failure')) != 2)"
+
+# Two runs of one kernel; bare files; what is wrong with the input.
+$spoil "$golden/rank-0000.safetensors" "$work/a.safetensors" keep:output
+$spoil "$golden/rank-0000.safetensors" "$work/b.safetensors" keep:output \
+    flip:output
+expect 1 "$MOESIM" check "$golden" "$work/a.safetensors" "$work/b.safetensors" \
+    --only-rank 0 --json "$work/check.json"
+bad output "f['kind'] == 'race'"
+expect 2 "$MOESIM" check "$work/a.safetensors" "$work/b.safetensors"
+says "max-ulp"
+expect 0 "$MOESIM" check "$work/a.safetensors" "$work/b.safetensors" \
+    --max-ulp 2000
+expect 2 "$MOESIM" check "$golden" "$work/a.safetensors"
+says "only-rank"
+expect 2 "$MOESIM" check "$golden"
+expect 2 "$MOESIM" check "$golden" "$work/nowhere.safetensors" --only-rank 0
+head -c 300 "$golden/rank-0000.safetensors" >"$work/cut.safetensors"
+expect 2 "$MOESIM" check "$golden" "$work/cut.safetensors" --only-rank 0
+says "byte 0"
+mkfifo "$work/pipe"
+expect 2 timeout 10 "$MOESIM" check "$golden" "$work/pipe" --only-rank 0
+cp -r "$golden" "$work/changed"
+sed -i 's/^seed: .*/seed: 6/' "$work/changed/scenario.yaml"
+expect 2 "$MOESIM" check "$work/changed" "$work/changed"
+says "digest"
+
+finish
