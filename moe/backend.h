@@ -93,8 +93,8 @@ typedef struct {
     int64_t n_parts;
     int64_t stride; /* rows between chunks, or alignment of a field */
     moe_weight_t weight;
-    int part;          /* of I that a matmul has, of parts; parts 0: all */
-    int parts;
+    int share; /* of I that a matmul has, of shares equal ones; 0: all */
+    int shares;
     moe_order_t order; /* of a weighted sum or a reduction, in `faithful` */
     int bracket;
     /* topk: which tokens the rows are, and the routing source. By data the

@@ -105,8 +105,8 @@ static moe_tensor_t *grouped_matmul(moe_ctx_t *c, moe_tensor_t *rows,
                 up ? rows_of_all / part->parts : rows_of_all);
     call = call_with_index(MOE_OP_grouped_matmul, rows, index, t);
     call.weight = weight;
-    call.part = part->part;
-    call.parts = part->parts;
+    call.share = part->part;
+    call.shares = part->parts;
     moe_ctx_do(c, &call, t);
     return t;
 }

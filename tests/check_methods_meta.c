@@ -118,7 +118,8 @@ static void compare_payload(const moe_summary_t *summary,
                             const moe_method_use_t *use,
                             const moe_test_layer_t *t, int rank)
 {
-    moe_formula_t formula = {&t->layer, use->options, rank, &t->routing};
+    const moe_layer_t layer = moe_method_layer(&t->layer, use);
+    moe_formula_t formula = {&layer, use->options, rank, &t->routing};
     int64_t expected[MOE_STAGE_COUNT] = {0};
 
     use->method->payload(&formula, expected);
@@ -131,8 +132,8 @@ static void compare_payload(const moe_summary_t *summary,
     }
 }
 
-/* Run a method and look at everything that must hold. */
-static void check_run(const moe_test_layer_t *t, const moe_method_use_t *use)
+/* Run a method and look at everything that must hold; false if it refuses. */
+static bool check_run(const moe_test_layer_t *t, const moe_method_use_t *use)
 {
     int n = t->layer.layout.dp;
     watch_t *w = calloc(1, sizeof(*w));
@@ -144,6 +145,12 @@ static void check_run(const moe_test_layer_t *t, const moe_method_use_t *use)
     moe_tee_t tee = {.n = 2, .sink = {&sums, &watching}};
     moe_trace_sink_t both = moe_tee_sink(&tee);
 
+    const moe_layer_t layer = moe_method_layer(&t->layer, use);
+
+    if (use->method->check(&layer, use->options) != NULL) {
+        free(w);
+        return false;
+    }
     ck_assert_ptr_nonnull(w);
     w->rank = -1;
     ck_assert_int_eq(moe_summary_init(n, true, &summary), MOE_OK);
@@ -161,14 +168,17 @@ static void check_run(const moe_test_layer_t *t, const moe_method_use_t *use)
     ck_assert_int_eq(w->peak > 0, moe_layer_total_tokens(&t->layer) > 0);
     moe_summary_fini(&summary);
     free(w);
+    return true;
 }
 
 /* Calls check_run() for every value of every option, one at a time. */
 static void check_options(const moe_test_layer_t *t, const moe_method_t *method)
 {
     moe_method_use_t use = moe_test_use(method, &t->layer, NULL, NULL);
+    bool ran = check_run(t, &use);
 
-    check_run(t, &use);
+    ck_assert_msg(ran || t->layer.layout.dp > 1, "%s refuses one rank",
+                  method->name);
     for (const moe_option_t *o = method->options; o->key != NULL; o++) {
         char words[256];
 
@@ -180,7 +190,7 @@ static void check_options(const moe_test_layer_t *t, const moe_method_t *method)
         for (char *rest = words, *word = strtok_r(rest, " ", &rest);
              word != NULL; word = strtok_r(NULL, " ", &rest)) {
             use = moe_test_use(method, &t->layer, o->key, word);
-            check_run(t, &use);
+            ck_assert(check_run(t, &use) == ran);
         }
     }
 }

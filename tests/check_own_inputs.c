@@ -239,6 +239,7 @@ static void check_drawn(const setup_t *s, const char *label)
 static bool run_use(setup_t *s, const moe_method_use_t *use)
 {
     const moe_layer_t *layer = &s->scenario->layer;
+    const moe_layer_t own = moe_method_layer(layer, use);
     const moe_method_t *method = use->method;
     moe_run_t run = {.layer = layer,
                      .use = use,
@@ -248,7 +249,7 @@ static bool run_use(setup_t *s, const moe_method_use_t *use)
                      .stages = ~0U};
     moe_status_t status;
 
-    if (method->check != NULL && method->check(layer, use->options) != NULL) {
+    if (method->check != NULL && method->check(&own, use->options) != NULL) {
         return false;
     }
     clear_drawn();

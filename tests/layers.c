@@ -155,6 +155,25 @@ static void to_chain(moe_method_use_t *use, const char *key, moe_role_t role)
     }
 }
 
+/* A layout of the method's own; its tokens live until the next use. */
+static void lay(const moe_layer_t *layer, moe_method_use_t *use)
+{
+    static int64_t tokens[1024];
+    int64_t total = moe_layer_total_tokens(layer);
+
+    use->layout = layer->layout;
+    if (use->method->layout == NULL) {
+        return;
+    }
+    use->method->layout(&use->layout);
+    for (int i = 0; i < use->layout.dp; i++) {
+        moe_range_t part = moe_layout_part(total, use->layout.dp, i);
+
+        tokens[i] = part.end - part.begin;
+    }
+    use->tokens = tokens;
+}
+
 moe_method_use_t moe_test_use(const moe_method_t *method,
                               const moe_layer_t *layer, const char *key,
                               const char *value)
@@ -168,6 +187,7 @@ moe_method_use_t moe_test_use(const moe_method_t *method,
         ck_assert(moe_option_set(method, key, value, use.options, NULL));
     }
     use.chain.contract = moe_method_contract(method, use.options);
+    lay(layer, &use);
     to_chain(&use, "dispatch", MOE_ROLE_dispatch);
     to_chain(&use, "combine", MOE_ROLE_combine);
     return use;

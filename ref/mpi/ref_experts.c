@@ -64,8 +64,8 @@ moe_status_t moe_ref_matmul(moe_ref_backend_t *be, const moe_call_t *call)
     moe_ref_weights_t weights = {.model = layer->model,
                                  .seed = layer->seed,
                                  .weight = call->weight,
-                                 .part = call->part,
-                                 .parts = call->parts,
+                                 .part = call->share,
+                                 .parts = call->shares,
                                  .format = layer->chain.weights};
     moe_status_t status = MOE_OK;
 

@@ -61,7 +61,34 @@ holds "$work/decode/report.json" \
 expect 0 "$MOESIM" run "$tiny" --ranks 4 --quiet -o "$work/faithful" \
     --set "$methods" --numerics faithful
 holds "$work/faithful/report.json" \
-    "all(0 < m['relative_l2'] < 0.01 for m in r['methods'])"
+    "all(m['bit_identical_to_oracle'] for m in r['methods'])"
+
+# every order of the sums in faithful: the oracle follows; orders differ
+"$MOESIM" list methods --json - >"$work/methods.json"
+orders=$("$PYTHON" -c '
+import json, sys
+for m in json.load(open(sys.argv[1]))["items"]:
+    for o in m["options"]:
+        if o["key"].endswith("_order"):
+            for word in o["choices"].split():
+                print("{%s: {%s: %s}}" % (m["name"], o["key"], word))
+' "$work/methods.json" | paste -sd, -)
+expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/orders" \
+    --numerics faithful --set "methods=[$orders]" --set model.topk=8 \
+    --set model.intermediate=256
+holds "$work/orders/report.json" "len(r['methods']) >= 8 and
+    all(m['bit_identical_to_oracle'] for m in r['methods'])"
+holds "$work/orders/report.json" \
+    "len({m['output_digest'] for m in r['methods']}) >= 4"
+
+# carried unrounded: all methods give the same bits, each in its own layout
+expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/unrounded" \
+    --set "methods=[pad_allreduce,allgatherv,tp_allreduce]" \
+    --set precision.gemm2_out=exact --set precision.gemm1_out=exact \
+    --set model.intermediate=256
+holds "$work/unrounded/report.json" \
+    "len({m['output_digest'] for m in r['methods']}) == 1 and
+    all(m['bit_identical_to_oracle'] for m in r['methods'])"
 
 # a launcher's own rank count must be the layout's
 expect 2 "$MPIRUN" -q -n 3 "$MOESIM" run "$tiny" --ranks 2 -o "$work/launch"
