@@ -65,6 +65,9 @@ ref_libref_la_SOURCES = \
   ref/nvfp4_encode_avx2.c \
   ref/matmul_operand.c \
   ref/matmul_operand.h \
+  ref/nvfp4_expand.c \
+  ref/nvfp4_expand.h \
+  ref/nvfp4_expand_ssse3.c \
   ref/odd.h \
   ref/operand.c \
   ref/operand.h \
@@ -178,9 +181,11 @@ tests_check_quantize_steps_LDADD = $(REF_LIBS)
 tests_check_swizzle_SOURCES = tests/check_swizzle.c
 tests_check_swizzle_LDADD = $(REF_LIBS)
 
-# The versions of the bf16 quantiser against its profile.
-check_PROGRAMS += tests/check_nvfp4_encode
-TESTS += tests/check_nvfp4_encode
+# The fast ways from bf16 to NVFP4 and back against their definitions.
+check_PROGRAMS += tests/check_nvfp4_encode tests/check_nvfp4_expand
+TESTS += tests/check_nvfp4_encode tests/check_nvfp4_expand
+tests_check_nvfp4_expand_SOURCES = tests/check_nvfp4_expand.c
+tests_check_nvfp4_expand_LDADD = $(REF_LIBS)
 tests_check_nvfp4_encode_SOURCES = tests/check_nvfp4_encode.c
 tests_check_nvfp4_encode_LDADD = $(REF_LIBS)
 

@@ -3,6 +3,7 @@
 
 #include "ref/formats.h"
 #include "ref/nvfp4_encode.h"
+#include "ref/nvfp4_expand.h"
 #include "ref/quantize_profile.h"
 #include "ref/rcp_table.h"
 
@@ -270,11 +271,30 @@ static moe_status_t round_rows(const moe_rows_t *src, const moe_rows_t *dst)
     return MOE_OK;
 }
 
+/* The fast way where there is one. */
+static moe_status_t dequantize_nvfp4(const moe_rows_t *src,
+                                     const moe_rows_t *dst)
+{
+    moe_status_t status = check_pair(src, dst);
+
+    if (status == MOE_OK) {
+        moe_nvfp4_expand(
+            src->codes, src->scales,
+            src->rows * moe_format_scale_cols(src->storage.format, src->cols),
+            moe_rows_global(&src->storage), dst->storage.format, dst->codes);
+    }
+    return status;
+}
+
 moe_status_t moe_ref_dequantize(const moe_rows_t *src, const moe_rows_t *dst)
 {
     if (!moe_format_is_coded(src->storage.format) ||
         !moe_format_is_float(dst->storage.format)) {
         return no_conversion("cannot decode", src, dst);
+    }
+    if (src->storage.format == MOE_FORMAT_nvfp4 &&
+        src->layout == MOE_SCALES_linear) {
+        return dequantize_nvfp4(src, dst);
     }
     return round_rows(src, dst);
 }
