@@ -3,6 +3,7 @@ dist_doc_DATA += \
   doc/architecture.md \
   doc/benchmarks.md \
   doc/cost-model.md \
+  doc/formats.md \
   doc/golden.md \
   doc/numerics.md \
   doc/ledger.md \
