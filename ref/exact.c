@@ -45,6 +45,28 @@ double moe_exact_sum(const double *x, const double *y, int64_t n)
     return odd;
 }
 
+double moe_exact_dot(const double *x, const double *y, int64_t n, double factor,
+                     double bias)
+{
+    mpfr_t sum;
+    mpfr_t term;
+    double odd;
+
+    mpfr_init2(sum, 2 * WIDE_BITS); /* and its product with factor */
+    mpfr_init2(term, 128);
+    mpfr_set_zero(sum, 1);
+    for (int64_t i = 0; i < n; i++) {
+        mpfr_set_d(term, x[i], MPFR_RNDN);
+        mpfr_mul_d(term, term, y[i], MPFR_RNDN);
+        mpfr_add(sum, sum, term, MPFR_RNDN);
+    }
+    mpfr_mul_d(sum, sum, factor, MPFR_RNDN);
+    mpfr_add_d(sum, sum, bias, MPFR_RNDN);
+    odd = moe_exact_odd(sum);
+    mpfr_clears(sum, term, (mpfr_ptr)0);
+    return odd;
+}
+
 /* bound = 1 / (1 + exp(-x)) from below or above. */
 static void sigma_bound(mpfr_t bound, double x, bool above)
 {

@@ -16,6 +16,11 @@
  * be exact in float64. NaN and infinities as IEEE sums have them. */
 double moe_exact_sum(const double *x, const double *y, int64_t n);
 
+/** (sum of x[i] y[i]) factor + bias, rounded to odd; finite numbers, of which
+ * no product need be exact. */
+double moe_exact_dot(const double *x, const double *y, int64_t n, double factor,
+                     double bias);
+
 /** RN32(1 / (1 + exp(-x))). */
 float moe_exact_sigmoid(float x);
 

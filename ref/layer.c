@@ -288,8 +288,9 @@ int64_t moe_ref_layer_bytes(const moe_ref_case_t *about, int64_t pairs)
          moe_format_row_bytes(at[MOE_ROLE_gemm2_in].format,
                               moe_weight_cols(m, MOE_W2)) +
          moe_format_row_bytes(at[MOE_ROLE_gemm2_out].format, m->hidden));
-    int64_t most =
-        moe_ref_matmul_workspace(pairs, m->hidden, moe_weight_rows(m, MOE_W13));
+    int64_t most = moe_ref_matmul_workspace(
+        at[MOE_ROLE_expert_in].format, about->chain.weights, pairs, m->hidden,
+        moe_weight_rows(m, MOE_W13));
 
     bytes += tokens * (4 * m->experts + 8 * m->topk + 4 * 4 * m->hidden);
     bytes += 2 * m->experts * m->hidden; /* the router */

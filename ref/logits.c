@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three steps, each with a proven bound; u = 2^-53, K = hidden.
+ * Three steps, each with a proven bound; K = hidden.
  *
  * 1. float64 GEMM. Products are exact, and K - 1 additions in any order (or
  *    fused) lose at most gamma_(K-1) sum|x||w| <= gamma_(K-1) |x|_2 |w|_2.
  *    If both ends of that interval round to the same fp32 number, that is
  *    the logit.
- * 2. Two-sums in LANES running sums of m = ceil(K / LANES) terms. A lane's
- *    hi and the errors e_j are exact together; sum|e_j| <= gamma_m sum|p|,
- *    and adding them up loses at most gamma_m of that (Ogita, Rump, Oishi:
- *    Accurate sum and dot product, SIAM J. Sci. Comput. 26(6), 2005). So
- *    all lanes together lie within gamma_m^2 |x|_2 |w|_2 of the truth.
- *    The truth is a multiple of a unit, the product of the rows' units:
- *    where less than a unit is open, the nearest multiple is the exact sum.
- *    So ties, which really happen on a grid, are settled.
+ * 2. Two-sums in lanes: ref/dot.h.
  * 3. MPFR.
  *
  * Rows with an infinity or a NaN have no finite logit; plain addition gives
@@ -22,7 +15,7 @@
 #include "ref/logits.h"
 
 #include "base/checked.h"
-#include "ref/combine.h"
+#include "ref/dot.h"
 #include "ref/exact.h"
 #include "base/hot.h"
 #include "ref/odd.h"
@@ -35,7 +28,6 @@
 enum {
     ROW_TILE = 64,     /* rows that are decoded at a time */
     EXPERT_TILE = 128, /* experts likewise */
-    LANES = 16,
     BF16_DIGITS = 8,
     FP16_DIGITS = 11,
     FP32_DIGITS = 24
@@ -52,7 +44,6 @@ typedef struct {
     int64_t hidden;
     int digits; /* of x's format */
     double gamma;
-    double gamma2;
     tile_t x;
     tile_t w;
     double *facts; /* [n] norms and [n] units of x */
@@ -62,48 +53,6 @@ typedef struct {
     unsigned char open[EXPERT_TILE];
     moe_ref_stats_t stats;
 } work_t;
-
-/* n u / (1 - n u), rounded upwards. */
-static double gamma_of(int64_t n)
-{
-    double nu = (double)n * 0x1p-53;
-
-    return nu / (1.0 - nu) * (1.0 + 0x1p-48);
-}
-
-/* Sum of squares, and least magnitude but 0 (infinity if all are 0). */
-MOE_HOT static void row_facts(const double *restrict x, int64_t n,
-                              double *restrict square, double *restrict least)
-{
-    double sum[LANES] = {0.0};
-    double low[LANES];
-    int64_t i = 0;
-
-    for (int j = 0; j < LANES; j++) {
-        low[j] = HUGE_VAL;
-    }
-    for (; i + LANES <= n; i += LANES) {
-        for (int j = 0; j < LANES; j++) {
-            double a = fabs(x[i + j]);
-            double b = a > 0.0 ? a : HUGE_VAL;
-
-            sum[j] += a * a;
-            low[j] = b < low[j] ? b : low[j];
-        }
-    }
-    for (; i < n; i++) {
-        double a = fabs(x[i]);
-
-        sum[0] += a * a;
-        low[0] = a > 0.0 && a < low[0] ? a : low[0];
-    }
-    for (int j = 1; j < LANES; j++) {
-        sum[0] += sum[j];
-        low[0] = low[j] < low[0] ? low[j] : low[0];
-    }
-    *square = sum[0];
-    *least = low[0];
-}
 
 MOE_HOT static void decode_bf16(const uint16_t *bits, int64_t n, double *out)
 {
@@ -132,9 +81,7 @@ static void find_facts(const tile_t *tile, int64_t n, int64_t k, int digits)
     for (int64_t i = 0; i < n; i++) {
         double least;
 
-        row_facts(tile->value + i * k, k, &tile->norm[i], &least);
-        /* K + 2 roundings of u each, and the square root's */
-        tile->norm[i] = sqrt(tile->norm[i]) * (1.0 + gamma_of(k + 8));
+        moe_dot_facts(tile->value + i * k, k, &tile->norm[i], &least);
         tile->unit[i] =
             isfinite(least) ? ldexp(1.0, ilogb(least) - (digits - 1)) : 1.0;
     }
@@ -158,66 +105,6 @@ MOE_HOT static void decide_row(const double *restrict sum,
     }
 }
 
-MOE_HOT static void dot_lanes(const double *restrict x,
-                              const double *restrict w, int64_t n,
-                              double *restrict hi, double *restrict lo)
-{
-    for (int64_t i = 0; i < n; i += LANES) {
-        for (int j = 0; j < LANES; j++) {
-            double p = x[i + j] * w[i + j];
-            double s = hi[j] + p;
-            double z = s - hi[j];
-
-            lo[j] += (hi[j] - (s - z)) + (p - z);
-            hi[j] = s;
-        }
-    }
-}
-
-/* The multiple of unit nearest to sum, if it must be the truth. */
-static void snap(moe_sum_t *sum, double unit)
-{
-    moe_sum_t at = {0.0, 0.0, 0.0};
-    moe_sum_t rest = *sum;
-    double part[2];
-
-    for (int i = 0; i < 2; i++) { /* the second: what the first left */
-        part[i] = rest.hi;
-        if (fabs(rest.hi) < unit * 0x1p52) {
-            part[i] = rint(rest.hi / unit) * unit;
-        }
-        moe_sum_add_value(&at, part[i]);
-        moe_sum_add_value(&rest, -part[i]);
-    }
-    if (fabs(rest.hi) + fabs(rest.lo) + rest.err < unit * 0.99 &&
-        !(at.err > 0.0)) {
-        *sum = at;
-    }
-}
-
-static moe_sum_t dot_two_sum(work_t *work, int64_t row, int64_t expert)
-{
-    const double *x = work->x.value + row * work->hidden;
-    const double *w = work->w.value + expert * work->hidden;
-    const int64_t whole = work->hidden / LANES * LANES;
-    double hi[LANES] = {0.0};
-    double lo[LANES] = {0.0};
-    moe_sum_t sum = {0.0, 0.0, 0.0};
-
-    dot_lanes(x, w, whole, hi, lo);
-    for (int j = 0; j < LANES; j++) {
-        moe_sum_add_value(&sum, hi[j]);
-        moe_sum_add_value(&sum, lo[j]);
-    }
-    for (int64_t i = whole; i < work->hidden; i++) {
-        moe_sum_add_value(&sum, x[i] * w[i]);
-    }
-    sum.err += work->gamma2 * work->x.norm[row] * work->w.norm[expert];
-    sum.err *= 1.0 + 0x1p-48;
-    snap(&sum, work->x.unit[row] * work->w.unit[expert]);
-    return sum;
-}
-
 static float redo(work_t *work, int64_t row, int64_t expert)
 {
     const double *x = work->x.value + row * work->hidden;
@@ -231,7 +118,9 @@ static float redo(work_t *work, int64_t row, int64_t expert)
         }
         return moe_f32_of_bits(moe_round_result(sum.hi, MOE_FORMAT_fp32));
     }
-    sum = dot_two_sum(work, row, expert);
+    sum = moe_dot_two_sum(x, w, work->hidden,
+                          work->x.norm[row] * work->w.norm[expert],
+                          work->x.unit[row] * work->w.unit[expert]);
     if (moe_sum_round(&sum, MOE_FORMAT_fp32, &bits)) {
         work->stats.redone_sum2++;
         return moe_f32_of_bits(bits);
@@ -314,9 +203,7 @@ static moe_status_t work_init(work_t *work, const moe_rows_t *x,
     work->digits = x->storage.format == MOE_FORMAT_bf16   ? BF16_DIGITS
                    : x->storage.format == MOE_FORMAT_fp16 ? FP16_DIGITS
                                                           : FP32_DIGITS;
-    work->gamma = gamma_of(x->cols - 1);
-    work->gamma2 = gamma_of(x->cols / LANES + 1);
-    work->gamma2 *= work->gamma2;
+    work->gamma = moe_dot_gamma(x->cols - 1);
     work->w.norm = work->norm;
     work->w.unit = work->unit;
     if (moe_mul_size(least(x->rows, ROW_TILE), row_bytes, &x_bytes) &&

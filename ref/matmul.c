@@ -2,19 +2,30 @@
 #include "ref/matmul.h"
 
 #include "ref/matmul_nvfp4.h"
+#include "ref/matmul_operand.h"
 
 #include <stddef.h>
+
+static int64_t nvfp4_workspace(moe_format_t weights, int64_t rows, int64_t k,
+                               int64_t n)
+{
+    (void)weights;
+    return moe_nvfp4_workspace(rows, k, n);
+}
 
 /* Operand classes; each chooses among its own kernels. */
 static const struct {
     bool (*supports)(moe_format_t x, moe_format_t weights, moe_format_t out);
-    int64_t (*workspace)(int64_t rows, int64_t k, int64_t n);
+    int64_t (*workspace)(moe_format_t weights, int64_t rows, int64_t k,
+                         int64_t n);
     moe_status_t (*multiply)(const moe_ref_weights_t *weights,
                              const moe_rows_t *x, const int64_t *offset,
                              int64_t n_experts, const moe_rows_t *out,
                              moe_ref_stats_t *stats);
 } classes[] = {
-    {moe_nvfp4_supports, moe_nvfp4_workspace, moe_nvfp4_matmul},
+    {moe_nvfp4_supports, nvfp4_workspace, moe_nvfp4_matmul},
+    {moe_float_supports, moe_float_workspace, moe_float_matmul},
+    {moe_block_supports, moe_block_workspace, moe_block_matmul},
 };
 
 enum {
@@ -54,16 +65,12 @@ moe_status_t moe_ref_grouped_matmul(const moe_ref_weights_t *weights,
     return classes[class].multiply(weights, x, offset, n_experts, out, stats);
 }
 
-int64_t moe_ref_matmul_workspace(int64_t rows, int64_t k, int64_t n)
+int64_t moe_ref_matmul_workspace(moe_format_t x, moe_format_t weights,
+                                 int64_t rows, int64_t k, int64_t n)
 {
-    int64_t most = 0;
+    int class = find_class(x, weights, MOE_FORMAT_bf16);
 
-    for (int i = 0; i < CLASSES; i++) {
-        int64_t bytes = classes[i].workspace(rows, k, n);
-
-        most = bytes > most ? bytes : most;
-    }
-    return most;
+    return class < 0 ? 0 : classes[class].workspace(weights, rows, k, n);
 }
 
 const char *moe_ref_matmul_kernel_name(void)

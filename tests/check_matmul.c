@@ -294,16 +294,18 @@ START_TEST(operands_without_a_kernel_are_refused)
     c.x.storage.format = MOE_FORMAT_fp8_1x128;
     expect_refused(&c, MOE_ERR_UNSUPPORTED);
     c.x.storage.format = MOE_FORMAT_nvfp4;
-    c.weights.format = MOE_FORMAT_bf16;
+    c.weights.format = MOE_FORMAT_i32;
+    expect_refused(&c, MOE_ERR_UNSUPPORTED);
+    c.weights.format = MOE_FORMAT_fp8_1x128; /* scales of two block sizes */
     expect_refused(&c, MOE_ERR_UNSUPPORTED);
     c.weights.format = MOE_FORMAT_nvfp4;
     c.out.storage.format = MOE_FORMAT_nvfp4;
     expect_refused(&c, MOE_ERR_UNSUPPORTED);
     for (int f = 0; f < MOE_FORMAT_COUNT; f++) {
-        ck_assert_int_eq(moe_ref_matmul_supports(MOE_FORMAT_nvfp4,
-                                                 MOE_FORMAT_nvfp4,
-                                                 (moe_format_t)f),
-                         moe_format_is_float((moe_format_t)f));
+        ck_assert_int_eq(
+            moe_ref_matmul_supports(MOE_FORMAT_nvfp4, MOE_FORMAT_nvfp4,
+                                    (moe_format_t)f),
+            moe_format_is_float((moe_format_t)f) || f == MOE_FORMAT_exact);
     }
     end(&c);
 }
@@ -343,11 +345,19 @@ END_TEST
 START_TEST(workspace_stays_small)
 {
     for (int i = 0; take_kernel(&i);) {
-        int64_t all = moe_ref_matmul_workspace(1 << 20, 7168, 4096);
+        int64_t all = moe_ref_matmul_workspace(
+            MOE_FORMAT_nvfp4, MOE_FORMAT_nvfp4, 1 << 20, 7168, 4096);
 
-        ck_assert_int_eq(moe_ref_matmul_workspace(0, 7168, 4096), 0);
-        ck_assert_int_gt(moe_ref_matmul_workspace(1, 7168, 4096), 7168);
-        ck_assert_int_lt(moe_ref_matmul_workspace(16, 7168, 4096), all);
+        ck_assert_int_eq(moe_ref_matmul_workspace(
+                             MOE_FORMAT_nvfp4, MOE_FORMAT_nvfp4, 0, 7168, 4096),
+                         0);
+        ck_assert_int_gt(moe_ref_matmul_workspace(
+                             MOE_FORMAT_nvfp4, MOE_FORMAT_nvfp4, 1, 7168, 4096),
+                         7168);
+        ck_assert_int_lt(moe_ref_matmul_workspace(MOE_FORMAT_nvfp4,
+                                                  MOE_FORMAT_nvfp4, 16, 7168,
+                                                  4096),
+                         all);
         ck_assert_int_le(all, 16 << 20);
     }
 }

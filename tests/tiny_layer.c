@@ -236,9 +236,13 @@ static bool gemm(run_t *run, moe_weight_t weight, store_t *x, store_t *out)
     const moe_storage_t storage = storage_of(run, role, round);
     const moe_storage_t narrow = run->tiny->chain.at[role];
     static store_t wide;
-    moe_ref_weights_t weights = {&run->tiny->model, run->tiny->layer.seed,
-                                 weight, MOE_FORMAT_nvfp4,
-                                 first && run->fault == FAULT_gemm1_expert};
+    moe_ref_weights_t weights = {
+        .model = &run->tiny->model,
+        .seed = run->tiny->layer.seed,
+        .weight = weight,
+        .format = MOE_FORMAT_nvfp4,
+        .first_expert = first && run->fault == FAULT_gemm1_expert,
+    };
     moe_status_t status;
 
     if (run->fault == (first ? FAULT_gemm1_block : FAULT_gemm2_block)) {

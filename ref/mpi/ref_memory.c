@@ -257,6 +257,7 @@ int64_t moe_ref_workspace_bytes(const moe_layer_t *layer,
                                         layer->model->experts);
     case MOE_OP_grouped_matmul:
         return moe_ref_matmul_workspace(
+            in->storage.format, layer->chain.weights,
             largest(call->in[1]->rows_per_expert, call->in[1]->n_experts),
             in->dim[1], call->out[0]->dim[1]);
     case MOE_OP_convert:

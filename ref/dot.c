@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ref/dot.h"
+
+#include "base/hot.h"
+
+#include <math.h>
+
+enum {
+    LANES = 16
+};
+
+double moe_dot_gamma(int64_t n)
+{
+    double nu = (double)n * 0x1p-53;
+
+    return nu / (1.0 - nu) * (1.0 + 0x1p-48);
+}
+
+/* Sum of squares, and least magnitude but 0 (infinity if all are 0). */
+MOE_HOT static void row_facts(const double *restrict x, int64_t n,
+                              double *restrict square, double *restrict least)
+{
+    double sum[LANES] = {0.0};
+    double low[LANES];
+    int64_t i = 0;
+
+    for (int j = 0; j < LANES; j++) {
+        low[j] = HUGE_VAL;
+    }
+    for (; i + LANES <= n; i += LANES) {
+        for (int j = 0; j < LANES; j++) {
+            double a = fabs(x[i + j]);
+            double b = a > 0.0 ? a : HUGE_VAL;
+
+            sum[j] += a * a;
+            low[j] = b < low[j] ? b : low[j];
+        }
+    }
+    for (; i < n; i++) {
+        double a = fabs(x[i]);
+
+        sum[0] += a * a;
+        low[0] = a > 0.0 && a < low[0] ? a : low[0];
+    }
+    for (int j = 1; j < LANES; j++) {
+        sum[0] += sum[j];
+        low[0] = low[j] < low[0] ? low[j] : low[0];
+    }
+    *square = sum[0];
+    *least = low[0];
+}
+
+void moe_dot_facts(const double *x, int64_t n, double *norm_p, double *least_p)
+{
+    double square;
+
+    row_facts(x, n, &square, least_p);
+    /* n + 2 roundings of u each, and the square root's */
+    *norm_p = sqrt(square) * (1.0 + moe_dot_gamma(n + 8));
+}
+
+MOE_HOT static void dot_lanes(const double *restrict x,
+                              const double *restrict w, int64_t n,
+                              double *restrict hi, double *restrict lo)
+{
+    for (int64_t i = 0; i < n; i += LANES) {
+        for (int j = 0; j < LANES; j++) {
+            double p = x[i + j] * w[i + j];
+            double s = hi[j] + p;
+            double z = s - hi[j];
+
+            lo[j] += (hi[j] - (s - z)) + (p - z);
+            hi[j] = s;
+        }
+    }
+}
+
+/* The multiple of unit nearest to sum, if it must be the truth. */
+static void snap(moe_sum_t *sum, double unit)
+{
+    moe_sum_t at = {0.0, 0.0, 0.0};
+    moe_sum_t rest = *sum;
+    double part[2];
+
+    for (int i = 0; i < 2; i++) { /* the second: what the first left */
+        part[i] = rest.hi;
+        if (fabs(rest.hi) < unit * 0x1p52) {
+            part[i] = rint(rest.hi / unit) * unit;
+        }
+        moe_sum_add_value(&at, part[i]);
+        moe_sum_add_value(&rest, -part[i]);
+    }
+    if (fabs(rest.hi) + fabs(rest.lo) + rest.err < unit * 0.99 &&
+        !(at.err > 0.0)) {
+        *sum = at;
+    }
+}
+
+moe_sum_t moe_dot_two_sum(const double *x, const double *w, int64_t n,
+                          double norms, double unit)
+{
+    const int64_t whole = n / LANES * LANES;
+    const double gamma = moe_dot_gamma(n / LANES + 1);
+    double hi[LANES] = {0.0};
+    double lo[LANES] = {0.0};
+    moe_sum_t sum = {0.0, 0.0, 0.0};
+
+    dot_lanes(x, w, whole, hi, lo);
+    for (int j = 0; j < LANES; j++) {
+        moe_sum_add_value(&sum, hi[j]);
+        moe_sum_add_value(&sum, lo[j]);
+    }
+    for (int64_t i = whole; i < n; i++) {
+        moe_sum_add_value(&sum, x[i] * w[i]);
+    }
+    sum.err += gamma * gamma * norms;
+    sum.err *= 1.0 + 0x1p-48;
+    snap(&sum, unit);
+    return sum;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Dot products of float64 rows whose products are exact: what float64 says,
+ * how far that may be off, and what two-sums say.
+ */
+#ifndef REF_DOT_H
+#define REF_DOT_H
+
+#include "ref/combine.h"
+
+#include <stdint.h>
+
+/** n u / (1 - n u), u = 2^-53, rounded upwards. */
+double moe_dot_gamma(int64_t n);
+
+/**
+ * What bounds need to know of a row of n numbers.
+ * @param[out] norm_p   Euclidean norm, from above; not finite if an element
+ *                      is not.
+ * @param[out] least_p  Least magnitude but 0; infinity if all are 0.
+ */
+void moe_dot_facts(const double *x, int64_t n, double *norm_p, double *least_p);
+
+/**
+ * sum of x[i] w[i], in 16 lanes of two-sums; finite numbers.
+ *
+ * With m = ceil(n / 16) terms a lane: a lane's hi and the errors e_j are exact
+ * together; sum|e_j| <= gamma_m sum|p|, and adding them up loses at most
+ * gamma_m of that (Ogita, Rump, Oishi: Accurate sum and dot product, SIAM J.
+ * Sci. Comput. 26(6), 2005). So all lanes together lie within gamma_m^2 |x|
+ * |w| of the truth. The truth is a multiple of a unit, the product of the
+ * rows' units: where less than a unit is open, the nearest multiple is the
+ * exact sum. So ties, which really happen on a grid, are settled.
+ *
+ * @param[in] norms  |x| |w|, from above.
+ * @param[in] unit   A power of two; all x[i] w[i] are multiples.
+ */
+moe_sum_t moe_dot_two_sum(const double *x, const double *w, int64_t n,
+                          double norms, double unit);
+
+#endif

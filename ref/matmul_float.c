@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Operands whose scales are short or belong to a row: bf16, fp16, fp32, E5M2,
+ * E4M3, INT8, MX, and any two of them. The sum of the values' products, times
+ * the two factors, plus the bias, rounded once. With K columns:
+ *
+ * 1. float64 GEMM over all of K. Products are exact. Where |x| |w| is below
+ *    2^53 units - INT8, E4M3 and MX data whose exponents spread little - every
+ *    partial sum in any order is a multiple of the unit and below 2^53 of
+ *    them: the sum is exact. Else it is off by at most gamma_(K-1) |x| |w|.
+ *    Times the factors and plus the bias: three roundings more. If both ends
+ *    of the interval round to one code, that is it.
+ * 2. Two-sums (ref/dot.h), and the factors and the bias error-free.
+ * 3. MPFR.
+ *
+ * So the result does not depend on BLAS, its threads or its splits of K.
+ */
+#include "ref/matmul_operand.h"
+
+#include "base/hot.h"
+#include "ref/dot.h"
+#include "ref/exact.h"
+#include "ref/odd.h"
+
+#include <cblas.h>
+#include <float.h>
+#include <math.h>
+
+#ifndef EXACT_UNITS /* a test breaks it */
+#define EXACT_UNITS 0x1p53
+#endif
+
+enum {
+    F64_DIGITS = 53,
+    BIAS_F64 = 1023
+};
+
+bool moe_float_supports(moe_format_t x, moe_format_t weights, moe_format_t out)
+{
+    return moe_operand_has(x) && moe_operand_has(weights) &&
+           weights != MOE_FORMAT_nvfp4 && /* drawn for its own class */
+           !moe_operand_is_blocked(x) && !moe_operand_is_blocked(weights) &&
+           moe_format_is_float(out);
+}
+
+int64_t moe_float_workspace(moe_format_t weights, int64_t rows, int64_t k,
+                            int64_t n)
+{
+    return moe_matmul_walk_bytes(weights, rows, k, n, 0);
+}
+
+/* How far a sum may be off. */
+MOE_HOT_INLINE double error_of(double norms, double units, double gamma)
+{
+    return norms < EXACT_UNITS * units ? 0.0 : gamma * norms;
+}
+
+/* Which codes a format has: bits cut off a float64, normal exponents. */
+typedef struct {
+    int cut;
+    uint64_t low; /* biased exponents with room to spare */
+    uint64_t high;
+} target_t;
+
+static target_t target_of(moe_format_t format)
+{
+    if (format == MOE_FORMAT_bf16) {
+        return (target_t){F64_DIGITS - 8, BIAS_F64 - 125, BIAS_F64 + 126};
+    }
+    if (format == MOE_FORMAT_fp16) {
+        return (target_t){F64_DIGITS - 11, BIAS_F64 - 13, BIAS_F64 + 14};
+    }
+    return (target_t){F64_DIGITS - 24, BIAS_F64 - 125, BIAS_F64 + 126};
+}
+
+/* One row of x. */
+typedef struct {
+    double norm;
+    double unit;
+    double factor;
+    double gamma;
+    target_t target;
+} row_t;
+
+/* out = the sums rounded to the target, as float64; open where they are
+ * not decided. */
+MOE_HOT static void decide(const double *restrict sum, const row_t *row,
+                           const moe_operand_t *w, const double *restrict bias,
+                           int64_t n, double *restrict out,
+                           unsigned char *restrict open)
+{
+    const int cut = row->target.cut;
+    const uint64_t half = (UINT64_C(1) << (cut - 1)) - 1;
+    const double *restrict norm = w->norm;
+    const double *restrict unit = w->unit;
+    const double *restrict factor = w->factor;
+
+    for (int64_t i = 0; i < n; i++) {
+        const double f = row->factor * factor[i];
+        const double part = sum[i] * f;
+        const double v = part + bias[i];
+        const double err =
+            error_of(row->norm * norm[i], row->unit * unit[i], row->gamma);
+        const double e =
+            (err * f + (fabs(part) + fabs(bias[i]) + fabs(v)) * 0x1p-51) *
+            (1.0 + 0x1p-48);
+        const uint64_t p = moe_f64_bits(v - e);
+        const uint64_t q = moe_f64_bits(v + e);
+        const uint64_t low = (p + half + (p >> cut & 1)) >> cut;
+        const uint64_t high = (q + half + (q >> cut & 1)) >> cut;
+        const uint64_t size = low << cut & (UINT64_MAX >> 1);
+        const uint64_t exponent = size >> (F64_DIGITS - 1);
+
+        out[i] = moe_f64_of_bits(low << cut);
+        open[i] = (unsigned char)((low != high) | (exponent < row->target.low) |
+                                  (exponent > row->target.high));
+    }
+}
+
+static uint32_t redo(const moe_matmul_tile_t *t, int64_t i, int64_t j,
+                     moe_format_t format)
+{
+    const int64_t k = t->x.k;
+    const double *x = t->x.value + i * k;
+    const double *w = t->w.value + j * k;
+    const double norms = t->x.norm[i] * t->w.norm[j];
+    const double units = t->x.unit[i] * t->w.unit[j];
+    moe_matmul_open_t open = {.factor = t->x.factor[i] * t->w.factor[j],
+                              .bias = t->bias[j]};
+    uint32_t bits;
+
+    open.sum.hi = t->product[i * t->m + j];
+    if (!isfinite(norms) || !isfinite(open.factor) || !isfinite(open.bias)) {
+        double sum = 0.0; /* of infinities, in any order */
+
+        for (int64_t c = 0; c < k; c++) {
+            sum += x[c] * w[c];
+        }
+        return moe_round_result(sum * open.factor + open.bias, format);
+    }
+    if (error_of(norms, units, moe_dot_gamma(k)) > 0.0) {
+        open.sum = moe_dot_two_sum(x, w, k, norms, units);
+        t->stats->redone_sum2++;
+    }
+    if (moe_matmul_close(&open, format, &bits)) {
+        return bits;
+    }
+    t->stats->redone_exact++;
+    return moe_round_result(moe_exact_dot(x, w, k, open.factor, open.bias),
+                            format);
+}
+
+/* Code of a number that the format has. */
+static uint32_t code_of(double x, moe_format_t format)
+{
+    const uint32_t bits = moe_f32_bits((float)x);
+
+    return format == MOE_FORMAT_fp32   ? bits
+           : format == MOE_FORMAT_bf16 ? bits >> 16
+                                       : moe_fp16_from_f32((float)x);
+}
+
+static void multiply(const moe_matmul_tile_t *t)
+{
+    const moe_format_t format = t->out->storage.format;
+    const int k = (int)t->x.k;
+    unsigned char open[MOE_TILE_PANEL];
+
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)t->n, (int)t->m,
+                k, 1.0, t->x.value, k, t->w.value, k, 0.0, t->product,
+                (int)t->m);
+    for (int64_t i = 0; i < t->n; i++) {
+        const row_t row = {t->x.norm[i], t->x.unit[i], t->x.factor[i],
+                           moe_dot_gamma(k), target_of(format)};
+        uint8_t *codes = moe_rows_codes(t->out, t->row + i);
+
+        decide(t->product + i * t->m, &row, &t->w, t->bias, t->m, t->more,
+               open);
+        for (int64_t j = 0; j < t->m; j++) {
+            moe_float_store(format, codes, t->col + j,
+                            open[j] != 0 ? redo(t, i, j, format)
+                                         : code_of(t->more[j], format));
+        }
+    }
+}
+
+moe_status_t moe_float_matmul(const moe_ref_weights_t *weights,
+                              const moe_rows_t *x, const int64_t *offset,
+                              int64_t n_experts, const moe_rows_t *out,
+                              moe_ref_stats_t *stats)
+{
+    return moe_matmul_walk(weights, x, offset, n_experts, out, 0, multiply,
+                           stats);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ref/matmul_operand.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum {
+    ALIGN = 64
+};
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t round_up(int64_t bytes)
+{
+    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+/* Memory of a walk, all in one piece but for the codes of weights. */
+typedef struct {
+    int64_t rows; /* of x in a tile, at most */
+    int64_t m;    /* of weights */
+    int64_t x_bytes;
+    int64_t w_bytes;
+    int64_t bytes;
+} plan_t;
+
+static plan_t plan_of(int64_t rows, int64_t k, int64_t n, int64_t block)
+{
+    plan_t p = {.rows = smaller(rows, MOE_TILE_ROWS),
+                .m = smaller(n, MOE_TILE_PANEL)};
+
+    block = block > 0 ? block : k;
+    p.x_bytes = round_up(moe_operand_bytes(p.rows, k, block));
+    p.w_bytes = round_up(moe_operand_bytes(p.m, k, block));
+    p.bytes = p.x_bytes + p.w_bytes +
+              round_up(((3 * p.rows + 1) * p.m + 2 * (k / block)) *
+                       (int64_t)sizeof(double));
+    return p;
+}
+
+int64_t moe_matmul_walk_bytes(moe_format_t weights, int64_t rows, int64_t k,
+                              int64_t n, int64_t block)
+{
+    plan_t p = plan_of(rows, k, n, block);
+
+    return rows > 0 ? p.bytes + moe_weight_panel_bytes(weights, p.m, k) : 0;
+}
+
+/* What all experts share. */
+typedef struct {
+    const moe_ref_weights_t *weights;
+    const moe_rows_t *x;
+    moe_matmul_tile_func_t *multiply;
+    plan_t plan;
+    moe_matmul_tile_t tile; /* places of its operands */
+    double *bias;           /* [m] */
+    moe_weight_panel_t panel;
+} walk_t;
+
+/* Rows of x are the outer loop where they are few; each tile of them is
+ * decoded once for all panels, panels once a tile. */
+static void walk_expert(walk_t *w, int64_t e, int64_t first, int64_t end)
+{
+    const int64_t n = w->tile.out->cols;
+    moe_matmul_tile_t tile = w->tile;
+
+    for (tile.row = first; tile.row < end; tile.row += tile.n) {
+        tile.n = smaller(end - tile.row, w->plan.rows);
+        moe_operand_decode(w->x, tile.row, tile.n, &tile.x);
+        for (tile.col = 0; tile.col < n; tile.col += tile.m) {
+            tile.m = smaller(n - tile.col, w->plan.m);
+            moe_ref_weights_get(w->weights, e, tile.col, tile.m, &w->panel);
+            moe_ref_weights_bias(w->weights, e, tile.col, tile.m, w->bias);
+            moe_operand_decode(&w->panel.rows, 0, tile.m, &tile.w);
+            w->multiply(&tile);
+            tile.stats->elements += tile.n * tile.m;
+        }
+    }
+}
+
+static moe_status_t check(const moe_ref_weights_t *weights, const moe_rows_t *x,
+                          const moe_rows_t *out)
+{
+    const int64_t k = moe_ref_weights_k(weights);
+    const int block = moe_format_info(x->storage.format)->block;
+
+    if (x->cols != k || out->cols != moe_ref_weights_n(weights)) {
+        return moe_fail(MOE_ERR_INTERNAL,
+                        "matmul of %lld columns to %lld, weights have %lld",
+                        (long long)x->cols, (long long)out->cols, (long long)k);
+    }
+    if (k < 1 || k > INT32_MAX || !moe_ref_weights_fit(weights) ||
+        (block > 0 && block != MOE_BLOCK_ROW && k % block != 0)) {
+        return moe_fail(MOE_ERR_RANGE,
+                        "matmul of %s by %s over %lld columns: a block is cut",
+                        moe_format_name(x->storage.format),
+                        moe_format_name(weights->format), (long long)k);
+    }
+    return MOE_OK;
+}
+
+static moe_status_t run(walk_t *w, const int64_t *offset, int64_t n_experts,
+                        int64_t block)
+{
+    const plan_t *p = &w->plan;
+    const int64_t k = w->x->cols;
+    char *memory = aligned_alloc(ALIGN, (size_t)p->bytes);
+
+    if (memory == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a matmul: %lld bytes",
+                        (long long)p->bytes);
+    }
+    w->tile.x = moe_operand_place(memory, p->rows, k, block);
+    w->tile.w = moe_operand_place(memory + p->x_bytes, p->m, k, block);
+    w->tile.product = (double *)(void *)(memory + p->x_bytes + p->w_bytes);
+    w->tile.more = w->tile.product + p->rows * p->m;
+    w->bias = w->tile.more + 2 * p->rows * p->m;
+    w->tile.bias = w->bias;
+    w->tile.room = w->bias + p->m;
+    for (int64_t e = 0; e < n_experts; e++) {
+        walk_expert(w, e, offset[e], offset[e + 1]);
+    }
+    free(memory);
+    return MOE_OK;
+}
+
+moe_status_t moe_matmul_walk(const moe_ref_weights_t *weights,
+                             const moe_rows_t *x, const int64_t *offset,
+                             int64_t n_experts, const moe_rows_t *out,
+                             int64_t block, moe_matmul_tile_func_t *multiply,
+                             moe_ref_stats_t *stats)
+{
+    walk_t w = {.weights = weights,
+                .x = x,
+                .multiply = multiply,
+                .tile = {.out = out, .stats = stats}};
+    moe_status_t status = check(weights, x, out);
+    int64_t most = 0;
+
+    for (int64_t e = 0; e < n_experts; e++) {
+        int64_t n = offset[e + 1] - offset[e];
+
+        most = n > most ? n : most;
+    }
+    if (status != MOE_OK || most == 0) {
+        return status;
+    }
+    w.plan = plan_of(most, x->cols, out->cols, block);
+    status = moe_weight_panel_init(weights, w.plan.m, &w.panel);
+    if (status == MOE_OK) {
+        status = run(&w, offset, n_experts, block > 0 ? block : x->cols);
+        moe_weight_panel_fini(&w.panel);
+    }
+    return status;
+}
+
+/* sum += a b, error-free. */
+static void add_product(moe_sum_t *sum, double a, double b)
+{
+    const double high = a * b;
+
+    moe_sum_add_value(sum, high);
+    moe_sum_add_value(sum, fma(a, b, -high));
+}
+
+bool moe_matmul_close(const moe_matmul_open_t *open, moe_format_t format,
+                      uint32_t *bits_p)
+{
+    moe_sum_t sum = {0.0, 0.0, open->sum.err * open->factor * (1.0 + 0x1p-50)};
+
+    add_product(&sum, open->sum.hi, open->factor);
+    add_product(&sum, open->sum.lo, open->factor);
+    moe_sum_add_value(&sum, open->bias);
+    return moe_sum_round(&sum, format, bits_p);
+}

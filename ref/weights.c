@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ref/weights.h"
+
+#include "moe/fill_rows.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t parts_of(const moe_ref_weights_t *w)
+{
+    return w->parts > 1 ? w->parts : 1;
+}
+
+int64_t moe_ref_weights_n(const moe_ref_weights_t *w)
+{
+    int64_t n = w->given != NULL ? w->given[0].rows
+                                 : moe_weight_rows(w->model, w->weight);
+
+    return w->weight == MOE_W13 ? n / parts_of(w) : n;
+}
+
+int64_t moe_ref_weights_k(const moe_ref_weights_t *w)
+{
+    int64_t k = w->given != NULL ? w->given[0].cols
+                                 : moe_weight_cols(w->model, w->weight);
+
+    return w->weight == MOE_W2 ? k / parts_of(w) : k;
+}
+
+int64_t moe_weight_panel_bytes(moe_format_t format, int64_t n, int64_t cols)
+{
+    return n * moe_format_row_bytes(format, cols);
+}
+
+moe_status_t moe_weight_panel_init(const moe_ref_weights_t *w, int64_t n,
+                                   moe_weight_panel_t *panel_p)
+{
+    const int64_t k = moe_ref_weights_k(w);
+    const moe_format_info_t *info = moe_format_info(w->format);
+    const int64_t scales = moe_format_scale_cols(w->format, k);
+
+    *panel_p = (moe_weight_panel_t){
+        .codes = malloc((size_t)(n * moe_format_code_bytes(w->format, k)) + 1),
+        .scales =
+            malloc((size_t)(n * moe_dtype_bytes(info->scale, scales)) + 1)};
+    if (panel_p->codes == NULL || panel_p->scales == NULL) {
+        moe_weight_panel_fini(panel_p);
+        return moe_fail(MOE_ERR_NOMEM, "no memory for %lld rows of weights",
+                        (long long)n);
+    }
+    return MOE_OK;
+}
+
+void moe_weight_panel_fini(moe_weight_panel_t *panel)
+{
+    free(panel->codes);
+    free(panel->scales);
+    *panel = (moe_weight_panel_t){0};
+}
+
+bool moe_ref_weights_fit(const moe_ref_weights_t *w)
+{
+    const moe_format_info_t *info = moe_format_info(w->format);
+    const int64_t k = moe_ref_weights_k(w);
+
+    if (w->given != NULL) {
+        return parts_of(w) == 1;
+    }
+    return moe_fill_rows_has(w->format) &&
+           (info->block <= 0 || info->block == MOE_BLOCK_ROW ||
+            k % info->block == 0) &&
+           (parts_of(w) == 1 || k % 32 == 0);
+}
+
+/* Number of output j of a part among all outputs: its share of the gates,
+ * then of the ups. */
+static int64_t row_of(const moe_ref_weights_t *w, int64_t j)
+{
+    const int64_t n = moe_ref_weights_n(w);
+    const int64_t half = n / 2;
+
+    if (w->weight == MOE_W2 || parts_of(w) == 1) {
+        return j;
+    }
+    if (w->model->gate_up == MOE_GATE_UP_interleaved) {
+        return w->part * n + j;
+    }
+    return j < half ? w->part * half + j
+                    : w->model->intermediate + w->part * half + j - half;
+}
+
+/* Encode global scale of drawn codes that have no other: a power of two that
+ * gives them a standard deviation near 1 / sqrt(K). */
+static float global_of(const moe_ref_weights_t *w)
+{
+    const double k = (double)moe_weight_cols(w->model, w->weight);
+
+    return moe_format_info(w->format)->has_global
+               ? ldexpf(1.0f, 2 + (ilogb(k) + 2) / 2)
+               : 0.0f;
+}
+
+static void draw(const moe_ref_weights_t *w, int64_t e, int64_t row, int64_t n,
+                 const moe_weight_panel_t *panel)
+{
+    const moe_format_info_t *info = moe_format_info(w->format);
+    const int64_t k = moe_ref_weights_k(w);
+    const int64_t code_bytes = moe_format_code_bytes(w->format, k);
+    const int64_t scale_bytes =
+        moe_dtype_bytes(info->scale, moe_format_scale_cols(w->format, k));
+    const int64_t col = w->weight == MOE_W2 ? w->part * k : 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        moe_fill_rows(w->seed, w->model, w->weight, w->format,
+                      w->first_expert + e, row_of(w, row + i), 1,
+                      parts_of(w) > 1 ? col : 0, k,
+                      (uint8_t *)panel->codes + i * code_bytes,
+                      (uint8_t *)panel->scales + i * scale_bytes);
+    }
+}
+
+void moe_ref_weights_get(const moe_ref_weights_t *w, int64_t e, int64_t row,
+                         int64_t n, moe_weight_panel_t *panel)
+{
+    moe_rows_t *rows = &panel->rows;
+
+    if (w->given != NULL) { /* a view */
+        const moe_format_info_t *info = moe_format_info(w->format);
+
+        *rows = w->given[e];
+        rows->codes = moe_rows_codes(rows, row);
+        rows->rows = n;
+        if (rows->scales != NULL) {
+            rows->scales =
+                (uint8_t *)rows->scales +
+                row * moe_dtype_bytes(info->scale, moe_format_scale_cols(
+                                                       w->format, rows->cols));
+        }
+        return;
+    }
+    *rows = (moe_rows_t){
+        .storage = {.format = w->format, .global_scale = global_of(w)},
+        .rows = n,
+        .cols = moe_ref_weights_k(w),
+        .codes = panel->codes,
+        .scales = panel->scales};
+    draw(w, e, row, n, panel);
+}
+
+void moe_ref_weights_bias(const moe_ref_weights_t *w, int64_t e, int64_t row,
+                          int64_t n, double *out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float bias = 0.0f;
+
+        if (w->bias != NULL) {
+            bias = w->bias[e * moe_ref_weights_n(w) + row + i];
+        }
+        out[i] = (double)bias;
+    }
+}
