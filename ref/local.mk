@@ -239,6 +239,13 @@ tests_check_judge_power_SOURCES = tests/check_judge_power.c \
   tests/fused_kernel.c tests/fused_kernel.h
 tests_check_judge_power_LDADD = $(REF_LIBS)
 
+# A method's declaration of its rounding points, against the oracle.
+check_PROGRAMS += tests/check_contract
+TESTS += tests/check_contract
+tests_check_contract_SOURCES = tests/check_contract.c tests/faults.def \
+  tests/judge.h tests/tiny_layer.c tests/tiny_layer.h
+tests_check_contract_LDADD = $(REF_LIBS)
+
 # Stages against the oracle, and a fault at a time in the stages.
 check_PROGRAMS += tests/check_oracle
 TESTS += tests/check_oracle

@@ -91,6 +91,7 @@ static void print_head(FILE *stream)
 static void print_option(const moe_option_t *option, FILE *stream)
 {
     static const char *const kinds[] = {[MOE_OPTION_choice] = "word",
+                                        [MOE_OPTION_order] = "word",
                                         [MOE_OPTION_format] = "format",
                                         [MOE_OPTION_bool] = "true or false",
                                         [MOE_OPTION_int] = "integer"};
@@ -123,7 +124,10 @@ static void print_method(const moe_method_t *method, FILE *stream)
     print_head(stream);
     (void)fputs("| `label` | text | - | the method's name, and what differs "
                 "from its other entries | letters, digits, `.`, `-`, `_` | "
-                "name of this entry in the report |\n",
+                "name of this entry in the report |\n"
+                "| `layout` | map | - | the method's own, or the scenario's | "
+                "`{dp, tp, ep}` of as many ranks | the same tokens cut into "
+                "other parts |\n",
                 stream);
     for (int i = 0; method->options[i].key != NULL; i++) {
         print_option(&method->options[i], stream);
