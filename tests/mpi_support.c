@@ -62,8 +62,8 @@ void test_run_init(test_run_t *run, moe_numerics_t numerics, bool verify,
                      MOE_OK);
     ck_assert_int_eq(moe_ledger_create(test_rank, &run->ledger), MOE_OK);
     if (injected != NULL) {
-        ck_assert(moe_injection_parse(injected, test_ranks, &run->injection,
-                                      NULL));
+        ck_assert(
+            moe_injection_parse(injected, test_ranks, &run->injection, NULL));
         in.injections = &run->injection;
         in.n_injections = 1;
     }
@@ -108,7 +108,8 @@ moe_call_t test_call(test_run_t *run, moe_op_t op, moe_tensor_t *in,
                      moe_tensor_t *out, const int64_t *send,
                      const int64_t *recv)
 {
-    moe_call_t call = {.op = op, .group = MOE_GROUP_world};
+    moe_call_t call = {
+        .op = op, .group = MOE_GROUP_world, .order = MOE_ORDER_rank};
 
     (void)run;
     call.call = ++n_calls;
