@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """NVFP4 by te-exact with numpy and ml_dtypes, as one writes it there.
 
-By itself: print the bytes read and written a second, median of five, for
-tests/bench/bench_quantize.c.
+By itself: print the bytes read and written a second of the thread's own time,
+median of five, for tests/bench/bench_quantize.c.
 """
 import statistics
 import time
@@ -40,9 +40,9 @@ def main():
     x = x.astype(ml_dtypes.bfloat16)
     seconds = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.thread_time()
         codes, scales = quantize(x, 2688 / 5.3)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.thread_time() - start)
     size = x.nbytes + codes.nbytes + scales.nbytes
     print(size / statistics.median(seconds))
 
