@@ -127,3 +127,13 @@ int moe_layout_holder(const moe_layout_t *layout, int64_t experts,
     return (int)(expert < of_longer ? expert / (each + 1)
                                     : longer + (expert - of_longer) / each);
 }
+
+moe_range_t moe_layout_experts_of(const moe_layout_t *layout, int64_t experts,
+                                  int ep_index, int n)
+{
+    moe_range_t range = {
+        moe_layout_experts(layout, experts, ep_index).begin,
+        moe_layout_experts(layout, experts, ep_index + n - 1).end};
+
+    return range;
+}

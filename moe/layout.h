@@ -54,6 +54,10 @@ int moe_layout_group_member(const moe_layout_t *layout, moe_group_t group,
 moe_range_t moe_layout_experts(const moe_layout_t *layout, int64_t experts,
                                int ep_index);
 
+/** Experts of n places from one on: a node's. */
+moe_range_t moe_layout_experts_of(const moe_layout_t *layout, int64_t experts,
+                                  int ep_index, int n);
+
 /** Place in an ep group of the rank that holds an expert. */
 int moe_layout_holder(const moe_layout_t *layout, int64_t experts,
                       int64_t expert);

@@ -91,10 +91,11 @@ moe_tensor_t *moe_sort_chunks(moe_ctx_t *c, const int64_t *rows, int n_sources,
     return make_index(c, &call, &spec);
 }
 
+/* Sums are in the order of slots: an index of members lists them by rank. */
 static moe_tensor_t *by_index(moe_ctx_t *c, moe_op_t op, moe_tensor_t *rows,
                               moe_tensor_t *index, moe_tensor_spec_t *spec)
 {
-    moe_call_t call = {.op = op, .root = -1};
+    moe_call_t call = {.op = op, .root = -1, .order = MOE_ORDER_fp32_slot};
     moe_tensor_t *t;
 
     spec->cols = rows->dim[1];
