@@ -57,6 +57,7 @@ typedef struct {
      * step, by more; and the same of scales */
     int64_t differ;
     int64_t near_ties;
+    int64_t in_budget; /* not so, but other machines may miss these */
     int64_t one_step;
     int64_t more_steps;
     int64_t scales;

@@ -3,6 +3,7 @@
  * a near tie where the doubt about its source explains the difference. */
 #include "ref/judge_inside.h"
 
+#include "moe/profile.h"
 #include "ref/formats.h"
 
 #include <math.h>
@@ -85,6 +86,60 @@ static void count_scales(moe_verdict_t *v, const moe_rows_t *ref,
     }
 }
 
+/* What another machine's quantiser of this name may do (moe/budget.def). */
+static const moe_budget_t *budget_of(const moe_rows_t *rows)
+{
+    return moe_profile_info(rows->storage.profile)->budget;
+}
+
+/* True if a budget is meant for a code that is off by so many steps: by one,
+ * or in a block whose scale is off by one. */
+static bool allows(const moe_judge_t *judge, moe_role_t role, int64_t row,
+                   int64_t col, int64_t steps)
+{
+    const moe_rows_t *ref = &judge->layer.at[role];
+    const moe_format_info_t *info = moe_format_info(ref->storage.format);
+    const moe_budget_t *budget = budget_of(ref);
+    int64_t at;
+    int64_t scale = 0;
+
+    if (ref->scales != NULL && info->block > 0) {
+        at = row * moe_format_scale_cols(ref->storage.format, ref->cols) +
+             col / info->block;
+        scale =
+            steps_between(info->scale, code_of(info->scale, ref->scales, at),
+                          code_of(info->scale, judge->got[role].scales, at));
+    }
+    return scale == 0 ? budget->codes > 0.0 && steps == 1
+                      : budget->scales > 0.0 && scale == 1;
+}
+
+/* Most events of a chance in n that one check in a million exceeds. */
+static double most_of(const moe_judge_t *judge, double chance, int64_t n)
+{
+    double mean = chance * (double)n;
+
+    return chance > 0.0
+               ? mean + sqrt(2.0 * judge->log_tail * mean) + judge->log_tail
+               : 0.0;
+}
+
+/* True if a budget excuses all that near ties do not. */
+static bool in_budget(const moe_judge_t *judge, moe_role_t role)
+{
+    const moe_verdict_t *v = &judge->verdict[role];
+    const moe_budget_t *budget = budget_of(&judge->layer.at[role]);
+    const int64_t scales = v->scales_differ - v->scales_near_ties;
+    const int block =
+        moe_format_info(judge->layer.at[role].storage.format)->block;
+
+    return v->differ - v->near_ties == v->in_budget &&
+           v->scales_more_steps == 0 &&
+           (double)scales <= most_of(judge, budget->scales, v->scales) &&
+           (double)(v->in_budget - scales * block) <=
+               most_of(judge, budget->codes, v->elements);
+}
+
 /* One row: decoded values where anything differs, codes anyway. */
 static void judge_row(moe_judge_t *judge, moe_role_t role, int64_t row,
                       const moe_widths_t *widths, double *want, double *have)
@@ -117,6 +172,7 @@ static void judge_row(moe_judge_t *judge, moe_role_t role, int64_t row,
             v->beyond[w] += ratio > 1.0;
         }
         v->near_ties += ratio <= 1.0;
+        v->in_budget += ratio > 1.0 && allows(judge, role, row, c, steps);
         if (ratio > v->worst.ratio) {
             v->worst = (moe_judge_spot_t){
                 .col = c, .got = have[c], .want = want[c], .ratio = ratio};
@@ -143,7 +199,8 @@ moe_status_t moe_judge_codes(moe_judge_t *judge, moe_role_t role,
     v->judged = true;
     v->codes = true;
     v->elements = ref->rows * ref->cols;
-    v->good =
-        v->differ == v->near_ties && v->scales_differ == v->scales_near_ties;
+    v->good = (v->differ == v->near_ties &&
+               v->scales_differ == v->scales_near_ties) ||
+              in_budget(judge, role);
     return MOE_OK;
 }

@@ -184,10 +184,13 @@ static double added(const norms_t *in, const moe_ref_norms_t *weights,
  * weights are nearly orthogonal; the factor is the largest singular value of
  * n x count random numbers (Marchenko, Pastur). */
 static double spread(const norms_t *in, const moe_ref_norms_t *weights,
-                     int64_t n)
+                     int64_t n, int64_t k, bool drawn)
 {
     double factor = sqrt((double)n) + sqrt((double)in->count);
 
+    if (!drawn) { /* columns may be alike: all that the norm allows */
+        factor = sqrt((double)n * (double)k);
+    }
     return in->two * in->two * weights->square * factor * factor;
 }
 
@@ -197,6 +200,7 @@ static void widen_row(const moe_judge_t *judge, const moe_ref_norms_t *weights,
 {
     const int64_t n = judge->fine.cols;
     const double unit = moe_accumulator_info(judge->accumulator).unit;
+    const bool drawn = judge->layer.weights[MOE_W13].given == NULL;
     const float *x = (const float *)judge->fine.codes + row * n;
     float *hard = widths->at[MOE_WIDTH_hard] + row * n;
     float *likely = widths->at[MOE_WIDTH_likely] + row * n;
@@ -213,7 +217,7 @@ static void widen_row(const moe_judge_t *judge, const moe_ref_norms_t *weights,
                             added(&in[MOE_WIDTH_likely], weights, c));
     }
     widths->energy[row] = RMS_UNIT * RMS_UNIT * unit * unit * energy +
-                          spread(&in[MOE_WIDTH_likely], weights, n);
+                          spread(&in[MOE_WIDTH_likely], weights, n, k, drawn);
 }
 
 static moe_status_t widen_matmul(moe_judge_t *judge, moe_weight_t weight,
@@ -267,11 +271,14 @@ static void widen_activation(const moe_judge_t *judge, const moe_widths_t *from,
                              moe_widths_t *widths)
 {
     const moe_rows_t *in = &judge->layer.at[MOE_ROLE_gemm1_out];
+    const bool halves = judge->layer.about.model->gate_up == MOE_GATE_UP_halves;
     const int64_t n = judge->fine.cols;
 
     for (int64_t i = 0; i < judge->fine.rows * n; i++) {
         const int64_t row = i / n;
         const int64_t col = i % n;
+        const int64_t at_g = halves ? col : 2 * col;
+        const int64_t at_u = halves ? n + col : 2 * col + 1;
         const double x = fabs((double)((const float *)judge->fine.codes)[i]);
 
         for (int w = 0; w < MOE_WIDTHS; w++) {
@@ -280,12 +287,12 @@ static void widen_activation(const moe_judge_t *judge, const moe_widths_t *from,
             double u = 0.0;
 
             if (from->at[w] != NULL) {
-                g = (double)from->at[w][row * 2 * n + col];
-                u = (double)from->at[w][row * 2 * n + n + col];
+                g = (double)from->at[w][row * 2 * n + at_g];
+                u = (double)from->at[w][row * 2 * n + at_u];
             }
             if (g > 0.0 || u > 0.0) {
-                double gate = fabs(moe_rows_value(in, row, col));
-                double up = fabs(moe_rows_value(in, row, n + col)) + 1.0;
+                double gate = fabs(moe_rows_value(in, row, at_g));
+                double up = fabs(moe_rows_value(in, row, at_u)) + 1.0;
 
                 width += LIPSCHITZ * g * (up + u) + gate * u;
             }

@@ -7,6 +7,7 @@
 #include "base/hot.h"
 #include "ref/formats.h"
 #include "ref/layer_inside.h"
+#include "ref/weights.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -77,59 +78,75 @@ static double nvfp4_row(const pairs_table_t *table, const uint8_t *codes,
     return sum;
 }
 
-static moe_status_t nvfp4_norms(const moe_ref_weights_t *weights,
-                                int64_t expert, moe_ref_norms_t *norms)
+/* One row of any format. */
+static double any_row(const moe_rows_t *rows, int64_t row, float *most_p)
 {
-    const int64_t n = moe_weight_rows(weights->model, weights->weight);
-    const int64_t k = moe_weight_cols(weights->model, weights->weight);
-    const double global = (double)moe_fill_weight_global(k);
-    uint8_t *codes = malloc((size_t)(PANEL * k));
-    pairs_table_t table;
-    uint8_t *scales;
+    double value[CHUNK];
+    double sum = 0.0;
+    double most = 0.0;
 
-    if (codes == NULL) {
-        return moe_fail(MOE_ERR_NOMEM, "no memory for a panel of weights");
-    }
-    scales = codes + PANEL * k / 2;
-    fill_table(&table);
-    for (int64_t row = 0; row < n; row += PANEL) {
-        int64_t rows = n - row < PANEL ? n - row : PANEL;
+    for (int64_t c = 0; c < rows->cols; c += CHUNK) {
+        int64_t n = rows->cols - c < CHUNK ? rows->cols - c : CHUNK;
 
-        moe_fill_weight_codes(weights->seed, weights->weight, expert, row, rows,
-                              0, k, codes);
-        moe_fill_weight_scales(weights->seed, weights->weight, expert, row,
-                               rows, 0, k / 16, scales);
-        for (int64_t i = 0; i < rows; i++) {
-            float most;
-            double sum = nvfp4_row(&table, codes + i * k / 2,
-                                   scales + i * k / 16, k / 16, &most);
-
-            norms->norm[row + i] = (float)(sqrt(sum) * global * UPWARDS);
-            norms->most[row + i] = (float)((double)most * global * UPWARDS);
-            norms->square += sum * global * global / (double)(n * k);
+        moe_rows_values(rows, row, c, n, value);
+        for (int64_t i = 0; i < n; i++) {
+            sum += value[i] * value[i];
+            most = fabs(value[i]) > most ? fabs(value[i]) : most;
         }
     }
-    free(codes);
-    return MOE_OK;
+    *most_p = (float)(most * UPWARDS);
+    return sum;
+}
+
+/* Norms of a panel of rows, the first of which is output `first`. */
+static void panel_norms(const pairs_table_t *table, const moe_rows_t *rows,
+                        int64_t n, int64_t first, double outputs,
+                        moe_ref_norms_t *norms)
+{
+    const int64_t k = rows->cols;
+    const bool nvfp4 = rows->storage.format == MOE_FORMAT_nvfp4 && k % 16 == 0;
+    const double global = nvfp4 ? (double)moe_rows_global(&rows->storage) : 1.0;
+
+    for (int64_t i = 0; i < n; i++) {
+        float most;
+        double sum =
+            nvfp4 ? nvfp4_row(table, moe_rows_codes(rows, i),
+                              (const uint8_t *)rows->scales + i * (k / 16),
+                              k / 16, &most)
+                  : any_row(rows, i, &most);
+
+        norms->norm[first + i] = (float)(sqrt(sum) * global * UPWARDS);
+        norms->most[first + i] = (float)((double)most * global * UPWARDS);
+        norms->square += sum * global * global / (outputs * (double)k);
+    }
 }
 
 static moe_status_t make_norms(moe_ref_layer_t *layer, moe_weight_t weight,
                                int64_t expert, moe_ref_norms_t *norms)
 {
     const moe_ref_weights_t *weights = &layer->weights[weight];
-    const size_t n =
-        (size_t)moe_weight_rows(layer->about.model, weight) * sizeof(float);
+    const int64_t n = moe_ref_weights_n(weights);
+    moe_weight_panel_t panel;
+    pairs_table_t table;
 
-    if (weights->format != MOE_FORMAT_nvfp4) {
-        return moe_fail(MOE_ERR_UNSUPPORTED, "no norms of %s weights",
-                        moe_format_name(weights->format));
+    if (moe_weight_panel_init(weights, PANEL, &panel) != MOE_OK) {
+        return MOE_ERR_NOMEM;
     }
-    norms->norm = malloc(n);
-    norms->most = malloc(n);
+    norms->norm = malloc((size_t)n * sizeof(float) + 1);
+    norms->most = malloc((size_t)n * sizeof(float) + 1);
     if (norms->norm == NULL || norms->most == NULL) {
+        moe_weight_panel_fini(&panel);
         return moe_fail(MOE_ERR_NOMEM, "no memory for the weights' norms");
     }
-    return nvfp4_norms(weights, weights->first_expert + expert, norms);
+    fill_table(&table);
+    for (int64_t row = 0; row < n; row += PANEL) {
+        int64_t rows = n - row < PANEL ? n - row : PANEL;
+
+        moe_ref_weights_get(weights, expert, row, rows, &panel);
+        panel_norms(&table, &panel.rows, rows, row, (double)n, norms);
+    }
+    moe_weight_panel_fini(&panel);
+    return MOE_OK;
 }
 
 moe_status_t moe_ref_layer_norms(moe_ref_layer_t *layer, moe_weight_t weight,

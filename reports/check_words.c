@@ -49,6 +49,10 @@ static void say_codes(text_t *t, json_t *f)
         say(t, " (%lld near ties, %lld by one step)", count(f, "near_ties"),
             count(f, "one_step"));
     }
+    if (count(f, "in_budget") > 0) {
+        say(t, ", %lld in the profile's budget of other machines",
+            count(f, "in_budget"));
+    }
     if (has(f, "scales")) {
         say(t, ", %lld of %lld scales", count(f, "scales_differ"),
             count(f, "scales"));

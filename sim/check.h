@@ -109,8 +109,7 @@ int64_t moe_check_count(const moe_safetensors_t *file);
 /* sim/check_verdict.c */
 
 /** What a judge says about a place, as a finding. */
-json_t *moe_check_verdict(const moe_check_t *check, const moe_judge_t *judge,
-                          moe_role_t role, int rank);
+json_t *moe_check_verdict(const moe_judge_t *judge, moe_role_t role, int rank);
 
 /* sim/check_bare.c */
 

@@ -188,10 +188,9 @@ static moe_status_t add_findings(part_t *part)
 
     for (int r = 0; status == MOE_OK && r < MOE_ROLE_COUNT; r++) {
         if (part->judge.verdict[r].judged) {
-            status = moe_check_add(part->check,
-                                   moe_check_verdict(part->check, &part->judge,
-                                                     (moe_role_t)r,
-                                                     part->rank->rank));
+            status = moe_check_add(
+                part->check, moe_check_verdict(&part->judge, (moe_role_t)r,
+                                               part->rank->rank));
         }
     }
     return status;

@@ -37,6 +37,7 @@ static void set_codes(json_t *f, const moe_verdict_t *v)
 {
     (void)json_object_set_new(f, "differ", integer(v->differ));
     (void)json_object_set_new(f, "near_ties", integer(v->near_ties));
+    (void)json_object_set_new(f, "in_budget", integer(v->in_budget));
     (void)json_object_set_new(f, "one_step", integer(v->one_step));
     (void)json_object_set_new(f, "more_steps", integer(v->more_steps));
     if (v->scales > 0) {
@@ -94,14 +95,12 @@ static json_t *worst_of(const moe_judge_spot_t *spot)
     return worst;
 }
 
-json_t *moe_check_verdict(const moe_check_t *check, const moe_judge_t *judge,
-                          moe_role_t role, int rank)
+json_t *moe_check_verdict(const moe_judge_t *judge, moe_role_t role, int rank)
 {
     const moe_verdict_t *v = &judge->verdict[role];
     json_t *f = moe_check_finding(moe_role_name(role), rank, v->good,
                                   v->codes ? "codes" : "numbers");
 
-    (void)check;
     if (f == NULL) {
         return NULL;
     }

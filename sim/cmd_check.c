@@ -234,7 +234,6 @@ static moe_status_t judge_golden(moe_check_t *check, moe_diag_t *diag)
 /* The command that repeats this check of one rank. */
 static void set_again(moe_check_t *check)
 {
-    const moe_command_t *c = check->command;
     char text[2048];
     size_t used = (size_t)snprintf(text, sizeof(text), "moesim check '%s' '%s'",
                                    check->ref, check->got);
@@ -249,7 +248,6 @@ static void set_again(moe_check_t *check)
         }
         (void)json_object_set_new(f, "again", json_string(text));
     }
-    (void)c;
 }
 
 static moe_status_t write_junit(const moe_check_t *check)
