@@ -62,6 +62,8 @@ MPI_SUITES = \
   tests/check_reductions.mpi3 \
   tests/check_reductions.mpi4 \
   tests/check_exchange.mpi2 \
+  tests/check_hops \
+  tests/check_hops.mpi4 \
   tests/check_large_transfer.mpi2
 check_PROGRAMS += $(MPI_SUITES) tests/check_injection
 TESTS += $(MPI_SUITES) tests/check_injection
@@ -100,6 +102,12 @@ tests_check_reductions_mpi4_SOURCES = tests/check_reductions.c $(MPI_TEST_SOURCE
 tests_check_reductions_mpi4_LDADD = $(MPI_TEST_LDADD)
 tests_check_large_transfer_mpi2_SOURCES = tests/check_large_transfer.c $(MPI_TEST_SOURCES)
 tests_check_large_transfer_mpi2_LDADD = $(MPI_TEST_LDADD)
+tests_check_hops_SOURCES = tests/check_hops.c $(MPI_TEST_SOURCES)
+tests_check_hops_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CFLAGS)
+tests_check_hops_LDADD = $(MPI_TEST_LDADD)
+tests_check_hops_mpi4_SOURCES = tests/check_hops.c $(MPI_TEST_SOURCES)
+tests_check_hops_mpi4_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CFLAGS)
+tests_check_hops_mpi4_LDADD = $(MPI_TEST_LDADD)
 tests_check_exchange_mpi2_SOURCES = tests/check_exchange.c $(MPI_TEST_SOURCES)
 tests_check_exchange_mpi2_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CFLAGS)
 tests_check_exchange_mpi2_LDADD = $(MPI_TEST_LDADD)

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Ranks of several nodes: every method has the oracle's bits, also where sums
+# travel unrounded over two hops; what a rail cannot do is refused by name.
+set -eu
+. "$top_srcdir/tests/e2e/lib.sh"
+mkdir -p "$work/models/machines"
+
+# nodes_of N: a scenario on a machine with N ranks a node
+nodes_of() {
+    sed "0,/size: 8/s//size: $1/; s/^name: .*/name: nodes-of-$1/" \
+        "$top_srcdir/models/machines/dgx-h100.yaml" \
+        >"$work/models/machines/nodes-of-$1.yaml"
+    sed "s/^machine: .*/machine: nodes-of-$1/" \
+        "$top_srcdir/scenarios/tutorial/first.yaml" >"$work/nodes-of-$1.yaml"
+}
+
+# on RANKS NODE NUMERICS: all methods that run
+on() {
+    local report=$work/$1x$2-$3
+    nodes_of "$2"
+    find_uses "$work/nodes-of-$2.yaml" "$1"
+    expect 0 "$MOESIM" run "$work/nodes-of-$2.yaml" --ranks "$1" --quiet \
+        --numerics "$3" --set "methods=[$(IFS=,; echo "${uses[*]}")]" \
+        --set 'workload.tokens={total: 19}' -o "$report"
+    holds "$report/report.json" "len(r['methods']) == ${#uses[@]}"
+    holds "$report/report.json" \
+        "all(m['bit_identical_to_oracle'] for m in r['methods'])"
+    holds "$report/report.json" \
+        "any(m['name'] == 'deepep_normal' for m in r['methods'])"
+}
+
+on 8 4 exact
+on 8 4 faithful
+on 6 2 exact
+
+# a rail over the nodes is in the ledger
+grep -q '"group":"rail"' "$work/8x4-exact/ledger.jsonl" &&
+    pass "the rail is used" || fail "no call on a rail"
+
+# experts fewer than ranks; all tokens on one rank
+expect 0 "$MOESIM" run "$work/nodes-of-4.yaml" --quiet \
+    --set layout.dp=8 --set 'model={hidden: 256, intermediate: 128, experts: 4,
+        topk: 2, score: softmax, renormalize: true}' \
+    --set 'workload.tokens=[0,9,0,0,0,0,0,0]' \
+    --set 'methods=[alltoallv,deepep_normal,allgatherv]' -o "$work/few"
+holds "$work/few/report.json" \
+    "all(m['bit_identical_to_oracle'] for m in r['methods'])"
+holds "$work/few/report.json" \
+    "len({m['output_digest'] for m in r['methods']}) == 1"
+
+expect 2 "$MOESIM" run "$work/nodes-of-4.yaml" --ranks 7 --quiet \
+    --set 'methods=[deepep_normal]' -o "$work/ragged"
+says 'deepep_normal cannot run here: needs full nodes'
+finish
