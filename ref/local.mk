@@ -56,6 +56,7 @@ ref_libref_la_SOURCES = \
   ref/moeref.c \
   ref/moeref.h \
   ref/moeref_elements.c \
+  ref/moeref_profiles.c \
   ref/nvfp4_decode.c \
   ref/nvfp4_decode.h \
   ref/nvfp4_decode_avx2.c \
@@ -143,6 +144,7 @@ check_PROGRAMS += tests/check_elements \
 TESTS += tests/check_elements \
   tests/check_element_vectors tests/check_formats tests/check_matmul \
   tests/check_matmul_nvfp4 \
+  tests/check_logfmt tests/check_moeref_profiles \
   tests/check_nvfp4_round \
   tests/check_moeref tests/check_permute \
   tests/check_quantize tests/check_quantize_edges \
@@ -151,6 +153,7 @@ TESTS += tests/check_elements \
 tests_check_elements_SOURCES = tests/check_elements.c
 tests_check_elements_LDADD = $(REF_LIBS) -lpthread
 tests_check_element_vectors_SOURCES = tests/check_element_vectors.c
+  tests/check_logfmt tests/check_moeref_profiles \
 tests_check_element_vectors_LDADD = $(REF_LIBS)
 tests_check_formats_SOURCES = tests/check_formats.c
 tests_check_formats_LDADD = $(REF_LIBS)
@@ -172,6 +175,10 @@ tests_check_quantize_fast_SOURCES = tests/check_quantize_fast.c \
   tests/fast_blocks.h
 tests_check_quantize_fast_LDADD = $(REF_LIBS)
 EXTRA_DIST += tests/fixtures/fast_rcp_sm90.txt
+tests_check_logfmt_SOURCES = tests/check_logfmt.c tests/fast_blocks.h
+tests_check_logfmt_LDADD = $(REF_LIBS)
+tests_check_moeref_profiles_SOURCES = tests/check_moeref_profiles.c
+tests_check_moeref_profiles_LDADD = libmoeref.la $(CHECK_LIBS) -lm
 tests_check_quantize_profiles_SOURCES = tests/check_quantize_profiles.c \
   tests/rows_store.h
 tests_check_quantize_profiles_LDADD = $(REF_LIBS)

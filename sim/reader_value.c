@@ -142,11 +142,11 @@ static bool read_bool(const moe_at_t *at, void *value_p)
     return true;
 }
 
-#define WORDS_MAX 16
+#define WORDS_MAX 64
 
 static bool read_choice(const moe_at_t *at, const moe_key_t *key, void *value_p)
 {
-    char expected[256] = "one of";
+    char expected[1024] = "one of";
     char word[WORDS_MAX][64];
     const char *names[WORDS_MAX];
     size_t n = 0;

@@ -185,17 +185,27 @@ static bool read_entry(const moe_build_t *b, const moe_at_t *at,
     return true;
 }
 
+/* Why a use cannot run, NULL if it can or nothing is known yet. */
+static const char *why_not(const moe_build_t *b, const moe_method_use_t *use)
+{
+    const moe_storage_t *sent = &use->chain.at[MOE_ROLE_dispatch];
+    moe_layer_t layer;
+
+    if (!b->model_ok || !b->layout_ok || !b->precision_ok) {
+        return NULL;
+    }
+    layer = moe_method_layer(&b->s->layer, use);
+    if (!moe_format_fits(sent->format, layer.model->hidden)) {
+        return "the hidden size is no multiple of the dispatch format's block";
+    }
+    return use->method->check(&layer, use->options);
+}
+
 static void check_use(const moe_build_t *b, const moe_at_t *at,
                       const moe_method_use_t *use)
 {
-    moe_layer_t layer;
-    const char *why;
+    const char *why = why_not(b, use);
 
-    if (!b->model_ok || !b->layout_ok || !b->precision_ok) {
-        return;
-    }
-    layer = moe_method_layer(&b->s->layer, use);
-    why = use->method->check(&layer, use->options);
     if (why != NULL) {
         moe_at_error(at, "%s cannot run here: %s", use->method->name, why);
     }
@@ -236,18 +246,14 @@ static moe_status_t add_all(moe_build_t *b, const moe_method_use_t *wanted)
 {
     moe_scenario_t *s = b->s;
     moe_method_use_t *use = &s->method[s->n_methods];
-    const char *why = NULL;
+    const char *why;
 
     *use = *wanted;
     finish_chain(&s->layer, use);
     if (moe_method_cut_tokens(&s->layer, use) != MOE_OK) {
         return MOE_ERR_NOMEM;
     }
-    if (b->model_ok && b->layout_ok && b->precision_ok) {
-        moe_layer_t layer = moe_method_layer(&s->layer, use);
-
-        why = use->method->check(&layer, use->options);
-    }
+    why = why_not(b, use);
     if (why == NULL) {
         s->n_methods++;
         return MOE_OK;

@@ -181,14 +181,14 @@ static char *make_hidden(int rows)
 {
     char data[4096] = {0};
     int n = snprintf(data + 8, sizeof(data) - 8,
-                     "{\"x\":{\"dtype\":\"BF16\",\"shape\":[%d,64],"
+                     "{\"x\":{\"dtype\":\"BF16\",\"shape\":[%d,128],"
                      "\"data_offsets\":[0,%d]}}",
-                     rows, rows * 128);
+                     rows, rows * 256);
 
     data[0] = (char)n;
     ck_assert_int_lt(n, 127);
-    ck_assert_int_lt(8 + n + rows * 128, (int)sizeof(data));
-    return moe_make_file("x.safetensors", data, (size_t)(8 + n + rows * 128));
+    ck_assert_int_lt(8 + n + rows * 256, (int)sizeof(data));
+    return moe_make_file("x.safetensors", data, (size_t)(8 + n + rows * 256));
 }
 
 static char *load_hidden(const char *file, const char *precision)
@@ -219,7 +219,7 @@ START_TEST(data_from_a_file_must_fit_and_need_global_scales)
         nine, "{expert_in: {format: nvfp4, global_scale: 3}, gemm2_in: "
               "{format: nvfp4, global_scale: 4}}");
     ck_assert_str_eq(found, "workload.data.hidden: tensor 'x' is bf16 with 2 "
-                            "dimensions, 9 x 64, expected bf16, 10 x 64\n");
+                            "dimensions, 9 x 128, expected bf16, 10 x 128\n");
     free(found);
     moe_drop_file(ten);
     moe_drop_file(nine);

@@ -94,7 +94,7 @@ static const struct {
      "'deepseek-r1'?\n"},
     {"precision.gemm1_out", "nvfp4",
      "precision.gemm1_out: nvfp4 is not supported here, expected: bf16 fp16 "
-     "fp32\n"},
+     "fp32 exact\n"},
     {"precision.expert_in", "bf16",
      "precision.expert_in: bf16 is not supported here, expected: nvfp4\n"},
     {"precision.expert_in.profile", "deepep",
@@ -116,7 +116,7 @@ static const struct {
      "labels\n"},
     {"methods.2.allgatherv.dispatch", "fp32",
      "methods[2].allgatherv.dispatch: is 'fp32', expected one of: bf16 "
-     "fp8_1x128 nvfp4\n"},
+     "fp8_1x128 nvfp4 mxfp4 mxfp8 int8_token\n"},
     {"methods.3.allgatherv.label", "a/b",
      "methods[3].allgatherv.label: is 'a/b', expected letters, digits, '.', "
      "'-', '_', the first a letter or a digit\n"},

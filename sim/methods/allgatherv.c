@@ -20,7 +20,8 @@ enum {
 };
 
 static const moe_option_t options[] = {
-    {"dispatch", MOE_OPTION_format, "bf16 fp8_1x128 nvfp4", NULL,
+    {"dispatch", MOE_OPTION_format,
+     "bf16 fp8_1x128 nvfp4 mxfp4 mxfp8 int8_token", NULL,
      "format of rows on the way to the experts"},
     {"combine", MOE_OPTION_format, "bf16 fp16 fp32 exact", "bf16",
      "format of partial sums on the way home"},

@@ -21,8 +21,8 @@ enum {
 };
 
 static const moe_option_t options[] = {
-    {"dispatch", MOE_OPTION_format, "bf16 fp8_1x128 nvfp4", NULL,
-     "format of rows on the way to the experts"},
+    {"dispatch", MOE_OPTION_format, "bf16 fp8_1x128 nvfp4 fp8_token int8_token",
+     NULL, "format of rows on the way to the experts"},
     {"combine", MOE_OPTION_format, "bf16 fp16 fp32", "bf16",
      "format of the experts' rows on the way home"},
     {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
