@@ -225,8 +225,8 @@ static int64_t largest(const int64_t *rows, int64_t n)
 static int64_t reduce_bytes(const moe_layer_t *layer, const moe_call_t *call)
 {
     const moe_tensor_t *in = call->in[0];
-    int64_t row =
-        in->carried_exact ? moe_ref_row_bytes(in, 1) : moe_tensor_row_bytes(in, 1);
+    int64_t row = in->carried_exact ? moe_ref_row_bytes(in, 1)
+                                    : moe_tensor_row_bytes(in, 1);
     bool all = call->op == MOE_OP_allreduce;
     int64_t part = moe_div_up(in->dim[0], call->n_ranks);
     moe_ref_cut_t cut = {0};
