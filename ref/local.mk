@@ -37,6 +37,8 @@ ref_libref_la_SOURCES = \
   ref/layer_make.c \
   ref/dot.c \
   ref/dot.h \
+  ref/gating_capacity.c \
+  ref/gating_capacity.h \
   ref/logits.c \
   ref/logits.h \
   ref/matmul.c \
@@ -54,9 +56,9 @@ ref_libref_la_SOURCES = \
   ref/matmul_nvfp4_amx.c ref/units_avx512.h \
   ref/matmul_nvfp4_limbs.c ref/matmul_nvfp4_limbs.h \
   ref/moeref.c \
+  ref/moeref_profiles.c \
   ref/moeref.h \
   ref/moeref_elements.c \
-  ref/moeref_profiles.c \
   ref/nvfp4_decode.c \
   ref/nvfp4_decode.h \
   ref/nvfp4_decode_avx2.c \
@@ -83,6 +85,10 @@ ref_libref_la_SOURCES = \
   ref/oracle_unrounded.h \
   ref/permute.c \
   ref/permute.h \
+  ref/permute_forms.c \
+  ref/permute_forms.h \
+  ref/placement.c \
+  ref/placement.h \
   ref/sort.c \
   ref/sort.h \
   ref/quantize.c \
@@ -138,22 +144,22 @@ check_PROGRAMS += tests/check_elements \
   tests/check_element_vectors tests/check_formats tests/check_matmul \
   tests/check_matmul_nvfp4 tests/check_moeref tests/check_nvfp4_round \
   tests/check_permute \
+  tests/check_logfmt tests/check_moeref_profiles \
   tests/check_quantize tests/check_quantize_edges \
   tests/check_quantize_fast tests/check_quantize_profiles \
   tests/check_quantize_steps tests/check_swizzle
 TESTS += tests/check_elements \
   tests/check_element_vectors tests/check_formats tests/check_matmul \
   tests/check_matmul_nvfp4 \
-  tests/check_logfmt tests/check_moeref_profiles \
   tests/check_nvfp4_round \
   tests/check_moeref tests/check_permute \
+  tests/check_logfmt tests/check_moeref_profiles \
   tests/check_quantize tests/check_quantize_edges \
   tests/check_quantize_fast tests/check_quantize_profiles \
   tests/check_quantize_steps tests/check_swizzle
 tests_check_elements_SOURCES = tests/check_elements.c
 tests_check_elements_LDADD = $(REF_LIBS) -lpthread
 tests_check_element_vectors_SOURCES = tests/check_element_vectors.c
-  tests/check_logfmt tests/check_moeref_profiles \
 tests_check_element_vectors_LDADD = $(REF_LIBS)
 tests_check_formats_SOURCES = tests/check_formats.c
 tests_check_formats_LDADD = $(REF_LIBS)
@@ -169,16 +175,16 @@ tests_check_permute_SOURCES = tests/check_permute.c
 tests_check_permute_LDADD = $(REF_LIBS)
 tests_check_quantize_SOURCES = tests/check_quantize.c tests/rows_store.h
 tests_check_quantize_LDADD = $(REF_LIBS)
+tests_check_logfmt_SOURCES = tests/check_logfmt.c tests/fast_blocks.h
+tests_check_logfmt_LDADD = $(REF_LIBS)
+tests_check_moeref_profiles_SOURCES = tests/check_moeref_profiles.c
+tests_check_moeref_profiles_LDADD = libmoeref.la $(CHECK_LIBS) -lm
 tests_check_quantize_edges_SOURCES = tests/check_quantize_edges.c
 tests_check_quantize_edges_LDADD = $(REF_LIBS)
 tests_check_quantize_fast_SOURCES = tests/check_quantize_fast.c \
   tests/fast_blocks.h
 tests_check_quantize_fast_LDADD = $(REF_LIBS)
 EXTRA_DIST += tests/fixtures/fast_rcp_sm90.txt
-tests_check_logfmt_SOURCES = tests/check_logfmt.c tests/fast_blocks.h
-tests_check_logfmt_LDADD = $(REF_LIBS)
-tests_check_moeref_profiles_SOURCES = tests/check_moeref_profiles.c
-tests_check_moeref_profiles_LDADD = libmoeref.la $(CHECK_LIBS) -lm
 tests_check_quantize_profiles_SOURCES = tests/check_quantize_profiles.c \
   tests/rows_store.h
 tests_check_quantize_profiles_LDADD = $(REF_LIBS)
@@ -195,6 +201,19 @@ tests_check_nvfp4_expand_SOURCES = tests/check_nvfp4_expand.c
 tests_check_nvfp4_expand_LDADD = $(REF_LIBS)
 tests_check_nvfp4_encode_SOURCES = tests/check_nvfp4_encode.c
 tests_check_nvfp4_encode_LDADD = $(REF_LIBS)
+
+# Capacity, redundant experts, other forms of the permutation.
+GATING_TESTS = tests/check_gating_capacity tests/check_permute_forms \
+  tests/check_placement
+check_PROGRAMS += $(GATING_TESTS)
+TESTS += $(GATING_TESTS)
+tests_check_gating_capacity_SOURCES = tests/check_gating_capacity.c \
+  tests/judge.h
+tests_check_gating_capacity_LDADD = $(REF_LIBS)
+tests_check_permute_forms_SOURCES = tests/check_permute_forms.c
+tests_check_permute_forms_LDADD = $(REF_LIBS)
+tests_check_placement_SOURCES = tests/check_placement.c tests/judge.h
+tests_check_placement_LDADD = $(REF_LIBS)
 
 # Operand classes of the matmul; with a second BLAS; with a broken bound.
 CLASS_TESTS = tests/check_matmul_bound tests/check_matmul_classes \

@@ -135,12 +135,30 @@ static void clear_row(const moe_rows_t *dst, int64_t row)
     }
 }
 
+/* A row that no pair has: codes and scales 0. */
+static void zero_row(const moe_rows_t *dst, int64_t row)
+{
+    const moe_format_t format = dst->storage.format;
+    const int64_t bytes =
+        moe_dtype_bytes(moe_format_info(format)->scale,
+                        moe_format_scale_cols(format, dst->cols));
+
+    memset(moe_rows_codes(dst, row), 0, (size_t)moe_rows_code_bytes(dst));
+    if (dst->scales != NULL) {
+        memset((uint8_t *)dst->scales + row * bytes, 0, (size_t)bytes);
+    }
+}
+
 void moe_ref_gather_rows(const moe_rows_t *src, const moe_ref_index_t *index,
                          const moe_rows_t *dst)
 {
     size_t bytes = (size_t)moe_rows_code_bytes(src);
 
     for (int64_t i = 0; i < index->n; i++) {
+        if (index->row[i] < 0) {
+            zero_row(dst, i);
+            continue;
+        }
         if (index->row[i] < 0) {
             clear_row(dst, i);
             continue;
