@@ -69,7 +69,10 @@ static double round_energy(const moe_judge_t *judge, const moe_rows_t *out,
 moe_status_t moe_judge_round(moe_judge_t *judge, moe_role_t role,
                              moe_widths_t *widths)
 {
-    const moe_storage_t storage = moe_ref_layer_storage(&judge->layer, role);
+    const moe_storage_t fp32 = {.format = MOE_FORMAT_fp32};
+    const moe_storage_t chain = moe_ref_layer_storage(&judge->layer, role);
+    const moe_storage_t storage = /* unrounded is as good as fp32 here */
+        chain.format == MOE_FORMAT_exact ? fp32 : chain;
     const moe_rows_t *fine = &judge->fine;
     const float *x = fine->codes;
     moe_rows_t out;

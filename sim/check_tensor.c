@@ -83,7 +83,8 @@ static bool fit_storage(const moe_safetensor_t *t, moe_storage_t *storage,
     if (storage->format == MOE_FORMAT_i32) {
         return t->dtype == MOE_DTYPE_i32 || t->dtype == MOE_DTYPE_i64;
     }
-    if (moe_format_is_float(storage->format)) {
+    if (moe_format_is_float(storage->format) ||
+        storage->format == MOE_FORMAT_exact) {
         storage->format = float_of(t->dtype);
         return is_float_type(t->dtype);
     }
