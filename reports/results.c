@@ -149,12 +149,18 @@ static void time_cells(moe_table_t *table, const json_t *method,
 static void oracle_cell(moe_table_t *table, const json_t *method)
 {
     const json_t *same = json_object_get(method, "bit_identical_to_oracle");
+    const json_t *exact = json_object_get(method, "to_exact");
     json_int_t compared =
         json_integer_value(json_object_get(method, "elements_compared"));
     json_int_t wrong =
         json_integer_value(json_object_get(method, "elements_mismatching"));
 
-    if (json_is_true(same)) {
+    if (json_is_true(same) && json_is_object(exact)) {
+        moe_table_cell(
+            table, MOE_STYLE_good,
+            "bit-identical in its order, L2 %.1e from exact",
+            json_number_value(json_object_get(exact, "relative_l2")));
+    } else if (json_is_true(same)) {
         moe_table_cell(table, MOE_STYLE_good,
                        "bit-identical, %" JSON_INTEGER_FORMAT " elements",
                        compared);

@@ -29,6 +29,7 @@ typedef struct {
     moe_ref_stats_t stats;            /* redone by this method */
     char digest[MOE_DIGEST_CHARS];    /* of all outputs, rank 0 */
     moe_compare_t oracle;             /* own part of the oracle's tokens */
+    moe_compare_t exact;              /* `faithful`: of the same, to `exact` */
 } moe_found_t;
 
 typedef struct {

@@ -47,6 +47,7 @@ static void join_found(moe_found_t *all, const moe_found_t *part)
     all->stats.redone_sum2 += part->stats.redone_sum2;
     all->stats.redone_exact += part->stats.redone_exact;
     moe_compare_join(&all->oracle, &part->oracle);
+    moe_compare_join(&all->exact, &part->exact);
     if (part->digest[0] != '\0') {
         memcpy(all->digest, part->digest, sizeof(all->digest));
     }

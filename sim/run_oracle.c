@@ -162,15 +162,37 @@ static void narrow_output(const moe_job_t *job, token_t *t)
     }
 }
 
-/* The oracle's row of sampled token i under a method's chain. */
-static moe_status_t ask_oracle(moe_job_t *job, size_t method, int64_t i,
+/* What the oracle is asked: a method under its own chain, or under the same
+ * in `exact`, from which `faithful` differs by its roundings. */
+typedef struct {
+    const moe_method_use_t *use;
+    moe_chain_t chain;
+    size_t method;
+    bool exact;
+} question_t;
+
+static question_t question(const moe_job_t *job, size_t method, bool exact)
+{
+    question_t q = {.use = &job->scenario->method[method],
+                    .method = method,
+                    .exact = exact};
+
+    q.chain = q.use->chain;
+    if (exact) {
+        q.chain.numerics = MOE_NUMERICS_exact;
+    }
+    return q;
+}
+
+/* The oracle's row of sampled token i. */
+static moe_status_t ask_oracle(moe_job_t *job, const question_t *q, int64_t i,
                                token_t *t)
 {
     const moe_scenario_t *s = job->scenario;
-    const moe_method_use_t *use = &s->method[method];
+    const moe_method_use_t *use = q->use;
     const moe_layer_t layer = moe_method_layer(&s->layer, use);
     moe_oracle_t oracle = {.layer = &layer,
-                           .chain = &use->chain,
+                           .chain = &q->chain,
                            .router = job->inputs.router,
                            .bias = job->inputs.bias};
     moe_oracle_token_t out = {.output = t->output};
@@ -192,53 +214,59 @@ static moe_status_t ask_oracle(moe_job_t *job, size_t method, int64_t i,
     return status;
 }
 
-static void compare_row(moe_job_t *job, const rows_t *rows, size_t method,
+static void compare_row(moe_job_t *job, const rows_t *rows, const question_t *q,
                         int64_t i, const token_t *t)
 {
-    moe_compare_add(&job->found[method].oracle,
+    moe_found_t *found = &job->found[q->method];
+
+    moe_compare_add(q->exact ? &found->exact : &found->oracle,
                     job->scenario->layer.chain.at[MOE_ROLE_output].format,
                     job->scenario->model.hidden, t->narrow,
-                    row_of(job, rows, method, i));
+                    row_of(job, rows, q->method, i));
 }
 
 /* The oracle need not be asked twice. */
-static bool same_answer(const moe_method_use_t *a, const moe_method_use_t *b)
+static bool same_answer(const question_t *a, const question_t *b)
 {
-    return a == b || moe_chain_rounds_alike(&a->chain, &b->chain);
+    return a->method == b->method ||
+           moe_chain_rounds_alike(&a->chain, &b->chain);
 }
 
 /* A token under every method: the oracle computes each chain once. */
 static moe_status_t judge_token(moe_job_t *job, const rows_t *rows, int64_t i,
-                                token_t *t)
+                                bool exact, token_t *t)
 {
-    const moe_method_use_t *use = job->scenario->method;
     size_t n = job->scenario->n_methods;
+    moe_status_t status = MOE_OK;
 
-    for (size_t m = 0; m < n; m++) {
+    for (size_t m = 0; status == MOE_OK && m < n; m++) {
+        const question_t asked = question(job, m, exact);
         bool done = false;
 
         for (size_t p = 0; p < m; p++) {
-            done = done || same_answer(&use[p], &use[m]);
+            const question_t before = question(job, p, exact);
+
+            done = done || same_answer(&before, &asked);
         }
         if (!done) {
-            moe_status_t status = ask_oracle(job, m, i, t);
-
-            if (status != MOE_OK) {
-                return status;
-            }
+            status = ask_oracle(job, &asked, i, t);
         }
-        for (size_t q = m; !done && q < n; q++) {
-            if (same_answer(&use[q], &use[m])) {
-                compare_row(job, rows, q, i, t);
+        for (size_t k = m; status == MOE_OK && !done && k < n; k++) {
+            const question_t other = question(job, k, exact);
+
+            if (same_answer(&other, &asked)) {
+                compare_row(job, rows, &other, i, t);
             }
         }
     }
-    return MOE_OK;
+    return status;
 }
 
 /* Sampled tokens are dealt out, so that all ranks share the work. */
 static moe_status_t judge_tokens(moe_job_t *job, const rows_t *rows)
 {
+    const bool faithful =
+        job->scenario->layer.chain.numerics == MOE_NUMERICS_faithful;
     token_t t = {0};
     moe_status_t status = token_init(job, &t);
 
@@ -246,7 +274,10 @@ static moe_status_t judge_tokens(moe_job_t *job, const rows_t *rows)
     for (int64_t i = job->rank; status == MOE_OK && i < job->sample.n;
          i += job->n_ranks) {
         moe_runstate_progress(job->state, i, job->sample.n, "tokens");
-        status = judge_token(job, rows, i, &t);
+        status = judge_token(job, rows, i, false, &t);
+        if (status == MOE_OK && faithful) {
+            status = judge_token(job, rows, i, true, &t);
+        }
     }
     token_fini(&t);
     return status;

@@ -99,6 +99,16 @@ static json_t *identical_to(const moe_job_t *job, const moe_joined_t *j,
     return json_null();
 }
 
+/* How far `faithful` is from `exact`; null in `exact`, where they are one. */
+static json_t *to_exact(const moe_compare_t *c)
+{
+    return c->elements == 0 ? json_null()
+                            : json_pack("{s:I,s:o,s:o}", "elements_differing",
+                                        (json_int_t)c->mismatching, "max_ulp",
+                                        ulp_or_null(c), "relative_l2",
+                                        number_or_null(moe_compare_l2(c)));
+}
+
 static moe_status_t set_judged(const moe_job_t *job, const moe_joined_t *j,
                                size_t m, json_t *method)
 {
@@ -121,6 +131,7 @@ static moe_status_t set_judged(const moe_job_t *job, const moe_joined_t *j,
     bad |= json_object_set_new(method, "relative_l2",
                                judged ? number_or_null(moe_compare_l2(c))
                                       : json_null());
+    bad |= json_object_set_new(method, "to_exact", to_exact(&f->exact));
     bad |= json_object_set_new(method, "output_digest",
                                f->digest[0] != '\0' ? json_string(f->digest)
                                                     : json_null());
@@ -180,9 +191,6 @@ moe_status_t moe_run_verdict(const moe_job_t *job, const moe_joined_t *j)
         const moe_method_use_t *use = &job->scenario->method[m];
         const moe_compare_t *c = &j->found[m].oracle;
 
-        if (use->chain.numerics != MOE_NUMERICS_exact) {
-            continue;
-        }
         if (c->mismatching > 0) {
             return moe_fail(MOE_ERR_CHECK,
                             "method %s: %lld of %lld elements are not the "

@@ -60,8 +60,16 @@ holds "$work/decode/report.json" \
     "all(m['bit_identical_to_oracle'] for m in r['methods'])"
 expect 0 "$MOESIM" run "$tiny" --ranks 4 --quiet -o "$work/faithful" \
     --set "$methods" --numerics faithful
+# given a method's order the oracle has its bits; exact, without the order's
+# roundings, is near and another
 holds "$work/faithful/report.json" \
     "all(m['bit_identical_to_oracle'] for m in r['methods'])"
+holds "$work/faithful/report.json" \
+    "all(m['to_exact']['relative_l2'] < 0.01 for m in r['methods']) and
+    sum(m['to_exact']['relative_l2'] > 0 and m['to_exact']['max_ulp'] > 0 and
+        m['to_exact']['elements_differing'] > 0 for m in r['methods']) >= 2"
+holds "$work/decode/report.json" \
+    "all(m['to_exact'] is None for m in r['methods'])"
 
 # every order of the sums in faithful: the oracle follows; orders differ
 "$MOESIM" list methods --json - >"$work/methods.json"
