@@ -20,8 +20,8 @@ typedef struct {
     const moe_method_use_t *use;
     const moe_layer_t *scenario; /* the layer as it is laid without a method */
     moe_layer_t layer;           /* as the method lays it: in.layer */
-    int n_begun;     /* methods */
-    int64_t n_calls; /* collectives so far, of all methods */
+    int n_begun;                 /* methods */
+    int64_t n_calls;             /* collectives so far, of all methods */
     int64_t n_experts_done;
     moe_stage_t stage;
     moe_ref_stats_t stats;
@@ -55,28 +55,6 @@ bool moe_ref_is_kept(const moe_tensor_t *tensor);
 /** Unrounded rows [row, row + n) of a carried_exact tensor. */
 void moe_ref_sums(const moe_tensor_t *tensor, int64_t row, int64_t n,
                   moe_sum_t *out);
-
-/* --- unrounded rows that are kept (ref_carried.c) ------------------------ */
-
-typedef struct moe_ref_carried moe_ref_carried_t;
-
-/** Rows of zeros; NULL without memory. free accepts NULL. */
-moe_ref_carried_t *moe_ref_carried_create(int64_t rows, int64_t cols);
-void moe_ref_carried_free(moe_ref_carried_t *carried);
-
-/** Expansions of the rows from row on, [][cols]. */
-moe_sum_t *moe_ref_carried_sums(const moe_ref_carried_t *carried, int64_t row);
-
-/** Exact terms of an element, and the most that one has. */
-int64_t moe_ref_carried_terms(const moe_ref_carried_t *carried, int64_t row,
-                              int64_t col, double *out);
-int64_t moe_ref_carried_most(const moe_ref_carried_t *carried);
-
-/** Rows of a float format, or unrounded ones, into kept ones. */
-moe_status_t moe_ref_carry(const moe_tensor_t *in, const moe_tensor_t *out);
-
-/** The weighted sum of a call whose rows are unrounded. */
-moe_status_t moe_ref_sum_carried(const moe_call_t *call);
 
 /* --- local operations (ref_local.c, ref_topk.c, ref_move.c) ---------- */
 
@@ -125,11 +103,6 @@ moe_status_t moe_ref_rows_send(moe_ref_rows_t *rows, int member, int64_t at,
                                int64_t n);
 moe_status_t moe_ref_rows_recv(moe_ref_rows_t *rows, int member, int64_t at,
                                int64_t n);
-
-/** An all-to-all of unrounded rows; rows counts rows of 24 bytes an
- * element. In ref_carried.c. */
-moe_status_t moe_ref_move_carried(const moe_call_t *call, MPI_Comm comm,
-                                  moe_ref_rows_t *rows, moe_ledger_mpi_t *mpi);
 
 /** Numbers of a plan (ref_agree.c). */
 moe_status_t moe_ref_agree(moe_backend_t *self, const moe_agree_t *agree,

@@ -17,7 +17,9 @@ ref_mpi_librefmpi_la_SOURCES = \
   ref/mpi/ledger.c \
   ref/mpi/ledger.h \
   ref/mpi/ref_agree.c \
+  ref/mpi/carried.h \
   ref/mpi/ref_carried.c \
+  ref/mpi/ref_carried_move.c \
   ref/mpi/ref_collectives.c \
   ref/mpi/ref_exact.c \
   ref/mpi/ref_experts.c \

@@ -2,7 +2,7 @@
 /* Collectives: agreed upon, done by MPI's own, noted in the ledger. */
 #include "config.h"
 
-#include "ref/mpi/backend_inside.h"
+#include "ref/mpi/carried.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,7 @@
  */
 #include "config.h"
 
-#include "ref/mpi/backend_inside.h"
+#include "ref/mpi/carried.h"
 
 #include <stdlib.h>
 #include <string.h>

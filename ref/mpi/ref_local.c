@@ -2,7 +2,7 @@
 /* Operations of one rank: each is one function of ref/. */
 #include "config.h"
 
-#include "ref/mpi/backend_inside.h"
+#include "ref/mpi/carried.h"
 
 #include "ref/activation.h"
 #include "ref/logits.h"

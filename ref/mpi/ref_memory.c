@@ -2,7 +2,7 @@
 /* What tensors and operations take, and where tensors have it. */
 #include "config.h"
 
-#include "ref/mpi/backend_inside.h"
+#include "ref/mpi/carried.h"
 
 #include "base/checked.h"
 #include "ref/logits.h"
