@@ -2,7 +2,7 @@
 /*
  * What the fast NVFP4 quantisers and LogFMT-10 give on the GPU at hand, with
  * CUDA's own conversions: the judge of tests/check_quantize_fast.c, which
- * makes the same inputs (tests/fast_blocks.h).
+ * makes the same inputs (gpu/fast_blocks.h).
  *
  * Source of the arithmetic: flashinfer-ai/flashinfer fb28d724,
  * quantization_utils.cuh; vLLM nvfp4_utils.cuh (guard scale != 0);
@@ -11,7 +11,7 @@
  *     nvcc -O2 -arch=sm_90 -I. gpu/fast_vectors.cu -o fast_vectors
  *     ./fast_vectors fast_sm90.txt logfmt_sm90.bin
  */
-#include "tests/fast_blocks.h"
+#include "gpu/fast_blocks.h"
 
 #include <cuda_bf16.h>
 #include <cuda_fp4.h>

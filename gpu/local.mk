@@ -4,4 +4,4 @@ noinst_LTLIBRARIES += gpu/libgpu.la
 
 gpu_libgpu_la_SOURCES = gpu/gpu.h gpu/gpu_stub.c
 
-EXTRA_DIST += gpu/README.md
+EXTRA_DIST += gpu/README.md gpu/fast_blocks.h gpu/fast_vectors.cu gpu/rcp_table.cu

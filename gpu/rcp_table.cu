@@ -11,7 +11,7 @@
  *     nvcc -O2 -arch=sm_90 -I. gpu/rcp_table.cu -o rcp_table
  *     ./rcp_table rcp_sm90.table
  */
-#include "ref/rcp_table_file.h"
+#include "moe/rcp_table_file.h"
 
 #include <cuda_runtime.h>
 
@@ -117,7 +117,7 @@ static void write(const char *path, const std::vector<uint8_t> &table,
     header.architecture = (uint32_t)(10 * device.major + device.minor);
     header.entries = MOE_RCP_ENTRIES;
     header.checksum = moe_rcp_checksum(table.data(), table.size());
-    (void)snprintf(header.device, sizeof(header.device), "%s", device.name);
+    (void)snprintf(header.device, sizeof(header.device), "%.63s", device.name);
     if (file == NULL || fwrite(&header, sizeof(header), 1, file) != 1 ||
         fwrite(table.data(), table.size(), 1, file) != 1 || fclose(file) != 0) {
         (void)fprintf(stderr, "rcp_table: %s: cannot be written\n", path);

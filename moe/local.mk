@@ -47,6 +47,7 @@ moe_libmoe_la_SOURCES = \
   moe/profile.def \
   moe/profile.h \
   moe/profile_alias.def \
+  moe/rcp_table_file.h \
   moe/role.def \
   moe/rounding.def \
   moe/routing.c \

@@ -104,7 +104,7 @@ ref_libref_la_SOURCES = \
   ref/quantize_nvfp4_fast.c \
   ref/quantize_nvfp4_torchao.c \
   ref/quantize_profile.h \
-  ref/rcp_table.c ref/rcp_table.h ref/rcp_table_file.h \
+  ref/rcp_table.c ref/rcp_table.h \
   ref/route.c \
   ref/route.h \
   ref/route_choose.c \
@@ -175,18 +175,18 @@ tests_check_permute_SOURCES = tests/check_permute.c
 tests_check_permute_LDADD = $(REF_LIBS)
 tests_check_quantize_SOURCES = tests/check_quantize.c tests/rows_store.h
 tests_check_quantize_LDADD = $(REF_LIBS)
-tests_check_logfmt_SOURCES = tests/check_logfmt.c tests/fast_blocks.h
+tests_check_logfmt_SOURCES = tests/check_logfmt.c gpu/fast_blocks.h
 tests_check_logfmt_LDADD = $(REF_LIBS)
 tests_check_moeref_profiles_SOURCES = tests/check_moeref_profiles.c
 tests_check_moeref_profiles_LDADD = libmoeref.la $(CHECK_LIBS) -lm
 tests_check_quantize_edges_SOURCES = tests/check_quantize_edges.c
 tests_check_quantize_edges_LDADD = $(REF_LIBS)
 tests_check_quantize_fast_SOURCES = tests/check_quantize_fast.c \
-  tests/fast_blocks.h
+  gpu/fast_blocks.h
 tests_check_quantize_fast_LDADD = $(REF_LIBS)
 EXTRA_DIST += tests/fixtures/fast_rcp_sm90.txt
 tests_check_quantize_profiles_SOURCES = tests/check_quantize_profiles.c \
-  tests/rows_store.h
+  tests/quantize_statements.c tests/quantize_statements.h tests/rows_store.h
 tests_check_quantize_profiles_LDADD = $(REF_LIBS)
 tests_check_quantize_steps_SOURCES = tests/check_quantize_steps.c \
   tests/rows_store.h

@@ -3,7 +3,7 @@
 
 #include "ref/rcp_table.h"
 
-#include "ref/rcp_table_file.h"
+#include "moe/rcp_table_file.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -17,7 +17,7 @@
 
 #define MOE_RCP_ARCHITECTURE 90
 
-/** The approximate reciprocal by a table of ref/rcp_table_file.h. */
+/** The approximate reciprocal by a table of moe/rcp_table_file.h. */
 static inline float moe_rcp_apply(const uint8_t *table, float x)
 {
     uint32_t bits = moe_f32_bits(x);

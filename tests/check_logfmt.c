@@ -4,7 +4,7 @@
 #include "ref/formats.h"
 #include "ref/logfmt.h"
 #include "ref/quantize.h"
-#include "tests/fast_blocks.h"
+#include "gpu/fast_blocks.h"
 #include "tests/support.h"
 
 #include <math.h>

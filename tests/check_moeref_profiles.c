@@ -4,6 +4,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,6 +190,31 @@ START_TEST(a_row_has_the_bytes_that_systems_count)
 }
 END_TEST
 
+START_TEST(the_page_of_formats_has_every_profile)
+{
+    static char page[1 << 17];
+    moeref_profile_info_t info;
+    char text[4096];
+    FILE *file;
+
+    (void)snprintf(text, sizeof(text), "%s/doc/formats.md",
+                   getenv("top_srcdir") != NULL ? getenv("top_srcdir") : ".");
+    file = fopen(text, "r");
+    ck_assert_msg(file != NULL, "%s", text);
+    ck_assert_uint_gt(fread(page, 1, sizeof(page) - 1, file), 0);
+    (void)fclose(file);
+    for (int i = 1; i <= count(); i++) {
+        (void)moeref_profile_info((moeref_profile_t)i, &info);
+        (void)snprintf(text, sizeof(text), "| %s | %s |", info.users,
+                       info.differs);
+        ck_assert_msg(strstr(page, text) != NULL, "lacks: %s", text);
+        (void)snprintf(text, sizeof(text), "| `%s` | `%s` | ", info.name,
+                       info.format);
+        ck_assert_msg(strstr(page, text) != NULL, "lacks: %s", text);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("moeref_profiles");
@@ -202,6 +228,7 @@ int main(void)
                    global_scales_of_extreme_tensors_are_those_of_each_system);
     tcase_add_test(tests, what_cannot_be_quantised_is_refused);
     tcase_add_test(tests, a_row_has_the_bytes_that_systems_count);
+    tcase_add_test(tests, the_page_of_formats_has_every_profile);
     suite_add_tcase(suite, tests);
     return moe_suite_main(suite);
 }

@@ -3,8 +3,8 @@
 
 #include "ref/quantize.h"
 #include "ref/rcp_table.h"
-#include "ref/rcp_table_file.h"
-#include "tests/fast_blocks.h"
+#include "moe/rcp_table_file.h"
+#include "gpu/fast_blocks.h"
 #include "tests/support.h"
 
 #include <math.h>

@@ -2,12 +2,11 @@
 #include "config.h"
 
 #include "ref/quantize.h"
+#include "tests/quantize_statements.h"
 #include "tests/rows_store.h"
 #include "tests/support.h"
 
-#include <float.h>
 #include <math.h>
-#include <mpfr.h>
 #include <string.h>
 
 /* Every profile of moe/profile.def but the fast ones (check_quantize_fast.c)
@@ -18,277 +17,8 @@ static store_t source;
 static store_t result;
 
 enum {
-    MOST = COLS, /* columns of a block */
     BLOCKS = ROWS
 };
-
-/* What a statement is given and what it finds. */
-typedef struct {
-    double x[MOST];
-    int n;
-    double v; /* largest magnitude, NaN left out */
-    double gs;
-    double scale;   /* its value, as stored */
-    double y[MOST]; /* what the elements are before the conversion */
-} block_t;
-
-typedef void statement_t(block_t *b);
-
-/* RN32(a * b), RN32(a / b). */
-static double mul(double a, double b)
-{
-    mpfr_t x;
-    double result_d;
-
-    mpfr_init2(x, 300);
-    mpfr_set_d(x, a, MPFR_RNDN);
-    mpfr_mul_d(x, x, b, MPFR_RNDN);
-    result_d = (double)mpfr_get_flt(x, MPFR_RNDN);
-    mpfr_clear(x);
-    return result_d;
-}
-
-static double quo(double a, double b)
-{
-    mpfr_t x;
-    double result_d;
-
-    mpfr_init2(x, 300);
-    mpfr_set_d(x, a, MPFR_RNDN);
-    mpfr_div_d(x, x, b, MPFR_RNDN);
-    result_d = (double)mpfr_get_flt(x, MPFR_RNDN);
-    mpfr_clear(x);
-    return result_d;
-}
-
-static double e4m3(double x)
-{
-    return (double)moe_e4m3_to_f32(moe_e4m3_from_f32((float)x));
-}
-
-/* Smallest power of two not below x, largest not above; E8M0's range. */
-static double up(double x)
-{
-    double p = x > 0 ? ldexp(1, ilogb(x)) : 0;
-
-    return fmax(p < x ? 2 * p : p, 0x1p-127);
-}
-
-static double down(double x)
-{
-    return x > 0 ? ldexp(1, ilogb(x)) : 0;
-}
-
-static void scale_all(block_t *b, double factor)
-{
-    for (int i = 0; i < b->n; i++) {
-        b->y[i] = mul(b->x[i], factor);
-    }
-}
-
-static void divide_all(block_t *b, double scale, double most)
-{
-    for (int i = 0; i < b->n; i++) {
-        double q = quo(b->x[i], scale);
-
-        b->y[i] = fmax(fmin(q, most), -most);
-    }
-}
-
-static void te_exact(block_t *b)
-{
-    b->scale = e4m3(mul(b->v, mul(b->gs, quo(1, 6))));
-    scale_all(b, fmin(quo(1, mul(b->scale, quo(1, b->gs))), (double)FLT_MAX));
-}
-
-static void flashinfer_exact(block_t *b)
-{
-    te_exact(b);
-    if (b->v <= 0) {
-        scale_all(b, 0);
-    }
-}
-
-static void torchao_nvfp4(block_t *b)
-{
-    b->scale = e4m3(fmin(fmax(quo(quo(b->v, 6), b->gs), 0x1p-6), 448));
-    scale_all(b, quo(quo(1, b->gs), b->scale));
-}
-
-static void mxfp4_floor(block_t *b)
-{
-    b->scale = fmax(down(b->v) / 4, 0x1p-127);
-    scale_all(b, 1 / b->scale);
-}
-
-static void mxfp4_ceil(block_t *b)
-{
-    b->scale = fmax(up(b->v) / 4, 0x1p-127);
-    scale_all(b, 1 / b->scale);
-}
-
-/* 1.75 and more of a power of two belong to the next. */
-static void mxfp4_even(block_t *b)
-{
-    double p = down(b->v);
-
-    b->scale = fmax((b->v >= 1.75 * p ? 2 * p : p) / 4, 0x1p-127);
-    scale_all(b, b->scale > 0x1p-127 ? 1 / b->scale : 0);
-}
-
-static void mxfp4_ceil6(block_t *b)
-{
-    b->scale = up(mul(b->v, quo(1, 6)));
-    scale_all(b, b->scale > 0x1p-127 ? 1 / b->scale : b->v > 0 ? 1 : 0);
-}
-
-static void mxfp8_rceil(block_t *b)
-{
-    b->scale = up(mul(b->v, quo(1, 448)));
-    scale_all(b, 1 / b->scale);
-}
-
-static void mxfp8_flashinfer(block_t *b)
-{
-    mxfp8_rceil(b);
-    if (b->scale <= 0x1p-127) {
-        scale_all(b, 0);
-    }
-}
-
-static void mxfp8_e5m2_rceil(block_t *b)
-{
-    b->scale = up(mul(b->v, quo(1, 57344)));
-    scale_all(b, 1 / b->scale);
-}
-
-static void deepep(block_t *b)
-{
-    double v = fmax(b->v, (double)1e-4f);
-
-    b->scale = mul(v, quo(1, 448));
-    scale_all(b, quo(448, v));
-}
-
-static void deepgemm(block_t *b)
-{
-    b->scale = quo(fmax(b->v, (double)1e-4f), 448);
-    scale_all(b, quo(1, b->scale));
-}
-
-static void vllm_1x128(block_t *b)
-{
-    b->scale = quo(fmax(b->v, (double)1e-10f), 448);
-    divide_all(b, b->scale, 448);
-}
-
-static void trtllm_1x128(block_t *b)
-{
-    double m = b->v > 0 ? quo(448, b->v) : 1;
-
-    b->scale = quo(1, m);
-    scale_all(b, m);
-}
-
-static void deepep_ue8m0(block_t *b)
-{
-    b->scale = up(mul(fmax(b->v, (double)1e-4f), quo(1, 448)));
-    scale_all(b, 1 / b->scale);
-}
-
-static void deepgemm_ue8m0(block_t *b)
-{
-    b->scale = up(quo(fmax(b->v, (double)1e-4f), 448));
-    scale_all(b, 1 / b->scale);
-}
-
-static void vllm_ue8m0(block_t *b)
-{
-    double s = quo(fmax(b->v, (double)1e-10f), 448);
-
-    b->scale = up(fmax(s, (double)1e-10f));
-    divide_all(b, b->scale, 448);
-}
-
-static void fp8_token_vllm(block_t *b)
-{
-    b->scale = fmax(quo(b->v, 448), quo(1, 448 * 512));
-    divide_all(b, b->scale, 448);
-}
-
-static void fp8_tensor(block_t *b)
-{
-    scale_all(b, b->gs);
-}
-
-/* To integers from low to 127; 0 x infinity (v below 2^-121) is 0. */
-static void rint_all(block_t *b, double low)
-{
-    for (int i = 0; i < b->n; i++) {
-        double y = isnan(b->y[i]) ? 0 : nearbyint(b->y[i]);
-
-        b->y[i] = fmax(fmin(y, 127), low);
-    }
-}
-
-static void int8_dispatch(block_t *b)
-{
-    double m = b->v > 0 ? quo(127, b->v) : 0;
-
-    b->scale = b->v > 0 ? quo(1, m) : 0;
-    scale_all(b, m);
-    rint_all(b, -127);
-}
-
-static void int8_init_routing(block_t *b)
-{
-    b->scale = quo(b->v, 127);
-    for (int i = 0; i < b->n; i++) {
-        double q = b->v > 0 ? quo(b->x[i], b->scale) : 0;
-
-        b->y[i] = copysign(floor(fabs(q) + 0.5), q);
-    }
-}
-
-static void int8_vllm(block_t *b)
-{
-    b->scale = quo(b->v, 127);
-    scale_all(b, b->v > 0 ? quo(127, b->v) : 0);
-    rint_all(b, -128);
-}
-
-static void int8_combine(block_t *b)
-{
-    double s = mul(b->v, quo(1, 127));
-
-    b->scale = (double)moe_bf16_to_f32(moe_bf16_from_f32((float)s));
-    for (int i = 0; i < b->n; i++) {
-        float q = b->v > 0 ? (float)quo(b->x[i], s) : 0;
-
-        b->y[i] = nearbyint((double)moe_fp16_to_f32(moe_fp16_from_f32(q)));
-    }
-}
-
-/* Held elsewhere. */
-static void none(block_t *b)
-{
-    (void)b;
-}
-static statement_t *const fast_rcp_sm90 = none;
-static statement_t *const fast_rcp_sm90_vllm = none;
-static statement_t *const logfmt10_deepep = none;
-
-static statement_t *statement_of(moe_profile_t profile)
-{
-    statement_t *const statements[MOE_PROFILE_COUNT] = {
-#define MOE_PROFILE(id, name, format, global, budget, text, users, differs)    \
-    [MOE_PROFILE_##id] = id,
-#include "moe/profile.def"
-#undef MOE_PROFILE
-    };
-
-    return statements[profile];
-}
 
 static double scale_of(const moe_rows_t *dst, int64_t at)
 {
@@ -329,14 +59,14 @@ static void expect_block(const moe_rows_t *src, const moe_rows_t *dst,
                          int64_t row, int64_t col, int n)
 {
     const moe_format_info_t *info = moe_format_info(dst->storage.format);
-    static block_t b;
+    static statement_block_t b;
 
-    b = (block_t){.n = n, .gs = (double)dst->storage.global_scale};
+    b = (statement_block_t){.n = n, .gs = (double)dst->storage.global_scale};
     for (int i = 0; i < n; i++) {
         b.x[i] = moe_rows_value(src, row, col + i);
         b.v = fmax(b.v, fabs(b.x[i]));
     }
-    statement_of(dst->storage.profile)(&b);
+    quantize_statement(dst->storage.profile)(&b);
     if (info->block != 0) {
         int64_t at =
             row * moe_format_scale_cols(dst->storage.format, dst->cols) +
@@ -399,7 +129,7 @@ START_TEST(every_profile_rounds_as_its_formula_says)
 {
     moe_profile_t profile = (moe_profile_t)_i;
 
-    if (statement_of(profile) == none) {
+    if (quantize_statement(profile) == NULL) {
         return;
     }
     for (int i = 0; i < 4; i++) {
@@ -418,7 +148,7 @@ START_TEST(every_profile_decodes_to_code_times_scale)
     static store_t back;
     const moe_rows_t *out = store(&back, MOE_FORMAT_fp32, 0, BLOCKS, COLS);
 
-    if (statement_of(profile) == none) {
+    if (quantize_statement(profile) == NULL) {
         return;
     }
     expect_rows(profile, MOE_FORMAT_bf16, 0);
@@ -440,7 +170,7 @@ START_TEST(every_profile_decodes_to_code_times_scale)
                                                       : moe_e5m2_to_f32(byte));
         }
         want = n == 0 ? code : code * scale_of(&result.rows, i / n);
-        want *= global == MOE_GLOBAL_encode   ? quo(1, gs)
+        want *= global == MOE_GLOBAL_encode   ? quantize_quotient(1, gs)
                 : global == MOE_GLOBAL_decode ? gs
                                               : 1;
         ck_assert_uint_eq(moe_f32_bits((float)want),

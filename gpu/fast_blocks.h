@@ -4,8 +4,8 @@
  * Blocks of bf16 by number, for the fast NVFP4 profiles: gpu/fast_vectors.cu
  * and tests/check_quantize_fast.c make the same ones. C and CUDA.
  */
-#ifndef TESTS_FAST_BLOCKS_H
-#define TESTS_FAST_BLOCKS_H
+#ifndef GPU_FAST_BLOCKS_H
+#define GPU_FAST_BLOCKS_H
 
 #include <stdint.h>
 

@@ -9,8 +9,8 @@
  * reciprocal of 1 + mantissa x 2^-23, 1 the next float above it, 2 the next
  * below. Integers are little-endian.
  */
-#ifndef REF_RCP_TABLE_FILE_H
-#define REF_RCP_TABLE_FILE_H
+#ifndef MOE_RCP_TABLE_FILE_H
+#define MOE_RCP_TABLE_FILE_H
 
 #include <stddef.h>
 #include <stdint.h>
