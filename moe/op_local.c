@@ -167,7 +167,8 @@ moe_tensor_t *moe_swizzle(moe_ctx_t *c, moe_tensor_t *rows,
     if (c->status != MOE_OK) {
         return NULL;
     }
-    if (rows->scale == NULL || rows->scale->scale_layout == layout) {
+    if (rows->scale == NULL || rows->scale->scale_layout == layout ||
+        moe_dtype_bits(rows->scale->dtype) != 8) { /* tiles are of bytes */
         return moe_tensor_keep(rows);
     }
     t = view(c, rows, 0, rows->dim[0]);

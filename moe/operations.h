@@ -54,8 +54,8 @@ void moe_topk(moe_ctx_t *c, moe_tensor_t *logits, const moe_span_t *spans,
  */
 moe_tensor_t *moe_to(moe_ctx_t *c, moe_tensor_t *rows, moe_role_t role);
 
-/** The same rows, scales in a tiled layout; a tensor without scales is
- * returned as it is. */
+/** The same rows, scales in a tiled layout; a tensor without scales, or
+ * with scales wider than a byte, is returned as it is. */
 moe_tensor_t *moe_swizzle(moe_ctx_t *c, moe_tensor_t *rows,
                           moe_scale_layout_t layout);
 

@@ -8,6 +8,7 @@
 #include "moe/fill.h"
 #include "ref/oracle_combine.h"
 #include "ref/oracle_gate.h"
+#include "ref/oracle_linear.h"
 #include "ref/oracle_quantize.h"
 #include "ref/oracle_unrounded.h"
 
@@ -29,6 +30,7 @@ typedef struct {
     double *rest;            /* what that lacks where it is carried unrounded */
     int parts;               /* of I, in `faithful`; 1: whole experts */
     double *low;             /* [2 I] what y lacks of gemm1_out */
+    double *plain;           /* [K] y while its products are made */
     uint32_t *codes;         /* of a row of weights, by words of 8 */
     uint8_t *scales;         /* of a row of weights */
     int32_t *d;              /* [K / 8] */
@@ -110,8 +112,26 @@ static int64_t dot(const work_t *w, const piece_t *p)
     return sum;
 }
 
+/* The same with weights in another format; x is what the row's codes say. */
+static void linear_plain(work_t *w, const piece_t *p, int64_t expert, double *y,
+                         double *low)
+{
+    const moe_format_t format = w->at[moe_rounding_role(p->point)].format;
+    const moe_format_t weights = w->oracle->chain->weights;
+
+    memcpy(w->plain, w->y, (size_t)p->k * sizeof(*y));
+    for (int64_t r = 0; r < moe_weight_rows(w->m, p->weight); r++) {
+        moe_fill_rows(w->oracle->layer->seed, w->m, p->weight, weights, expert,
+                      r, 1, p->first, p->n, w->codes, w->scales);
+        oracle_dot(w->plain + p->first, weights, w->codes, w->scales, p->n,
+                   w->sum);
+        y[r] = oracle_round_sum(w->sum, format);
+        low[r] = 0.0;
+    }
+}
+
 /* y + low = weights times the nvfp4 row, each sum rounded once or not. */
-static void linear(const work_t *w, const piece_t *p, int64_t expert, double *y,
+static void linear(work_t *w, const piece_t *p, int64_t expert, double *y,
                    double *low)
 {
     const moe_format_t format = w->at[moe_rounding_role(p->point)].format;
@@ -121,6 +141,10 @@ static void linear(const work_t *w, const piece_t *p, int64_t expert, double *y,
     int e;
     const moe_u128_t alpha = (uint64_t)(frexp(d, &e) * 0x1p48); /* exact */
 
+    if (w->oracle->chain->weights != MOE_FORMAT_nvfp4) {
+        linear_plain(w, p, expert, y, low);
+        return;
+    }
     for (int64_t r = 0; r < moe_weight_rows(w->m, p->weight); r++) {
         oracle_number_t x = {.exponent = e - 48 - 20};
         int64_t s;
@@ -210,18 +234,26 @@ static moe_status_t run_token(work_t *w, const moe_oracle_token_t *token)
     return w->status == MOE_OK ? oracle_combine(&terms) : w->status;
 }
 
+static bool is_place(const moe_storage_t *as, int64_t cols)
+{
+    return moe_format_fits(as->format, cols) &&
+           (!moe_format_is_coded(as->format) || oracle_quantises(as->profile));
+}
+
 static bool is_supported(const moe_model_t *m, const moe_chain_t *chain)
 {
-    const moe_storage_t *dispatch = &chain->at[MOE_ROLE_dispatch];
+    const moe_storage_t *in = &chain->at[MOE_ROLE_expert_in];
+    const moe_storage_t *mid = &chain->at[MOE_ROLE_gemm2_in];
+    const bool four = chain->weights == MOE_FORMAT_nvfp4;
     bool good = chain->at[MOE_ROLE_hidden].format == MOE_FORMAT_bf16 &&
-                chain->at[MOE_ROLE_expert_in].format == MOE_FORMAT_nvfp4 &&
-                chain->at[MOE_ROLE_gemm2_in].format == MOE_FORMAT_nvfp4 &&
-                chain->weights == MOE_FORMAT_nvfp4;
+                (four ? in->format == MOE_FORMAT_nvfp4 &&
+                            mid->format == MOE_FORMAT_nvfp4
+                      : moe_fill_rows_has(chain->weights) &&
+                            !moe_format_info(chain->weights)->has_global);
 
     return good && m->hidden % BLOCK == 0 && m->intermediate % BLOCK == 0 &&
-           moe_format_fits(dispatch->format, m->hidden) &&
-           (!moe_format_is_coded(dispatch->format) ||
-            oracle_quantises(dispatch->profile));
+           is_place(in, m->hidden) && is_place(mid, m->intermediate) &&
+           is_place(&chain->at[MOE_ROLE_dispatch], m->hidden);
 }
 
 /* Arrays of a token, all in one piece of memory. */
@@ -235,7 +267,7 @@ static bool work_init(work_t *w, const moe_oracle_t *oracle)
                           ? layout->tp
                           : 1;
     const int64_t terms = (int64_t)parts * m->topk * wide;
-    double *p = calloc((size_t)(2 * terms + 6 * wide), sizeof(*p));
+    double *p = calloc((size_t)(2 * terms + 7 * wide), sizeof(*p));
 
     if (p == NULL) {
         return false;
@@ -243,6 +275,7 @@ static bool work_init(work_t *w, const moe_oracle_t *oracle)
     *w = (work_t){.oracle = oracle, .m = m, .at = oracle->chain->at, .x = p};
     w->y = p + wide;
     w->parts = parts;
+    w->plain = p + 2 * terms + 6 * wide;
     w->low = w->y + wide;
     w->term = w->low + wide;
     w->rest = w->term + terms;

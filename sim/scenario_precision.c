@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "moe/fill.h"
+#include "ref/matmul.h"
 #include "sim/scenario_parts.h"
 
 #include <string.h>
@@ -180,6 +181,29 @@ static void read_word(const moe_at_t *precision, moe_chain_t *chain)
     }
 }
 
+/* Both matmuls need a kernel for what they multiply. */
+static void check_matmuls(const moe_at_t *precision, const moe_chain_t *chain)
+{
+    static const char *const keys[] = {"expert_in", "gemm2_in"};
+    static const moe_role_t roles[][2] = {
+        {MOE_ROLE_expert_in, MOE_ROLE_gemm1_out},
+        {MOE_ROLE_gemm2_in, MOE_ROLE_gemm2_out}};
+
+    for (int i = 0; i < 2; i++) {
+        const moe_format_t in = chain->at[roles[i][0]].format;
+        const moe_format_t out = chain->at[roles[i][1]].format;
+        moe_at_t at = moe_at_key(precision, keys[i]);
+
+        if (!moe_ref_matmul_supports(in, chain->weights, out)) {
+            moe_at_error(&at,
+                         "is %s, expected a format that can be multiplied by "
+                         "weights in %s to %s",
+                         moe_format_name(in), moe_format_name(chain->weights),
+                         moe_format_name(out));
+        }
+    }
+}
+
 void moe_scenario_read_precision(moe_build_t *b)
 {
     moe_at_t precision = moe_at_key(&b->root, "precision");
@@ -199,6 +223,9 @@ void moe_scenario_read_precision(moe_build_t *b)
         moe_chain_default(chain, &chain->at[places[i].role], places[i].bound);
     }
     read_weights(&precision, &chain->weights);
+    if (moe_diag_count(b->root.source->diag) == before) {
+        check_matmuls(&precision, chain);
+    }
     chain->at[MOE_ROLE_dispatch] = chain->at[MOE_ROLE_hidden];
     if (moe_at_given(&numerics)) {
         (void)moe_at_value(&numerics,

@@ -95,8 +95,9 @@ static const struct {
     {"precision.gemm1_out", "nvfp4",
      "precision.gemm1_out: nvfp4 is not supported here, expected: bf16 fp16 "
      "fp32 exact\n"},
-    {"precision.expert_in", "bf16",
-     "precision.expert_in: bf16 is not supported here, expected: nvfp4\n"},
+    {"precision.expert_in", "fp8_1x128",
+     "precision.expert_in: is fp8_1x128, expected a format that can be "
+     "multiplied by weights in nvfp4 to fp16\n"},
     {"precision.expert_in.profile", "deepep",
      "precision.expert_in.profile: deepep does not quantise to nvfp4, expected "
      "te-exact\n"},
