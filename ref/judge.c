@@ -154,7 +154,8 @@ static moe_status_t judge_router(moe_judge_t *judge)
     const bool weights = judge->got[MOE_ROLE_topk_weights].codes != NULL;
     moe_status_t status = MOE_OK;
 
-    if (ids || weights || judge->got[MOE_ROLE_logits].codes != NULL) {
+    if (judge->got[MOE_ROLE_logits].codes != NULL ||
+        ((ids || weights) && !layer->held[MOE_ROLE_logits])) {
         status = judge_numbers(judge, MOE_ROLE_logits);
     }
     if (status == MOE_OK && !ids) {
@@ -174,8 +175,9 @@ static moe_status_t judge_role(moe_judge_t *judge, moe_role_t role)
     moe_verdict_t *v = &judge->verdict[role];
     moe_status_t status;
 
-    if (judge->layer.held[role] && judge->got[role].codes == NULL) {
-        return MOE_OK; /* an input that is true */
+    if (role != MOE_ROLE_logits && judge->layer.held[role] &&
+        judge->got[role].codes == NULL) {
+        return MOE_OK; /* an input that is true, or made before */
     }
     status = check_shape(judge, role);
     v->role = role;

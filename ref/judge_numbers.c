@@ -132,7 +132,7 @@ static void judge_element(moe_judge_t *judge, moe_role_t role,
     v->beyond[MOE_WIDTH_likely] += ratio > 1.0;
     sum->energy += d * d;
     sum->widest = likely > sum->widest ? likely : sum->widest;
-    if (ratio > v->worst.ratio) {
+    if (ratio > v->worst.ratio || (v->worst.col < 0 && ratio > 1.0)) {
         v->worst = (moe_judge_spot_t){
             .col = col, .got = value, .want = x, .ratio = ratio};
         moe_judge_name_row(judge, role, row, &v->worst);
@@ -162,7 +162,9 @@ static void end_row(moe_judge_t *judge, moe_role_t role, int64_t row,
 
     v->rows_beyond += ratio > 1.0;
     v->row_ratio = ratio > v->row_ratio ? ratio : v->row_ratio;
-    if (ratio > 1.0 && ratio > v->worst.ratio) {
+    /* an element says more than a row */
+    if (ratio > 1.0 && (v->worst.ratio <= 1.0 ||
+                        (v->worst.col < 0 && ratio > v->worst.ratio))) {
         v->worst = (moe_judge_spot_t){.col = -1, .ratio = ratio};
         moe_judge_name_row(judge, role, row, &v->worst);
     }

@@ -259,9 +259,12 @@ tests_check_layer_SOURCES = tests/check_layer.c tests/tiny_layer.c \
   tests/tiny_layer.h
 tests_check_layer_LDADD = $(REF_LIBS)
 
-# The judge, on full-size rows.
-check_PROGRAMS += tests/check_judge_power
-TESTS += tests/check_judge_power
+# The judge, on a tiny layer and on full-size rows.
+check_PROGRAMS += tests/check_judge tests/check_judge_power
+TESTS += tests/check_judge tests/check_judge_power
+tests_check_judge_SOURCES = tests/check_judge.c tests/tiny_layer.c \
+  tests/tiny_layer.h
+tests_check_judge_LDADD = $(REF_LIBS)
 tests_check_judge_power_SOURCES = tests/check_judge_power.c \
   tests/fused_kernel.c tests/fused_kernel.h
 tests_check_judge_power_LDADD = $(REF_LIBS)
