@@ -3,7 +3,49 @@
  * libraries leave ties undefined (torch.topk). */
 #include "ref/route_choose.h"
 
+#include "base/hot.h"
+
 #include <math.h>
+
+enum {
+    LANES = 16
+};
+
+/* The two largest of n numbers, n a multiple of LANES. */
+MOE_HOT static void top2(const float *restrict x, int64_t n, float best[2])
+{
+    float first[LANES];
+    float second[LANES];
+
+    for (int j = 0; j < LANES; j++) {
+        first[j] = x[j];
+        second[j] = -INFINITY;
+    }
+    for (int64_t i = LANES; i < n; i += LANES) {
+        for (int j = 0; j < LANES; j++) {
+            float a = first[j];
+            float b = x[i + j];
+            float lesser = b < a ? b : a;
+
+            first[j] = b > a ? b : a;
+            second[j] = lesser > second[j] ? lesser : second[j];
+        }
+    }
+    for (int half = LANES / 2; half > 0; half /= 2) {
+        for (int j = 0; j < half; j++) {
+            float a = first[j];
+            float b = first[j + half];
+            float lesser = b < a ? b : a;
+            float rest =
+                second[j] > second[j + half] ? second[j] : second[j + half];
+
+            first[j] = b > a ? b : a;
+            second[j] = lesser > rest ? lesser : rest;
+        }
+    }
+    best[0] = first[0];
+    best[1] = second[0];
+}
 
 static void score_groups(const moe_model_t *model, const moe_route_row_t *row)
 {
@@ -11,10 +53,18 @@ static void score_groups(const moe_model_t *model, const moe_route_row_t *row)
     const bool sum = model->group_limit == MOE_GROUP_LIMIT_top2_sum && size > 1;
 
     for (int g = 0; g < model->n_group; g++) {
-        float first = -INFINITY;
-        float second = -INFINITY;
+        float best[2] = {-INFINITY, -INFINITY};
+        float first;
+        float second;
+        int64_t e = g * size;
 
-        for (int64_t e = g * size; e < (g + 1) * size; e++) {
+        if (size % LANES == 0) {
+            top2(row->choice + e, size, best);
+            e += size;
+        }
+        first = best[0];
+        second = best[1];
+        for (; e < (g + 1) * size; e++) {
             float x = row->choice[e];
             float lesser = x < first ? x : first;
 
