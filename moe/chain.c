@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "moe/chain.h"
 
+#include "moe/fill.h"
+
 /* Largest E4M3, and largest E2M1. */
 #define E4M3_MAX 448.0f
 #define E2M1_MAX 6.0f
@@ -45,6 +47,14 @@ void moe_chain_default(const moe_chain_t *chain, moe_storage_t *storage,
                                storage->format, &storage->profile);
     }
     moe_storage_default(storage, bound);
+}
+
+float moe_chain_bound(moe_role_t role)
+{
+    return role == MOE_ROLE_hidden || role == MOE_ROLE_dispatch ||
+                   role == MOE_ROLE_expert_in
+               ? MOE_FILL_HIDDEN_BOUND
+               : MOE_FILL_ACT_BOUND;
 }
 
 bool moe_storage_equal(const moe_storage_t *a, const moe_storage_t *b)

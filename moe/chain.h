@@ -51,6 +51,10 @@ void moe_storage_default(moe_storage_t *storage, float bound);
 void moe_chain_default(const moe_chain_t *chain, moe_storage_t *storage,
                        float bound);
 
+/** Documented bound of the magnitudes that the generator makes at a place:
+ * of moe_storage_default(). */
+float moe_chain_bound(moe_role_t role);
+
 /** Same format, profile and global scale: the same codes for the same rows. */
 bool moe_storage_equal(const moe_storage_t *a, const moe_storage_t *b);
 

@@ -22,7 +22,7 @@ static moe_storage_t standard_of(moe_format_t format, moe_role_t role)
 {
     moe_storage_t storage = {.format = format};
 
-    moe_storage_default(&storage, moe_precision_bound(role));
+    moe_storage_default(&storage, moe_chain_bound(role));
     return storage;
 }
 

@@ -133,9 +133,6 @@ moe_status_t moe_scenario_read_sweep(moe_scenario_t *s, const moe_at_t *root);
 moe_status_t moe_scenario_set_base(const moe_scenario_t *s, moe_yaml_doc_t *doc,
                                    moe_diag_t *diag);
 
-/** Bound of what the generator makes at a place of the chain. */
-float moe_precision_bound(moe_role_t role);
-
 /** Print the canonical text: with comments, or for the digest. */
 moe_status_t moe_scenario_text(const moe_scenario_t *scenario, bool digest,
                                FILE *stream);

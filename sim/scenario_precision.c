@@ -1,38 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "moe/fill.h"
 #include "ref/matmul.h"
 #include "sim/scenario_parts.h"
 
 #include <string.h>
 
-/* Places of the chain that a scenario sets, with the bound of what the
- * generator makes there. */
+/* Places of the chain that a scenario sets. */
 static const struct {
     const char *key;
     moe_role_t role;
-    float bound;
 } places[] = {
-    {"hidden", MOE_ROLE_hidden, MOE_FILL_HIDDEN_BOUND},
-    {"expert_in", MOE_ROLE_expert_in, MOE_FILL_HIDDEN_BOUND},
-    {"gemm1_out", MOE_ROLE_gemm1_out, MOE_FILL_ACT_BOUND},
-    {"act_out", MOE_ROLE_act_out, MOE_FILL_ACT_BOUND},
-    {"gemm2_in", MOE_ROLE_gemm2_in, MOE_FILL_ACT_BOUND},
-    {"gemm2_out", MOE_ROLE_gemm2_out, MOE_FILL_ACT_BOUND},
-    {"combine", MOE_ROLE_combine, MOE_FILL_ACT_BOUND},
-    {"output", MOE_ROLE_output, MOE_FILL_ACT_BOUND},
+    {"hidden", MOE_ROLE_hidden},       {"expert_in", MOE_ROLE_expert_in},
+    {"gemm1_out", MOE_ROLE_gemm1_out}, {"act_out", MOE_ROLE_act_out},
+    {"gemm2_in", MOE_ROLE_gemm2_in},   {"gemm2_out", MOE_ROLE_gemm2_out},
+    {"combine", MOE_ROLE_combine},     {"output", MOE_ROLE_output},
 };
 
 #define N_PLACES (sizeof(places) / sizeof(places[0]))
-
-float moe_precision_bound(moe_role_t role)
-{
-    for (size_t i = 0; i < N_PLACES; i++) {
-        if (places[i].role == role) {
-            return places[i].bound;
-        }
-    }
-    return MOE_FILL_HIDDEN_BOUND; /* dispatch */
-}
 
 /* A format that this version computes at a place. */
 static bool read_format(const moe_at_t *at, const moe_key_t *place,
@@ -220,7 +203,8 @@ void moe_scenario_read_precision(moe_build_t *b)
         key = moe_schema_find(MOE_SECTION_precision, places[i].key);
         at = moe_at_key(&precision, places[i].key);
         read_place(b, &at, key, &chain->at[places[i].role]);
-        moe_chain_default(chain, &chain->at[places[i].role], places[i].bound);
+        moe_chain_default(chain, &chain->at[places[i].role],
+                          moe_chain_bound(places[i].role));
     }
     read_weights(&precision, &chain->weights);
     if (moe_diag_count(b->root.source->diag) == before) {
