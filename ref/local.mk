@@ -145,7 +145,8 @@ REF_LIBS = ref/libref.la moe/libmoe.la base/libcore.la $(BLAS_LIBS) \
 
 check_PROGRAMS += tests/check_elements \
   tests/check_element_vectors tests/check_formats tests/check_matmul \
-  tests/check_matmul_nvfp4 tests/check_moeref tests/check_nvfp4_round \
+  tests/check_case tests/check_matmul_nvfp4 tests/check_moeref \
+  tests/check_nvfp4_round \
   tests/check_permute \
   tests/check_logfmt tests/check_moeref_profiles \
   tests/check_quantize tests/check_quantize_edges \
@@ -155,7 +156,7 @@ TESTS += tests/check_elements \
   tests/check_element_vectors tests/check_formats tests/check_matmul \
   tests/check_matmul_nvfp4 \
   tests/check_nvfp4_round \
-  tests/check_moeref tests/check_permute \
+  tests/check_case tests/check_moeref tests/check_permute \
   tests/check_logfmt tests/check_moeref_profiles \
   tests/check_quantize tests/check_quantize_edges \
   tests/check_quantize_fast tests/check_quantize_profiles \
@@ -172,6 +173,8 @@ tests_check_matmul_nvfp4_SOURCES = tests/check_matmul_nvfp4.c
 tests_check_matmul_nvfp4_LDADD = $(REF_LIBS)
 tests_check_nvfp4_round_SOURCES = tests/check_nvfp4_round.c
 tests_check_nvfp4_round_LDADD = $(REF_LIBS)
+tests_check_case_SOURCES = tests/check_case.c
+tests_check_case_LDADD = libmoeref.la $(CHECK_LIBS) -lm
 tests_check_moeref_SOURCES = tests/check_moeref.c
 tests_check_moeref_LDADD = libmoeref.la $(CHECK_LIBS) -lm
 tests_check_permute_SOURCES = tests/check_permute.c

@@ -2,10 +2,16 @@
 /* A rank's layer, as libmoeref exports it. */
 #include "config.h"
 
+#include "moe/fill.h"
+#include "moe/fill_rows.h"
 #include "ref/moeref_inside.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+    NVFP4_BLOCK = 16
+};
 
 const char *moeref_error(void)
 {
@@ -98,7 +104,8 @@ static moeref_tensor_t tensor_of(const moe_rows_t *rows)
         .rows = rows->rows,
         .cols = rows->cols,
         .blocks = moe_format_scale_cols(rows->storage.format, rows->cols),
-        .global_scale = rows->storage.global_scale};
+        .global_scale = rows->storage.global_scale,
+        .decode_scale = moe_storage_decode(&rows->storage)};
 }
 
 /* A plain array of the case. */
@@ -107,6 +114,29 @@ static moeref_tensor_t array_of(moe_dtype_t dtype, void *data, int64_t rows,
 {
     return (moeref_tensor_t){
         .dtype = dtype_of(dtype), .data = data, .rows = rows, .cols = cols};
+}
+
+/* Weights of one expert, to rows from `first` on. */
+static void draw_expert(const moeref_case_t *c, moe_weight_t weight,
+                        int64_t expert, const moe_rows_t *all, int64_t first)
+{
+    const moe_model_t *m = &c->settings.model;
+    const moe_format_t format = all->storage.format;
+    const int64_t rows = moe_weight_rows(m, weight);
+    const int64_t scales = first * moe_format_scale_cols(format, all->cols) *
+                           moe_dtype_bits(moe_format_info(format)->scale) / 8;
+    uint8_t *codes = moe_rows_codes(all, first);
+    uint8_t *to = all->scales != NULL ? (uint8_t *)all->scales + scales : NULL;
+
+    if (format != MOE_FORMAT_nvfp4) {
+        moe_fill_rows(c->settings.seed, m, weight, format, expert, 0, rows, 0,
+                      all->cols, codes, to);
+        return;
+    }
+    moe_fill_weight_codes(c->settings.seed, weight, expert, 0, rows, 0,
+                          all->cols, codes);
+    moe_fill_weight_scales(c->settings.seed, weight, expert, 0, rows, 0,
+                           all->cols / NVFP4_BLOCK, to);
 }
 
 static moe_status_t draw_weights(moeref_case_t *c, moe_weight_t weight)
@@ -122,19 +152,10 @@ static moe_status_t draw_weights(moeref_case_t *c, moe_weight_t weight)
     if (all->codes != NULL) {
         return MOE_OK;
     }
-    if (storage.format != MOE_FORMAT_nvfp4) {
-        return moe_fail(MOE_ERR_UNSUPPORTED, "weights: %s are not given out",
-                        moe_format_name(storage.format));
-    }
     status = moe_ref_rows_alloc(&storage, (local.end - local.begin) * rows,
                                 cols, all);
-    all->storage.global_scale = moe_fill_weight_global(cols);
     for (int64_t e = 0; status == MOE_OK && e < local.end - local.begin; e++) {
-        moe_fill_weight_codes(c->settings.seed, weight, local.begin + e, 0,
-                              rows, 0, cols, moe_rows_codes(all, e * rows));
-        moe_fill_weight_scales(c->settings.seed, weight, local.begin + e, 0,
-                               rows, 0, cols / 16,
-                               (uint8_t *)all->scales + e * rows * (cols / 16));
+        draw_expert(c, weight, local.begin + e, all, e * rows);
     }
     return status;
 }
@@ -146,6 +167,9 @@ static moe_status_t get_weights(moeref_case_t *c, moe_weight_t weight,
 
     if (status == MOE_OK) {
         *tensor = tensor_of(&c->weights[weight]);
+        if (c->settings.chain.weights == MOE_FORMAT_nvfp4) {
+            tensor->decode_scale = moe_fill_weight_global(tensor->cols);
+        }
     }
     return status;
 }
