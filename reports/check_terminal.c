@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "reports/table.h"
+#include "reports/units.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -147,8 +148,9 @@ static void put_headline(json_t **list, size_t n, FILE *stream)
     if (bad > 0) {
         fprintf(stream, "BAD: %zu of %zu tensors are wrong\n", bad, n);
     } else {
-        fprintf(stream, "good: %zu tensors, %lld elements checked\n", n,
-                elements);
+        fprintf(stream, "good: %zu tensor%s, %lld element%s checked\n", n,
+                moe_unit_plural((int64_t)n), elements,
+                moe_unit_plural(elements));
     }
 }
 

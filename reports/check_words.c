@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "reports/check.h"
 
+#include "reports/units.h"
+
 #include <stdarg.h>
 #include <string.h>
 
@@ -61,7 +63,8 @@ static void say_codes(text_t *t, json_t *f)
 
 static void say_numbers(text_t *t, json_t *f)
 {
-    say(t, "%lld elements", count(f, "elements"));
+    say(t, "%lld element%s", count(f, "elements"),
+        moe_unit_plural(count(f, "elements")));
     if (has(f, "max_ulp")) {
         say(t, ", max %lld ulp", count(f, "max_ulp"));
     }
@@ -76,7 +79,8 @@ static void say_numbers(text_t *t, json_t *f)
             count(f, "beyond_likely"), count(f, "beyond_hard"));
     }
     if (count(f, "rows_beyond") > 0) {
-        say(t, ", %lld rows beyond", count(f, "rows_beyond"));
+        say(t, ", %lld row%s beyond", count(f, "rows_beyond"),
+            moe_unit_plural(count(f, "rows_beyond")));
     }
     if (count(f, "nans") + count(f, "infinities") > 0) {
         say(t, ", %lld NaN, %lld infinite", count(f, "nans"),

@@ -47,9 +47,9 @@ static void put_fact(const char *name, const json_t *object, const char *key,
 /* Payload and predicted time of each stage of each method. */
 static moe_status_t put_stages(json_t *document, FILE *stream)
 {
-    static const char *const headings[] = {"method",    "stage",
-                                           "predicted", "payload/rank",
-                                           "wire sent", "wire received"};
+    static const char *const headings[] = {
+        "method",    "stage",         "predicted",     "payload/rank",
+        "wire sent", "wire received", "wire algorithm"};
     static const char *const lists[] = {"payload_bytes", "wire_sent_bytes",
                                         "wire_received_bytes"};
     const json_t *methods = json_object_get(document, "methods");
@@ -59,8 +59,8 @@ static moe_status_t put_stages(json_t *document, FILE *stream)
     size_t m;
     size_t i;
 
-    for (i = 0; i < 6 && table != NULL; ++i) {
-        moe_table_column(table, headings[i], i > 1);
+    for (i = 0; i < 7 && table != NULL; ++i) {
+        moe_table_column(table, headings[i], i > 1 && i < 6);
     }
     for (m = 0; m < json_array_size(methods) && table != NULL; ++m) {
         const json_t *method = json_array_get(methods, m);
@@ -84,6 +84,9 @@ static moe_status_t put_stages(json_t *document, FILE *stream)
                                                   stage, lists[i])),
                                               text));
             }
+            moe_table_cell(
+                table, MOE_STYLE_plain, "%s",
+                json_string_value(json_object_get(stage, "wire_algorithm")));
         }
     }
     status = moe_table_markdown(table, stream);
@@ -153,7 +156,12 @@ static void put_published(json_t *document, FILE *stream)
     if (json_array_size(published) == 0) {
         return;
     }
-    fputs("\n## Published by others\n\n", stream);
+    fputs("\n## Published by others\n\n"
+          "Nothing above is derived from these figures. moesim predicts the "
+          "time of one\nlayer: a figure of a whole model or of a serving "
+          "system (end to end, throughput,\nlatency of a token) is not "
+          "comparable with it.\n\n",
+          stream);
     for (i = 0; i < json_array_size(published); ++i) {
         const json_t *p = json_array_get(published, i);
 

@@ -162,13 +162,13 @@ static void oracle_cell(moe_table_t *table, const json_t *method)
             json_number_value(json_object_get(exact, "relative_l2")));
     } else if (json_is_true(same)) {
         moe_table_cell(table, MOE_STYLE_good,
-                       "bit-identical, %" JSON_INTEGER_FORMAT " elements",
-                       compared);
+                       "bit-identical, %" JSON_INTEGER_FORMAT " element%s",
+                       compared, moe_unit_plural(compared));
     } else if (json_is_false(same)) {
         moe_table_cell(table, MOE_STYLE_bad,
                        "%" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
-                       " elements differ",
-                       wrong, compared);
+                       " element%s differ",
+                       wrong, compared, moe_unit_plural(compared));
     } else {
         moe_table_cell(table, MOE_STYLE_weak, "not compared");
     }

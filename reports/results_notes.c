@@ -6,6 +6,10 @@
 #include <stdarg.h>
 #include <string.h>
 
+enum {
+    STAGES = 5 /* of a layer */
+};
+
 typedef struct {
     moe_line_func_t *line;
     void *self;
@@ -38,6 +42,22 @@ static long long int_of(const json_t *object, const char *key)
     return (long long)json_integer_value(json_object_get(object, key));
 }
 
+/* Stages that were executed, unless all were: "; only prepare, permute". */
+static const char *put_stages(const json_t *document, char *out, size_t size)
+{
+    const json_t *stages = json_object_get(document, "stages");
+    size_t n = json_array_size(stages);
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; n < STAGES && i < n && used < size; ++i) {
+        used += (size_t)snprintf(out + used, size - used, "%s%s",
+                                 i == 0 ? "; executed only " : ", ",
+                                 json_string_value(json_array_get(stages, i)));
+    }
+    return out;
+}
+
 void moe_results_title(json_t *document, char *out, size_t size)
 {
     const json_t *layout = json_object_get(document, "layout");
@@ -45,6 +65,7 @@ void moe_results_title(json_t *document, char *out, size_t size)
 
     long long ranks = int_of(document, "ranks");
     long long tokens = int_of(document, "tokens_total");
+    char stages[96];
     size_t points = json_array_size(json_object_get(document, "sweep"));
     char of[96] = "";
 
@@ -58,14 +79,15 @@ void moe_results_title(json_t *document, char *out, size_t size)
     (void)snprintf(
         out, size,
         "%s: %s%s%s, %lld rank%s (dp %lld, tp %lld, ep %lld), %lld token%s%s, "
-        "%s, %s",
+        "%s, %s%s",
         text_of(json_object_get(document, "scenario"), "name"),
         text_of(json_object_get(document, "model"), "name"),
         json_is_object(machine) ? " on " : "",
         json_is_object(machine) ? text_of(machine, "name") : "", ranks,
-        ranks == 1 ? "" : "s", int_of(layout, "dp"), int_of(layout, "tp"),
-        int_of(layout, "ep"), tokens, tokens == 1 ? "" : "s", of,
-        text_of(document, "phase"), text_of(document, "numerics"));
+        moe_unit_plural(ranks), int_of(layout, "dp"), int_of(layout, "tp"),
+        int_of(layout, "ep"), tokens, moe_unit_plural(tokens), of,
+        text_of(document, "phase"), text_of(document, "numerics"),
+        put_stages(document, stages, sizeof(stages)));
 }
 
 /* Each refusal once, however many points repeat it. */
@@ -245,12 +267,15 @@ static void oracle(json_t *document, const notes_t *notes)
             continue;
         }
         say(notes, MOE_STYLE_plain,
-            "%s: %lld of %lld tokens given to the oracle; %lld of %lld "
-            "roundings redone (%lld exactly)%s%s",
+            "%s: %lld of %lld token%s given to the oracle; %lld of %lld "
+            "rounding%s redone (%lld exactly)%s%s",
             text_of(method, "label"), int_of(method, "tokens_checked"),
             int_of(document, "tokens_total"),
+            moe_unit_plural(int_of(document, "tokens_total")),
             int_of(redone, "sum2") + int_of(redone, "exact"),
-            int_of(redone, "elements"), int_of(redone, "exact"),
+            int_of(redone, "elements"),
+            moe_unit_plural(int_of(redone, "elements")),
+            int_of(redone, "exact"),
             twin != NULL ? "; every element is that of " : "",
             twin != NULL ? twin : "");
     }
@@ -280,11 +305,12 @@ static void faithful(json_t *document, const notes_t *notes)
         }
         say(notes, MOE_STYLE_plain,
             "%s: from exact: relative L2 %.2e, at most %lld ulp, %lld of %lld "
-            "elements",
+            "element%s",
             text_of(method, "label"),
             json_number_value(json_object_get(exact, "relative_l2")),
             int_of(exact, "max_ulp"), int_of(exact, "elements_differing"),
-            int_of(method, "elements_compared"));
+            int_of(method, "elements_compared"),
+            moe_unit_plural(int_of(method, "elements_compared")));
     }
 }
 

@@ -30,6 +30,11 @@ const char *moe_unit_bytes(int64_t bytes, char out[MOE_UNIT_SIZE])
     return out;
 }
 
+const char *moe_unit_plural(int64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 const char *moe_unit_us(double us, char out[MOE_UNIT_SIZE])
 {
     if (us < 999.5) {

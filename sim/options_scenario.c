@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "sim/methods/registry.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,7 @@ static void finish_sweep(moe_parse_t *parse)
 typedef struct {
     char *text;
     const moe_method_t *method;
+    bool taken; /* a word of --dispatch was */
 } moe_method_list_t;
 
 static void add_item(moe_parse_t *parse, moe_method_list_t *list,
@@ -135,6 +137,7 @@ static void add_dispatch(moe_parse_t *parse, const char *word, void *self)
     if (strcmp(parse->method, "all") != 0 ||
         moe_option_set(list->method, "dispatch", word, options, NULL)) {
         add_item(parse, list, list->method->name, word);
+        list->taken = true;
     }
 }
 
@@ -186,10 +189,35 @@ static void add_name(moe_parse_t *parse, const char *word, void *self)
                       near != NULL ? "'?" : "");
 }
 
+/* Formats that no method of `all` dispatches: which methods have which. */
+static void no_dispatch(moe_parse_t *parse)
+{
+    char takes[1024] = "";
+    size_t used = 0;
+
+    for (int i = 0; i < moe_method_count() && used < sizeof(takes); ++i) {
+        const moe_method_t *method = moe_method_get(i);
+        const moe_option_t *option = method->options;
+
+        while (option->key != NULL && strcmp(option->key, "dispatch") != 0) {
+            ++option;
+        }
+        if (option->key != NULL) {
+            used += (size_t)snprintf(takes + used, sizeof(takes) - used,
+                                     "%s%s: %s", used > 0 ? "; " : "",
+                                     method->name, option->choices);
+        }
+    }
+    parse->option = moe_opt_find("dispatch", strlen("dispatch"));
+    moe_parse_problem(parse, "no method dispatches '%s', expected of %s",
+                      parse->dispatch, takes);
+}
+
 static void finish_methods(moe_parse_t *parse)
 {
     moe_method_list_t list = {.text = moe_parse_own(parse, strdup(""))};
     bool all = strcmp(parse->method, "all") == 0;
+    bool taken = false;
     char *text;
     int i;
 
@@ -201,7 +229,13 @@ static void finish_methods(moe_parse_t *parse)
         return;
     }
     for (i = 0; all && i < moe_method_count(); ++i) {
+        list.taken = false;
         add_method(parse, moe_method_get(i), &list);
+        taken = taken || list.taken;
+    }
+    if (all && !taken) {
+        no_dispatch(parse);
+        return;
     }
     if (!all) {
         each_word(parse, parse->method, add_name, &list);

@@ -187,6 +187,21 @@ moe_status_t moe_report_set_tokens(json_t *object, const moe_layer_t *layer)
     return good ? MOE_OK : no_memory();
 }
 
+/* Ranks without an expert only wait, which is seldom meant. */
+static bool warn_idle(json_t *d, const moe_scenario_t *s)
+{
+    const long long experts = (long long)s->model.experts;
+    const int ep = s->layer.layout.ep;
+
+    return ep <= experts ||
+           moe_json_append(
+               json_object_get(d, "warnings"),
+               json_sprintf("ep is %d and %s has %lld expert%s: %lld of each "
+                            "%d ranks hold none",
+                            ep, s->model.name, experts, experts == 1 ? "" : "s",
+                            ep - experts, ep));
+}
+
 moe_status_t moe_report_head(const moe_command_t *command,
                              const moe_scenario_t *scenario,
                              json_t **document_p)
@@ -196,7 +211,7 @@ moe_status_t moe_report_head(const moe_command_t *command,
     if (!set_what(d, command, scenario) || !set_layer(d, command, scenario) ||
         (scenario->n_published > 0 &&
          !moe_json_set(d, "published", published_list(scenario))) ||
-        !moe_json_set(d, "methods", json_array())) {
+        !moe_json_set(d, "methods", json_array()) || !warn_idle(d, scenario)) {
         json_decref(d);
         return no_memory();
     }

@@ -7,11 +7,15 @@
 #include "base/text.h"
 #include "sim/launch.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <libgen.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,17 +78,97 @@ static moe_status_t move_file(const char *from_folder, const char *folder,
 }
 
 /* Only what a report is made of; the rest is scratch. */
+static const char *const parts[] = {MOE_RUN_LEDGER, "report.md", "report.json"};
+
+enum {
+    PARTS = sizeof(parts) / sizeof(parts[0])
+};
+
 static moe_status_t move_all(const char *unfinished, const char *folder)
 {
-    static const char *const names[] = {MOE_RUN_LEDGER, "report.md",
-                                        "report.json"};
     moe_status_t status = MOE_OK;
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (status == MOE_OK) {
-            status = move_file(unfinished, folder, names[i]);
+    for (size_t i = 0; status == MOE_OK && i < PARTS; i++) {
+        status = move_file(unfinished, folder, parts[i]);
+    }
+    return status;
+}
+
+static bool is_part(const char *name)
+{
+    for (size_t i = 0; i < PARTS; i++) {
+        if (strcmp(name, parts[i]) == 0) {
+            return true;
         }
     }
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* Leave nothing in a folder but the report. */
+static void keep_parts(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        char *path = is_part(entry->d_name)
+                         ? NULL
+                         : moe_strdup_printf("%s/%s", folder, entry->d_name);
+
+        if (path != NULL) {
+            moe_remove_tree(path);
+        }
+        free(path);
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
+    }
+}
+
+/* True if a folder is as this program makes one, and holds nothing but its
+ * hidden one: then that one may take its place. */
+static bool is_ours(const char *folder, const char *unfinished)
+{
+    struct stat a;
+    struct stat b;
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    bool ours = dir != NULL && lstat(folder, &a) == 0 && S_ISDIR(a.st_mode) &&
+                lstat(unfinished, &b) == 0 && a.st_mode == b.st_mode &&
+                a.st_uid == b.st_uid && a.st_gid == b.st_gid;
+
+    while (ours && (entry = readdir(dir)) != NULL) {
+        ours = strcmp(entry->d_name, ".") == 0 ||
+               strcmp(entry->d_name, "..") == 0 ||
+               strcmp(entry->d_name, MOE_RUN_HIDDEN) == 0;
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
+    }
+    return ours;
+}
+
+/* Whole or not at all: the hidden folder, stepped beside the empty report's,
+ * replaces it in one rename. Where it cannot, file by file. */
+static moe_status_t move_at_once(const char *unfinished, const char *folder)
+{
+    char *beside =
+        moe_strdup_printf("%s.%ld" MOE_RUN_HIDDEN, folder, (long)getpid());
+    moe_status_t status = MOE_OK;
+
+    if (beside == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a path");
+    }
+    if (!is_ours(folder, unfinished) || rename(unfinished, beside) != 0) {
+        status = move_all(unfinished, folder);
+    } else {
+        keep_parts(beside);
+        if (rename(beside, folder) != 0) {
+            status = move_all(beside, folder);
+            moe_remove_tree(beside);
+        }
+    }
+    free(beside);
     return status;
 }
 
@@ -114,11 +198,16 @@ moe_status_t moe_run_folder_publish(const char *folder)
 {
     char *unfinished = moe_run_folder_unfinished(folder);
     moe_status_t status;
+    sigset_t all;
+    sigset_t before;
 
     if (unfinished == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for a path");
     }
-    status = move_all(unfinished, folder);
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_BLOCK, &all, &before);
+    status = move_at_once(unfinished, folder);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
     if (status == MOE_OK) {
         moe_remove_tree(unfinished);
         point_latest(folder);

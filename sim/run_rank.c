@@ -106,9 +106,10 @@ static moe_status_t check_ranks(const moe_job_t *job)
 
     if (job->n_ranks != want) {
         return moe_fail(MOE_ERR_INPUT,
-                        "the launcher started %d ranks, the layout has %d; "
+                        "the launcher started %d rank%s, the layout has %d; "
                         "--ranks %d would re-lay it",
-                        job->n_ranks, want, job->n_ranks);
+                        job->n_ranks, job->n_ranks == 1 ? "" : "s", want,
+                        job->n_ranks);
     }
     return MOE_OK;
 }

@@ -49,6 +49,17 @@ void moe_scenario_label_standard(const moe_scenario_t *s, size_t k, char *out,
     }
 }
 
+/* The entry of a use, where every entry of a list became one. */
+static void tell_twice(const moe_scenario_t *s, const moe_at_t *list, size_t i)
+{
+    bool each = moe_at_is(list, MOE_YAML_LIST) && list->node->n == s->n_methods;
+    moe_at_t at = each ? moe_at_item(list, i) : *list;
+
+    moe_at_error(&at,
+                 "'%s' is there twice, expected different options or labels",
+                 s->method[i].label);
+}
+
 void moe_scenario_label(moe_build_t *b, const moe_at_t *list)
 {
     moe_scenario_t *s = b->s;
@@ -60,10 +71,7 @@ void moe_scenario_label(moe_build_t *b, const moe_at_t *list)
         }
         for (size_t k = 0; k < i; k++) {
             if (strcmp(s->method[k].label, s->method[i].label) == 0) {
-                moe_at_error(list,
-                             "'%s' is there twice, expected different options "
-                             "or labels",
-                             s->method[i].label);
+                tell_twice(s, list, i);
                 return;
             }
         }

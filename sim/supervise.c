@@ -237,8 +237,9 @@ static void print_end(const job_t *job)
                 strsignal(WTERMSIG(job->wait_status)));
     } else if (moe_watch_none_came(&job->watch)) {
         fprintf(stderr,
-                "moesim: mpirun could not start %d ranks (exit status %d)\n",
-                job->watch.ranks, WEXITSTATUS(job->wait_status));
+                "moesim: mpirun could not start %d rank%s (exit status %d)\n",
+                job->watch.ranks, job->watch.ranks == 1 ? "" : "s",
+                WEXITSTATUS(job->wait_status));
     } else {
         fprintf(stderr,
                 "moesim: a rank ended without a message (mpirun's "

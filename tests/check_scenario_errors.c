@@ -113,7 +113,7 @@ static const struct {
      "1e-30 to 1e+30\n"},
     {"methods", "[]", "methods: has 0 methods, expected 1 to 64\n"},
     {"methods", "[allgatherv, allgatherv]",
-     "methods: 'allgatherv' is there twice, expected different options or "
+     "methods[1]: 'allgatherv' is there twice, expected different options or "
      "labels\n"},
     {"methods.2.allgatherv.dispatch", "fp32",
      "methods[2].allgatherv.dispatch: is 'fp32', expected one of: bf16 "

@@ -42,21 +42,21 @@ static void describe(const moe_told_t *t, char *out, size_t size)
     }
 }
 
-/* A rank that failed may have left out the call that the others are at, and
- * failed for that reason. */
-static bool left_out(const moe_told_t *failed, const moe_told_t *t)
+/* A rank can only be past a call that another is at by leaving it out. */
+static bool went_by(const moe_told_t *gone, const moe_told_t *t)
 {
-    if (failed->kind != MOE_TOLD_failed || t->kind != MOE_TOLD_enter) {
-        return false;
-    }
-    return failed->method > t->method ||
-           (failed->method == t->method && failed->call >= t->call);
+    return gone->kind == MOE_TOLD_enter
+               ? t->kind == MOE_TOLD_enter && gone->method == t->method &&
+                     gone->call > t->call
+               : t->kind == MOE_TOLD_enter &&
+                     (gone->method > t->method ||
+                      (gone->method == t->method && gone->call >= t->call));
 }
 
 static bool same(const moe_told_t *a, const moe_told_t *b)
 {
     if (a->kind == MOE_TOLD_failed || b->kind == MOE_TOLD_failed) {
-        return !left_out(a, b) && !left_out(b, a);
+        return !went_by(a, b) && !went_by(b, a);
     }
     if (a->kind != b->kind || a->method != b->method || a->call != b->call) {
         return false;
@@ -122,6 +122,25 @@ static bool all_same(const moe_tellings_t *all)
     return true;
 }
 
+static void tell_left_out(const moe_tellings_t *all, const moe_told_t *gone,
+                          const moe_told_t *at, char *text, size_t size)
+{
+    char who[SIDE];
+    char ranks[SIDE];
+    char what[SIDE];
+    char next[SIDE];
+
+    describe(gone, next, sizeof(next));
+    list_ranks(all, gone, who, sizeof(who));
+    list_ranks(all, at, ranks, sizeof(ranks));
+    describe(at, what, sizeof(what));
+    (void)snprintf(text, size,
+                   "ranks disagree: rank%s %s left out %s, which "
+                   "rank%s %s entered; it is at %s",
+                   strchr(who, ',') != NULL ? "s" : "", who, what,
+                   strchr(ranks, ',') != NULL ? "s" : "", ranks, next);
+}
+
 bool moe_tellings_agree(const moe_tellings_t *all, char *text, size_t size)
 {
     const moe_told_t *a;
@@ -138,6 +157,11 @@ bool moe_tellings_agree(const moe_tellings_t *all, char *text, size_t size)
 
         if (same(a, b)) {
             continue;
+        }
+        if (went_by(b, a) || went_by(a, b)) {
+            tell_left_out(all, went_by(b, a) ? b : a, went_by(b, a) ? a : b,
+                          text, size);
+            return false;
         }
         describe(a, a_text, sizeof(a_text));
         describe(b, b_text, sizeof(b_text));
