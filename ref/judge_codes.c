@@ -19,7 +19,7 @@ static uint32_t code_of(moe_dtype_t type, const void *codes, int64_t i)
 
     switch (moe_dtype_bits(type)) {
     case 4:
-        return bytes[i / 2] >> (4 * (i % 2)) & 15u;
+        return (uint32_t)bytes[i / 2] >> (4 * (i % 2)) & 15;
     case 8:
         return bytes[i];
     case 16:

@@ -85,6 +85,9 @@ static bool fit_storage(const moe_safetensor_t *t, moe_storage_t *storage,
     }
     if (moe_format_is_float(storage->format) ||
         storage->format == MOE_FORMAT_exact) {
+        if (t->dtype == MOE_DTYPE_u16) { /* bits of the chain's own format */
+            return moe_dtype_bits(wanted) == 16;
+        }
         storage->format = float_of(t->dtype);
         return is_float_type(t->dtype);
     }
