@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A rank's share of one layer, in process."""
+
+import ctypes
+import difflib
+import json
+import os
+import pathlib
+
+from moesim import _arrays
+from moesim._library import ERR_WRONG, OK, MoesimError, Tensor, error, library
+
+# settings of a model that the library takes under the same name
+MODEL_KEYS = ("hidden", "intermediate", "experts", "topk", "n_group",
+              "topk_group", "group_limit", "score", "bias", "renormalize",
+              "routed_scaling", "activation", "gate_up")
+# names of a kernel's arguments for tensors of the chain
+NAMES = {"x": "hidden"}
+TEXT_BYTES = 16384
+
+
+def models():
+    """Models by name: {name: keys of models/moe/<name>.yaml}."""
+    path = pathlib.Path(__file__).with_name("models.json")
+    return json.loads(path.read_text())
+
+
+def _model(name):
+    if isinstance(name, dict):
+        return name
+    table = models()
+    if name not in table:
+        near = difflib.get_close_matches(name, table, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise MoesimError(f"model {name!r} is unknown{hint}")
+    return table[name]
+
+
+def _experts(count, ep, rank):
+    """Contiguous blocks, the first ones one larger."""
+    if not 0 <= rank < ep:
+        raise MoesimError(f"rank {rank} of an ep group of {ep}")
+    each, more = divmod(count, ep)
+    first = rank * each + min(rank, more)
+    return first, first + each + (rank < more)
+
+
+def _text(value):
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class Case:
+    """Tensors are attributes: x, topk_ids, topk_weights, w13, w2, dispatch,
+    expert_in, gemm1_out, act_out, gemm2_in, gemm2_out, combine, output, router,
+    token, slot, expert; scales of NAME are NAME_scale, its exact factor is
+    NAME_decode, bounds are NAME_abs. Made when first wanted, never copied."""
+
+    def __init__(self, settings, framework="numpy"):
+        text = " ".join(f"{k}={_text(v)}" for k, v in settings.items())
+        self.settings = dict(settings)
+        self.framework = framework
+        self._handle = library.moeref_case_new(text.encode())
+        if not self._handle:
+            raise error()
+
+    def __del__(self):
+        if getattr(self, "_handle", None):
+            library.moeref_case_free(self._handle)
+            self._handle = None
+
+    def __repr__(self):
+        return f"moesim.Case({self.settings})"
+
+    @property
+    def local_experts(self):
+        """Global numbers of this rank's experts, as a range."""
+        return range(self.settings["expert_begin"],
+                     self.settings["expert_end"])
+
+    def _tensor(self, name):
+        tensor = Tensor()
+        if library.moeref_case_tensor(self._handle, name.encode(),
+                                      ctypes.byref(tensor)) != OK:
+            raise error()
+        return tensor
+
+    def _shape(self, name, tensor, last):
+        if name in ("w13", "w2"):
+            count = len(self.local_experts)
+            return (count, tensor.rows // max(count, 1), last)
+        if name in ("token", "slot", "expert"):
+            return (tensor.rows,)
+        return (last,) if name == "bias" else (tensor.rows, last)
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        base, _, part = name.rpartition("_")
+        try:
+            if part == "abs" and base:
+                return self._view(NAMES.get(base, base) + ".abs")
+            if part == "scale" and base:
+                return self._view(NAMES.get(base, base), scales=True)
+            if part == "decode" and base:
+                return self._tensor(NAMES.get(base, base)).decode_scale
+            return self._view(NAMES.get(name, name))
+        except MoesimError as problem:
+            raise AttributeError(str(problem)) from problem
+
+    def _view(self, name, scales=False):
+        tensor = self._tensor(name)
+        if not scales:
+            return _arrays.view(tensor.data, tensor.dtype.decode(),
+                                self._shape(name, tensor, tensor.cols), self,
+                                self.framework)
+        if tensor.scale_dtype is None:
+            raise MoesimError(f"{name} is {tensor.dtype.decode()}, which has "
+                              "no scales")
+        return _arrays.view(tensor.scales, tensor.scale_dtype.decode(),
+                            self._shape(name, tensor, tensor.blocks), self,
+                            self.framework)
+
+    def _given(self, stage, value, keep):
+        """A tensor of the caller's; value is an array, or (codes, scales)."""
+        want = self._tensor(NAMES.get(stage, stage))
+        codes, scales = value if isinstance(value, tuple) else (value, None)
+        element, array, shape = _arrays.read(codes)
+        packed = _arrays.ELEMENTS[want.dtype.decode()]
+        if element == "u8" and packed[0] == "uint8":
+            element = want.dtype.decode()  # codes without a type of their own
+        if element == "fp32" and want.dtype == b"bf16":
+            element, array = _arrays.narrow(array)
+        got = Tensor(dtype=element.encode(), data=array.ctypes.data,
+                     rows=shape[0], cols=(shape[1] if len(shape) > 1 else 1) *
+                     _arrays.ELEMENTS[element][3])
+        keep.append(array)
+        if scales is not None:
+            _, array, shape = _arrays.read(scales)
+            got.scale_dtype = want.scale_dtype
+            got.scales = array.ctypes.data
+            got.blocks = shape[-1]
+            keep.append(array)
+        return got
+
+    def check(self, out, stage="combine", **more):
+        """Judge a kernel's tensor of a stage: AssertionError if it is wrong,
+        with the verdict and what the mistake looks like.
+
+        More stages may be given by name; each is then judged from the one
+        before it that is given. Tensors with scales are (codes, scales).
+        Returns the judge's text."""
+        stages = {stage: out, **more}
+        keep = []
+        given = [self._given(name, value, keep)
+                 for name, value in stages.items()]
+        names = (ctypes.c_char_p * len(given))(
+            *[NAMES.get(name, name).encode() for name in stages])
+        tensors = (Tensor * len(given))(*given)
+        text = ctypes.create_string_buffer(TEXT_BYTES)
+        status = library.moeref_case_check(self._handle, names, tensors,
+                                           len(given), text, TEXT_BYTES)
+        said = text.value.decode().rstrip("\n")
+        if status == ERR_WRONG:
+            raise AssertionError(f"{said}\ncase: {self.settings}")
+        if status != OK:
+            raise error()
+        return said
+
+
+def case(model, tokens, ep=1, rank=0, dispatch="bf16", profile=None, seed=0,
+         data="normal", framework="numpy", **settings):
+    """A rank's share of a layer: `tokens` tokens, all of which it sees, and
+    the experts of `rank` in an ep group of `ep`.
+
+    model       name or alias of a model file, or a dict of its keys
+    dispatch    format of rows on the way to the experts
+    profile     of quantisers: a profile's name, or a system's (vllm, ...)
+    framework   "numpy" or "torch": what tensors are given as
+    settings    others of ref/case_setting.def: gemm1_out="fp32", ...
+    """
+    keys = _model(model)
+    wanted = {k: keys[k] for k in MODEL_KEYS if k in keys}
+    first, end = _experts(int(wanted["experts"]), ep, rank)
+    wanted.update(token_end=tokens, expert_begin=first, expert_end=end,
+                  dispatch=dispatch, seed=seed)
+    if data != "normal":
+        wanted["data"] = data
+    if profile is not None:
+        wanted["profile"] = profile
+    inject = os.environ.get("MOESIM_INJECT")
+    if inject:
+        wanted["inject"] = inject
+    wanted.update(settings)
+    if framework not in ("numpy", "torch"):
+        raise MoesimError(f"framework {framework!r}, expected numpy or torch")
+    return Case(wanted, framework)
