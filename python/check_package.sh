@@ -36,5 +36,5 @@ if ! MOESIM_BUILD=$(cd "$top_builddir" && pwd) "$python" -m pip install -q \
 fi
 cd "$work" &&
     PYTHONPATH=$work/site${PYTHONPATH:+:$PYTHONPATH} "$python" -m pytest -q \
-        -p no:cacheprovider -p moesim.pytest_plugin -n 2 \
+        -p no:cacheprovider -n 2 \
         "$work/tree/python/tests"
