@@ -13,6 +13,7 @@
  */
 #include "models/cost.h"
 
+#include <math.h>
 #include <string.h>
 
 moe_status_t moe_cost_tier(const moe_machine_t *machine, int low, int high,
@@ -44,16 +45,30 @@ static double bandwidth(const moe_tier_t *tier, int n)
     return bw;
 }
 
+/* Seconds of a constant, and what they lack of certainty beyond its range. */
+static void set_term(moe_cost_t *cost, int term, double seconds,
+                     const moe_constant_t *constant, int n)
+{
+    cost->s[term] = seconds;
+    if (constant->ranks > 0 && n > constant->ranks) {
+        cost->beyond[term] = seconds * log2((double)n / constant->ranks);
+    }
+}
+
 moe_cost_t moe_cost_collective(const moe_machine_t *machine, int tier, int n,
                                int64_t bytes, int steps)
 {
     const moe_tier_t *links = &machine->tier[tier];
-    moe_cost_t cost = {{0}};
+    moe_cost_t cost = {.s = {0}};
 
     if (bytes > 0 && n > 1) {
-        cost.s[MOE_COST_collective] = machine->collective_s.value;
-        cost.s[MOE_COST_latency + tier] = steps * links->latency_s.value;
-        cost.s[MOE_COST_bandwidth + tier] = (double)bytes / bandwidth(links, n);
+        set_term(&cost, MOE_COST_collective, machine->collective_s.value,
+                 &machine->collective_s, n);
+        set_term(&cost, MOE_COST_latency + tier, steps * links->latency_s.value,
+                 &links->latency_s, n);
+        set_term(&cost, MOE_COST_bandwidth + tier,
+                 (double)bytes / bandwidth(links, n), &links->bw_bytes_per_s,
+                 n);
     }
     return cost;
 }

@@ -74,7 +74,7 @@ moe_status_t moe_cost_local(const moe_machine_t *machine,
                             const moe_trace_record_t *record,
                             moe_cost_t *cost_p, moe_format_t *rate_p)
 {
-    moe_cost_t cost = {{0}};
+    moe_cost_t cost = {.s = {0}};
     double bytes = (double)record->read_bytes + (double)record->write_bytes;
     double compute = 0.0;
     double memory = bytes / (machine->hbm_bytes_per_s.value *

@@ -30,34 +30,36 @@ void moe_cost_add(moe_cost_t *sum, const moe_cost_t *more)
 {
     for (int i = 0; i < MOE_COST_COUNT; i++) {
         sum->s[i] += more->s[i];
+        sum->beyond[i] += more->beyond[i];
     }
 }
 
-static double sum_of(const moe_cost_t *cost, int first, int n)
+static double sum_of(const double *s, int first, int n)
 {
     double sum = 0.0;
 
     for (int i = first; i < first + n; i++) {
-        sum += cost->s[i];
+        sum += s[i];
     }
     return sum;
 }
 
 double moe_cost_seconds(const moe_cost_t *cost)
 {
-    return sum_of(cost, 0, MOE_COST_COUNT);
+    return sum_of(cost->s, 0, MOE_COST_COUNT);
 }
 
 moe_parts_t moe_cost_parts(const moe_cost_t *cost)
 {
     moe_parts_t parts;
 
-    parts.launch = US_PER_S * sum_of(cost, MOE_COST_launch, 2);
-    parts.latency = US_PER_S * sum_of(cost, MOE_COST_latency, MOE_TIERS_MAX);
+    parts.launch = US_PER_S * sum_of(cost->s, MOE_COST_launch, 2);
+    parts.latency = US_PER_S * sum_of(cost->s, MOE_COST_latency, MOE_TIERS_MAX);
     parts.bandwidth =
-        US_PER_S * sum_of(cost, MOE_COST_bandwidth, MOE_TIERS_MAX);
+        US_PER_S * sum_of(cost->s, MOE_COST_bandwidth, MOE_TIERS_MAX);
     parts.memory = US_PER_S * cost->s[MOE_COST_memory];
-    parts.compute = US_PER_S * sum_of(cost, MOE_COST_compute, MOE_FORMAT_COUNT);
+    parts.compute =
+        US_PER_S * sum_of(cost->s, MOE_COST_compute, MOE_FORMAT_COUNT);
     return parts;
 }
 
@@ -91,26 +93,26 @@ static const moe_constant_t *constant_at(const moe_machine_t *machine, int i)
     }
 }
 
-/* Seconds of a cost that are proportional to a constant. */
-static double seconds_at(const moe_cost_t *cost, int i)
+/* Of seconds by term those that are proportional to a constant. */
+static double seconds_at(const double *s, int i)
 {
     switch (i) {
     case HBM:
     case MEMORY_EFFICIENCY:
-        return cost->s[MOE_COST_memory];
+        return s[MOE_COST_memory];
     case MATMUL_EFFICIENCY:
-        return sum_of(cost, MOE_COST_compute, MOE_FORMAT_COUNT);
+        return sum_of(s, MOE_COST_compute, MOE_FORMAT_COUNT);
     case LAUNCH:
-        return cost->s[MOE_COST_launch];
+        return s[MOE_COST_launch];
     case COLLECTIVE:
-        return cost->s[MOE_COST_collective];
+        return s[MOE_COST_collective];
     default:
         if (i < MATMUL_EFFICIENCY) {
-            return cost->s[MOE_COST_compute + i - FLOPS];
+            return s[MOE_COST_compute + i - FLOPS];
         }
-        return cost
-            ->s[((i - TIERS) % 2 == 1 ? MOE_COST_latency : MOE_COST_bandwidth) +
-                (i - TIERS) / 2];
+        return s[((i - TIERS) % 2 == 1 ? MOE_COST_latency
+                                       : MOE_COST_bandwidth) +
+                 (i - TIERS) / 2];
     }
 }
 
@@ -122,7 +124,8 @@ static int movers_of(const moe_machine_t *machine, const moe_cost_t *cost,
 
     for (int i = 0; i < moe_constant_count(machine); i++) {
         const moe_constant_t *c = constant_at(machine, i);
-        double rise = US_PER_S * seconds_at(cost, i) * c->error;
+        double rise = US_PER_S * c->error *
+                      (seconds_at(cost->s, i) + seconds_at(cost->beyond, i));
         int m = 0;
 
         if (!(rise > 0.0)) {
@@ -196,7 +199,7 @@ static const char *name_of(const moe_machine_t *machine, int i, char *name,
 moe_price_constant_t moe_constant_get(const moe_machine_t *machine, int i,
                                       const moe_cost_t *cost)
 {
-    moe_price_constant_t c = {.us = US_PER_S * seconds_at(cost, i)};
+    moe_price_constant_t c = {.us = US_PER_S * seconds_at(cost->s, i)};
 
     c.constant = *constant_at(machine, i);
     c.unit = name_of(machine, i, c.name, sizeof(c.name));
@@ -217,7 +220,7 @@ static bool is_sound(const moe_price_constant_t *c, int i)
 
 moe_status_t moe_machine_check(const moe_machine_t *machine)
 {
-    moe_cost_t nothing = {{0}};
+    moe_cost_t nothing = {.s = {0}};
 
     if (machine->n_tiers < 1 || machine->n_tiers > MOE_TIERS_MAX) {
         return moe_fail(MOE_ERR_RANGE, "machine %s has %d tiers, not 1 to %d",

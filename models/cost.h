@@ -23,6 +23,9 @@ enum {
 /** Seconds by term; a duration is their sum. */
 typedef struct {
     double s[MOE_COST_COUNT];
+    /* the same times log2(n / ranks), of groups n larger than the source of
+     * the constant measured: what its error counts for once more */
+    double beyond[MOE_COST_COUNT];
 } moe_cost_t;
 
 void moe_cost_add(moe_cost_t *sum, const moe_cost_t *more);
@@ -36,7 +39,8 @@ moe_parts_t moe_cost_parts(const moe_cost_t *cost);
  * v (1 + e). The time that is proportional to one constant moves as a whole,
  * so errors of one constant add linearly over operations. So do those of
  * constants that one fit gave (same kind and source): they share its misfit.
- * Others are taken as independent and add as squares.
+ * Others are taken as independent and add as squares. Beyond the largest
+ * group that a source measured each doubling adds the error once more.
  */
 moe_time_t moe_cost_time(const moe_machine_t *machine, const moe_cost_t *cost);
 

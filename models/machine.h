@@ -27,6 +27,7 @@ typedef struct {
     double value;
     double error; /* relative, of a 90 % interval: 0.1 is 10 % */
     moe_provenance_t kind;
+    int ranks; /* largest group that the source measured; 0: any will do */
     char source[256];
 } moe_constant_t;
 

@@ -174,6 +174,7 @@ static moe_status_t set_meet(moe_price_t *price,
                              const moe_wire_t *wire, moe_node_t *node)
 {
     const moe_transfer_t *t = &record->transfer;
+    moe_status_t status;
 
     node->meet = (moe_meet_t){.group = record->group,
                               .first = t->ranks[0],
@@ -183,8 +184,13 @@ static moe_status_t set_meet(moe_price_t *price,
                               .received = wire->received,
                               .steps = wire->steps};
     node->bytes = wire->sent;
-    return moe_cost_tier(price->machine, t->ranks[0], t->ranks[t->n - 1],
-                         &node->meet.tier);
+    status = moe_cost_tier(price->machine, t->ranks[0], t->ranks[t->n - 1],
+                           &node->meet.tier);
+    if (status == MOE_OK && wire->sent + wire->received > 0 &&
+        t->n > price->largest[node->meet.tier]) {
+        price->largest[node->meet.tier] = t->n;
+    }
+    return status;
 }
 
 static moe_status_t put_collective(moe_price_t *price,

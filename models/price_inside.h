@@ -21,6 +21,7 @@ struct moe_price {
     open_t *open; /* [n_ranks] */
     /* format + 1 whose matrix rate was taken for a format without one */
     int widened[MOE_FORMAT_COUNT];
+    int largest[MOE_TIERS_MAX]; /* group that met on a tier */
 };
 
 #endif

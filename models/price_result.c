@@ -9,6 +9,7 @@
  */
 #include "models/price_inside.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,7 +24,7 @@ typedef struct {
 static void walk_back(const moe_timeline_t *timeline, moe_node_at_t at,
                       path_t *path)
 {
-    *path = (path_t){{{0}}, {{{0}}}};
+    *path = (path_t){0};
     while (at.at >= 0) {
         const moe_node_t *node = moe_timeline_node(timeline, at.rank, at.at);
 
@@ -53,7 +54,7 @@ static moe_node_at_t last_of(const moe_timeline_t *timeline, int rank)
 static void set_times(const moe_price_t *price, moe_price_result_t *result)
 {
     path_t path;
-    path_t longest = {{{0}}, {{{0}}}};
+    path_t longest = {0};
 
     for (int r = 0; r < result->n_ranks; r++) {
         walk_back(&price->timeline, last_of(&price->timeline, r), &path);
@@ -128,6 +129,24 @@ static void set_events(const moe_price_t *price, moe_price_result_t *result)
           compare_events);
 }
 
+/* A constant that is taken beyond the groups that its source measured. */
+static void warn_beyond(const moe_price_t *price, const moe_constant_t *c,
+                        const char *name, int tier, moe_price_result_t *result)
+{
+    int n = price->largest[tier];
+
+    if (c->ranks > 0 && n > c->ranks) {
+        (void)snprintf(
+            result->warning[result->n_warnings++], sizeof(result->warning[0]),
+            "machine %s: %s of tier %s is known for groups of up to %d "
+            "rank%s and taken for one of %d: its interval is %.1f times as "
+            "wide",
+            price->machine->name, name, price->machine->tier[tier].name,
+            c->ranks, c->ranks == 1 ? "" : "s", n,
+            1.0 + log2((double)n / c->ranks));
+    }
+}
+
 static void set_warnings(const moe_price_t *price, moe_price_result_t *result)
 {
     for (int f = 0; f < MOE_FORMAT_COUNT; f++) {
@@ -142,6 +161,12 @@ static void set_warnings(const moe_price_t *price, moe_price_result_t *result)
             price->machine->name, moe_format_name((moe_format_t)f),
             moe_format_name((moe_format_t)f),
             moe_format_name((moe_format_t)(price->widened[f] - 1)));
+    }
+    for (int t = 0; t < price->machine->n_tiers; t++) {
+        const moe_tier_t *tier = &price->machine->tier[t];
+
+        warn_beyond(price, &tier->bw_bytes_per_s, "bw_bytes_per_s", t, result);
+        warn_beyond(price, &tier->latency_s, "latency_s", t, result);
     }
 }
 
@@ -158,7 +183,8 @@ static moe_status_t allocate(const moe_price_t *price,
     result->event = calloc(n_events + 1, sizeof(*result->event));
     result->constant = calloc((size_t)moe_constant_count(price->machine),
                               sizeof(*result->constant));
-    result->warning = calloc(MOE_FORMAT_COUNT, sizeof(*result->warning));
+    result->warning =
+        calloc(MOE_FORMAT_COUNT + 2 * MOE_TIERS_MAX, sizeof(*result->warning));
     return result->rank != NULL && result->event != NULL &&
                    result->constant != NULL && result->warning != NULL
                ? MOE_OK

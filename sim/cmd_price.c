@@ -20,6 +20,9 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#define PAIR_S 6e-9 /* a rank looks at another; measured at 65536 */
+#define LONG_S 10.0 /* worth a word */
+
 static double seconds(void)
 {
     struct timespec now = {0};
@@ -61,6 +64,20 @@ static moe_status_t check_memory(const moe_command_t *command,
     return MOE_OK;
 }
 
+/* Plans look at all ranks, and every rank plans: said before, not after. */
+static void tell_wait(const moe_command_t *command,
+                      const moe_scenario_t *scenario)
+{
+    double ranks = moe_layout_world(&scenario->layer.layout);
+    double seconds = ranks * ranks * PAIR_S * (double)scenario->n_methods *
+                     moe_draws_count(scenario);
+
+    if (seconds > LONG_S && !command->quiet) {
+        fprintf(stderr, "moesim: pricing %.0f ranks: about %.0f s a point\n",
+                ranks, seconds);
+    }
+}
+
 /* Every method of a scenario, appended to methods[]. Points of a sweep go
  * without timeline and constants. */
 static moe_status_t price_methods(const moe_command_t *command,
@@ -71,6 +88,7 @@ static moe_status_t price_methods(const moe_command_t *command,
     moe_status_t status = check_memory(command, scenario);
     size_t i;
 
+    tell_wait(command, scenario);
     if (status == MOE_OK) {
         status = moe_price_warn_memory(scenario, document);
     }

@@ -32,8 +32,12 @@ void moe_print_constant(const moe_printer_t *p, const moe_constant_t *constant)
 
     moe_number_text(constant->value, value, sizeof(value));
     moe_number_text(constant->error, error, sizeof(error));
-    (void)fprintf(p->stream, "{value: %s, error: %s, kind: %s, source: ", value,
-                  error, moe_provenance_name(constant->kind));
+    (void)fprintf(p->stream, "{value: %s, error: %s, kind: %s, ", value, error,
+                  moe_provenance_name(constant->kind));
+    if (constant->ranks > 0) {
+        (void)fprintf(p->stream, "ranks: %d, ", constant->ranks);
+    }
+    (void)fputs("source: ", p->stream);
     moe_yaml_print_text(constant->source, p->stream);
     (void)fputs("}\n", p->stream);
 }

@@ -158,6 +158,39 @@ START_TEST(constants_of_one_fit_add_linearly)
 }
 END_TEST
 
+/* A pair is one doubling beyond a source that measured single ranks. */
+START_TEST(beyond_the_groups_of_its_source_a_constant_is_less_certain)
+{
+    const int64_t rows[2] = {1 << 20, 1 << 20};
+    double port = PORT(INT64_C(1) << 30);
+    moe_time_t within = {0};
+    moe_hand_t t;
+
+    for (int beyond = 0; beyond < 2; beyond++) {
+        moe_hand_begin(&t, 2);
+        t.machine.collective_s.kind = MOE_PROVENANCE_fitted;
+        t.machine.tier[0].latency_s.kind = MOE_PROVENANCE_fitted;
+        t.machine.tier[0].bw_bytes_per_s.kind = MOE_PROVENANCE_fitted;
+        t.machine.tier[0].latency_s.ranks = beyond != 0 ? 1 : 2;
+        moe_hand_gather(&t, rows, 1024, 1, 2);
+        moe_hand_finish(&t);
+        ck_assert_double_eq_tol(
+            t.result.total.high_us - t.result.total.us,
+            (COLLECTIVE + (1 + beyond) * STEP) * 0.5 + port * 0.25, 1e-6);
+        ck_assert_uint_eq(t.result.n_warnings, (size_t)beyond);
+        if (beyond != 0) {
+            ck_assert_double_eq_tol(t.result.total.us, within.us, 1e-9);
+            ck_assert_double_lt(t.result.total.low_us, within.low_us);
+            ck_assert_ptr_nonnull(strstr(t.result.warning[0],
+                                         "is known for groups of up to 1 rank "
+                                         "and taken for one of 2"));
+        }
+        within = t.result.total;
+        moe_hand_end(&t);
+    }
+}
+END_TEST
+
 START_TEST(a_machine_that_cannot_be_computed_with_is_refused)
 {
     static const double bad[] = {0.0, -1.0, (double)NAN, HUGE_VAL};
@@ -191,6 +224,8 @@ int main(void)
     tcase_add_test(tcase, a_machine_too_small_for_a_group_is_refused);
     tcase_add_test(tcase, intervals_add_as_documented);
     tcase_add_test(tcase, constants_of_one_fit_add_linearly);
+    tcase_add_test(tcase,
+                   beyond_the_groups_of_its_source_a_constant_is_less_certain);
     tcase_add_test(tcase, a_machine_that_cannot_be_computed_with_is_refused);
     suite_add_tcase(suite, tcase);
     return moe_suite_main(suite);

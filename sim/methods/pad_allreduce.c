@@ -50,7 +50,9 @@ typedef struct {
 
 typedef struct {
     buffer_t b;
-    moe_span_t *spans; /* [R] where each rank's tokens lie */
+    moe_span_t *spans; /* [n_spans] where each rank's tokens lie; one span for
+                        * all where nothing is between them */
+    int n_spans;
     moe_gathered_t all;
 } plan_t;
 
@@ -95,14 +97,17 @@ static const char *check(const moe_layer_t *layer, const int64_t *option)
 }
 
 static moe_span_t *spans_of(moe_ctx_t *c, const buffer_t *b,
-                            const int64_t *tokens)
+                            const int64_t *tokens, int n)
 {
-    int n = moe_ctx_group_size(c, MOE_GROUP_ep);
     moe_span_t *spans = moe_ctx_spans(c, n);
     int64_t token = 0;
 
+    if (spans != NULL && n == 1) {
+        spans[0].n = b->rows;
+        return spans;
+    }
     for (int i = 0; spans != NULL && i < n; i++) {
-        spans[i].row = b->max_len ? i * b->each : token;
+        spans[i].row = i * b->each;
         spans[i].token = token;
         spans[i].n = tokens[i];
         token += tokens[i];
@@ -121,7 +126,8 @@ static void plan(moe_ctx_t *c)
     p->b = buffer_of(moe_ctx_layer(c), moe_ctx_option(c, OPTION_PADDING),
                      tokens, moe_ctx_group_size(c, MOE_GROUP_ep),
                      moe_ctx_group_index(c, MOE_GROUP_ep));
-    p->spans = spans_of(c, &p->b, tokens);
+    p->n_spans = p->b.pad == 0 ? 1 : moe_ctx_group_size(c, MOE_GROUP_ep);
+    p->spans = spans_of(c, &p->b, tokens, p->n_spans);
     p->all.rows = moe_agree_expert_rows(c, MOE_GROUP_ep, p->b.pad);
 }
 
@@ -153,8 +159,7 @@ static void prepare(moe_ctx_t *c)
 
     p->all.x = x == NULL ? NULL : gather(c, &p->b, x);
     logits = moe_logits(c, p->all.x);
-    moe_topk(c, logits, p->spans, moe_ctx_group_size(c, MOE_GROUP_ep),
-             &p->all.ids, &p->all.weights);
+    moe_topk(c, logits, p->spans, p->n_spans, &p->all.ids, &p->all.weights);
     moe_release(c, hidden);
     moe_release(c, x);
     moe_release(c, logits);
