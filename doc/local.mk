@@ -16,4 +16,8 @@ dist_doc_DATA += \
 dist_man_MANS += doc/moesim.1
 
 
+# A program over libmoeref; installcheck builds it.
+examplesdir = $(docdir)/examples
+dist_examples_DATA = doc/examples/judge_kernel.c
+
 EXTRA_DIST += doc/README.md doc/progress.md

@@ -3,7 +3,7 @@
 # What was installed works: the program finds its data far from the source
 # tree, and another program finds and uses libmoeref.
 #
-# installcheck.sh BINDIR LIBDIR INCLUDEDIR PKGCONFIGDIR DATADIR, each with
+# installcheck.sh BINDIR LIBDIR INCLUDEDIR PKGCONFIGDIR DATADIR DOCDIR, each with
 # DESTDIR in front; CC is the compiler.
 set -eu
 bindir=$1
@@ -11,6 +11,7 @@ libdir=$2
 includedir=$3
 pkgconfigdir=$4
 datadir=$5
+docdir=$6
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -32,6 +33,14 @@ version=$("$bindir/moesim" --version | sed 's/^moesim //')
 ${CC:-cc} ${INSTALLCHECK_CFLAGS:-} -DVERSION="\"$version\"" \
     -I"$includedir" use.c -o use -L"$libdir" -lmoeref
 LD_LIBRARY_PATH=$libdir ./use
+
+# The example that is installed judges a kernel of its own.
+# shellcheck disable=SC2086
+${CC:-cc} ${INSTALLCHECK_CFLAGS:-} -I"$includedir" \
+    "$docdir/examples/judge_kernel.c" -o judge_kernel -L"$libdir" -lmoeref -lm
+LD_LIBRARY_PATH=$libdir ./judge_kernel >judged
+grep -q '^act_out: good' judged
+grep -q '^act_out: wrong' judged
 
 # The pkg-config file says the same, wherever DESTDIR is.
 grep -q "^Version: $version\$" "$pkgconfigdir/moeref.pc"
