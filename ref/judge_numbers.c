@@ -123,8 +123,10 @@ static void judge_element(moe_judge_t *judge, moe_role_t role,
         v->infinities += isinf(value) && isfinite(x);
         d = distance(format, code, x);
         if (isfinite(value) && isfinite(x)) {
-            add_sums(v, value, moe_float_value(format, rounded));
-            count_ulps(v, format, code, rounded);
+            /* a midpoint in fp32 may be either's */
+            add_sums(v, value,
+                     d > 0.0 ? moe_float_value(format, rounded) : value);
+            count_ulps(v, format, code, d > 0.0 ? rounded : code);
         }
     }
     ratio = ratio_of(d, likely);

@@ -61,6 +61,8 @@ START_TEST(every_place_is_judged_good_as_it_is)
             MOEREF_OK);
         ck_assert_ptr_nonnull(strstr(text, places[_i]));
         ck_assert_ptr_nonnull(strstr(text, "good"));
+        ck_assert(strstr(text, "ulp") == NULL ||
+                  strstr(text, "at most 0 ulp") != NULL);
     }
     moeref_case_free(c);
 }
