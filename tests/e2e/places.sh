@@ -121,6 +121,18 @@ says '^moesim: 100 ranks need about [0-9]+ open files .*--ranks.*ulimit -n'
 expect 3 "$MOESIM" run "$tiny" --ranks 3000 -o many --memory-limit 8G
 says '^moesim: .*3000 ranks.*--ranks'
 
+# root may start any number of processes: another user is asked
+as=""
+[ "$(id -u)" -ne 0 ] || as="setpriv --reuid 65534 --regid 65534 --clear-groups"
+if $as "$MOESIM" --version >/dev/null 2>&1; then
+    (
+        ulimit -u 50
+        exec $as "$MOESIM" run "$tiny" --ranks 100 -o many
+    ) >"$work/stdout" 2>"$work/stderr" && got=0 || got=$?
+    [ "$got" -eq 3 ] && pass "too many processes: exit 3" || fail "exit $got"
+    says '^moesim: 100 ranks need about [0-9]+ processes .*--ranks'
+fi
+
 # faults that cannot be meant are known before a rank is started
 expect 2 "$MOESIM" run "$tiny" --ranks 2 --inject kill@1:foo
 says 'kill@1:foo: expected .*prepare, permute, experts, unpermute, finalize'
