@@ -15,7 +15,7 @@ typedef struct {
     const moe_method_t *method;
     char label[MOE_NAME_MAX]; /* unique in a scenario */
     int64_t options[MOE_OPTIONS_MAX];
-    moe_chain_t chain; /* with the method's dispatch, combine */
+    moe_chain_t chain;     /* with the method's dispatch, combine */
     moe_layout_t layout;   /* the method's own, if tokens is not NULL */
     const int64_t *tokens; /* [layout.dp] the same global tokens in its dp
                             * parts; kept; NULL: the layer's layout */
