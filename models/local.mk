@@ -124,7 +124,7 @@ tests_check_price_methods_LDADD = sim/libsim.la $(MODELS_CHECK_LIBS)
 check_PROGRAMS += tests/check_nccl
 TESTS += tests/check_nccl
 tests_check_nccl_SOURCES = tests/check_nccl.c
-tests_check_nccl_LDADD = sim/libsim.la reports/libreports.la $(MODELS_CHECK_LIBS)
+tests_check_nccl_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/check_trace_json
 TESTS += tests/check_trace_json

@@ -1,12 +1,8 @@
 # Fuzz harnesses. "make check" runs each over its corpus once; "make fuzz",
 # configured with --enable-fuzzing CC=clang, lets libFuzzer grow it.
 FUZZ_COMMON = tests/fuzz/fuzz.c tests/fuzz/fuzz.h
-FUZZ_SIM_LIBS = sim/libsim.la models/libmodels.la moe/libmoe.la \
-  base/libbase.la $(YAML_LIBS) $(JANSSON_LIBS) $(LIBMD_LIBS) -lm
-
-FUZZ_MANIFEST_LIBS = sim/libsim.la reports/libreports.la models/libmodels.la \
-  ref/libref.la moe/libmoe.la base/libbase.la $(BLAS_LIBS) $(MPFR_LIBS) \
-  $(GMP_LIBS) $(YAML_LIBS) $(JANSSON_LIBS) $(LIBMD_LIBS) -lm
+# The whole program but main(): what a scenario names is checked everywhere.
+FUZZ_SIM_LIBS = $(moesim_LDADD)
 
 FUZZ_REPLAYS = tests/fuzz/replay_yaml tests/fuzz/replay_safetensors \
   tests/fuzz/replay_scenario tests/fuzz/replay_manifest
@@ -35,7 +31,7 @@ tests_fuzz_replay_manifest_SOURCES = tests/fuzz/replay.c \
   tests/fuzz/fuzz_manifest.c $(FUZZ_COMMON)
 tests_fuzz_replay_manifest_CPPFLAGS = $(AM_CPPFLAGS) \
   -DFUZZ_CORPUS='"tests/fuzz/fuzz_manifest.corpus"'
-tests_fuzz_replay_manifest_LDADD = $(FUZZ_MANIFEST_LIBS)
+tests_fuzz_replay_manifest_LDADD = $(FUZZ_SIM_LIBS)
 
 if FUZZING
 FUZZERS += tests/fuzz/fuzz_yaml tests/fuzz/fuzz_safetensors \
@@ -52,7 +48,7 @@ tests_fuzz_fuzz_scenario_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_scenario_LDADD = $(FUZZ_SIM_LIBS)
 tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz_manifest.c $(FUZZ_COMMON)
 tests_fuzz_fuzz_manifest_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
-tests_fuzz_fuzz_manifest_LDADD = $(FUZZ_MANIFEST_LIBS)
+tests_fuzz_fuzz_manifest_LDADD = $(FUZZ_SIM_LIBS)
 endif
 
 EXTRA_DIST += tests/fuzz/README.md tests/fuzz/fuzz_yaml.corpus \
