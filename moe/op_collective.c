@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "moe/ctx.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A collective over a group: the same for every one of them. */
@@ -238,12 +239,30 @@ moe_tensor_t *moe_alltoallv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
     return collective(c, &how, t);
 }
 
+/* How rows of a root go out. False: nothing is to be done, or an error. */
+static bool from_root(moe_ctx_t *c, moe_group_t group, int root, int64_t rows,
+                      collective_t *how)
+{
+    int n = moe_ctx_group_size(c, group);
+    int64_t *recv = moe_ctx_array(c, n);
+
+    *how = (collective_t){.op = MOE_OP_broadcast,
+                          .group = group,
+                          .send = same_rows(c, n, rows),
+                          .recv = recv,
+                          .root = root,
+                          .out_rows = rows};
+    if (how->send == NULL || recv == NULL) {
+        return false;
+    }
+    recv[root] = rows;
+    return true;
+}
+
 moe_tensor_t *moe_broadcast(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
                             int root, int64_t rows)
 {
-    int n = moe_ctx_group_size(c, group);
-    collective_t how = {.op = MOE_OP_broadcast, .group = group, .root = root};
-    int64_t *recv;
+    collective_t how;
 
     if (c->status != MOE_OK) {
         return NULL;
@@ -251,13 +270,22 @@ moe_tensor_t *moe_broadcast(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
     if (moe_ctx_is_alone(c, group)) {
         return moe_tensor_keep(t);
     }
-    how.send = same_rows(c, n, rows);
-    recv = moe_ctx_array(c, n);
-    if (how.send == NULL || recv == NULL) {
-        return NULL;
+    return from_root(c, group, root, rows, &how) ? collective(c, &how, t)
+                                                 : NULL;
+}
+
+void moe_broadcast_rows(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
+                        int root, int64_t row, int64_t rows)
+{
+    collective_t how;
+    moe_tensor_t *slice;
+
+    if (c->status != MOE_OK || moe_ctx_is_alone(c, group)) {
+        return;
     }
-    recv[root] = rows;
-    how.recv = recv;
-    how.out_rows = rows;
-    return collective(c, &how, t);
+    slice = moe_slice(c, t, row, rows);
+    if (from_root(c, group, root, rows, &how)) {
+        move(c, &how, slice, slice);
+    }
+    moe_release(c, slice);
 }

@@ -42,6 +42,11 @@ moe_tensor_t *moe_alltoallv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
 moe_tensor_t *moe_broadcast(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
                             int root, int64_t rows);
 
+/** Rows [row, row + rows) of member root's tensor into the same rows of every
+ * other's, in place. Rows of a format without scales. */
+void moe_broadcast_rows(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
+                        int root, int64_t row, int64_t rows);
+
 /** Bracket: fused is one kernel of a library, batch one launch of several
  * operations (an NCCL group). */
 void moe_group_begin(moe_ctx_t *c, bool fused, const char *name);

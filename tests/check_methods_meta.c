@@ -26,6 +26,7 @@ typedef struct {
     moe_group_t group;
     int64_t call;
     int64_t row_bytes;
+    int root;
     int64_t send[16];
     int64_t recv[16];
 } made_t;
@@ -52,7 +53,8 @@ static void note_call(watch_t *w, const moe_trace_record_t *r)
                      .stage = r->stage,
                      .group = r->group,
                      .call = r->call,
-                     .row_bytes = r->transfer.row_bytes};
+                     .row_bytes = r->transfer.row_bytes,
+                     .root = r->transfer.root};
     for (int i = 0; i < r->transfer.n; i++) {
         made->send[i] = r->transfer.send_rows[i];
         made->recv[i] = r->transfer.recv_rows[i];
@@ -107,8 +109,11 @@ static void compare_calls(const watch_t *w, int n)
             ck_assert_int_eq(a->stage, w->made[0][c].stage);
             ck_assert_int_eq(a->group, w->made[0][c].group);
             ck_assert_int_eq(a->row_bytes, w->made[0][c].row_bytes);
+            ck_assert_int_eq(a->root, w->made[0][c].root);
             for (int d = 0; d < n; d++) {
-                ck_assert_int_eq(a->send[d], w->made[d][c].recv[s]);
+                bool sends = a->op != MOE_OP_broadcast || s == a->root;
+
+                ck_assert_int_eq(sends ? a->send[d] : 0, w->made[d][c].recv[s]);
             }
         }
     }

@@ -124,7 +124,7 @@ static moe_status_t broadcast(const moe_call_t *call, moe_ref_rows_t *rows,
     if (status != MOE_OK) {
         return status;
     }
-    if (is_root && bytes > 0) {
+    if (is_root && bytes > 0 && call->out[0]->data != call->in[0]->data) {
         memcpy(call->out[0]->data, call->in[0]->data, bytes);
     }
     moe_ref_note(mpi, "MPI_Bcast", is_root ? (int64_t)bytes : 0);

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * allgather_reducescatter: vLLM's DP+EP manager AgRs, its default.
+ *
+ * How it works: one group of all-gathers brings hidden states, or their codes
+ * and scales, and what routes them, weights and ids or the router's logits,
+ * to every rank, sized by the scheduler's token counts; each rank runs its
+ * experts; a reduce-scatter of the same sizes brings the sums home. Equal
+ * sizes take the plain all-gather and reduce-scatter, unequal ones grouped
+ * broadcasts and reduces.
+ *
+ * Payload of a rank: dispatch T_r (row(H) + 8 k), or with logits
+ * T_r (row(H) + 4 E); combine T H b; nothing if R = 1.
+ */
+#include "moe/method.h"
+
+enum {
+    OPTION_DISPATCH,
+    OPTION_COMBINE,
+    OPTION_ROUTER,
+    OPTION_COMBINE_ORDER
+};
+
+enum {
+    ROUTER_TOPK,
+    ROUTER_LOGITS
+};
+
+static const moe_option_t options[] = {
+    {"dispatch", MOE_OPTION_format, "bf16 fp8_1x128 nvfp4 mxfp8", NULL,
+     "format of rows on the way to the experts"},
+    {"combine", MOE_OPTION_format, "bf16 fp16 fp32 exact", "bf16",
+     "format of partial sums on the way home"},
+    {"router", MOE_OPTION_choice, "topk logits", "topk",
+     "what is gathered beside the rows: weights and ids, or fp32 logits that "
+     "every rank routes all tokens by"},
+    {"combine_order", MOE_OPTION_order, "rank ring fp32_rank exact", "rank",
+     "faithful: the order of the reduce-scatter"},
+    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+};
+
+typedef struct {
+    const int64_t *tokens; /* [R] T_i */
+    moe_span_t *spans;     /* [R] where each rank's lie among all */
+    moe_span_t own;        /* own tokens by themselves */
+    bool equal;            /* all T_i */
+    moe_gathered_t all;
+} plan_t;
+
+static const char *check(const moe_layer_t *layer, const int64_t *option)
+{
+    (void)option;
+    if (layer->layout.tp != 1 || layer->layout.ep != layer->layout.dp) {
+        return "needs ep = dp and tp = 1: sizes are indexed by rank";
+    }
+    return NULL;
+}
+
+static void plan(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+    int n = moe_ctx_group_size(c, MOE_GROUP_ep);
+    moe_range_t own = moe_ctx_tokens(c, moe_ctx_rank(c));
+
+    p->own = (moe_span_t){0, own.begin, own.end - own.begin};
+    p->tokens = moe_agree_tokens(c, MOE_GROUP_ep);
+    p->spans = moe_ctx_spans(c, n);
+    p->all.rows = moe_agree_expert_rows(c, MOE_GROUP_ep, 0);
+    p->equal = true;
+    for (int i = 0; p->all.rows != NULL && i < n; i++) {
+        int64_t before = i == 0 ? 0 : p->spans[i - 1].row + p->tokens[i - 1];
+
+        p->spans[i] = (moe_span_t){before, before, p->tokens[i]};
+        p->equal = p->equal && p->tokens[i] == p->tokens[0];
+    }
+}
+
+static moe_tensor_t *gather(moe_ctx_t *c, const plan_t *p, moe_tensor_t *t)
+{
+    return p->equal ? moe_allgather(c, MOE_GROUP_ep, t)
+                    : moe_allgatherv(c, MOE_GROUP_ep, t, p->tokens);
+}
+
+/* Routed here, what goes along is weights and ids. */
+static void gather_topk(moe_ctx_t *c, plan_t *p, moe_tensor_t *x,
+                        moe_tensor_t *logits)
+{
+    moe_tensor_t *ids;
+    moe_tensor_t *weights;
+
+    moe_topk(c, logits, &p->own, 1, &ids, &weights);
+    moe_group_begin(c, false, "all_gatherv");
+    p->all.x = gather(c, p, x);
+    p->all.weights = gather(c, p, weights);
+    p->all.ids = gather(c, p, ids);
+    moe_group_end(c);
+    moe_release(c, ids);
+    moe_release(c, weights);
+}
+
+static void gather_logits(moe_ctx_t *c, plan_t *p, moe_tensor_t *x,
+                          moe_tensor_t *logits)
+{
+    moe_tensor_t *all;
+
+    moe_group_begin(c, false, "all_gatherv");
+    p->all.x = gather(c, p, x);
+    all = gather(c, p, logits);
+    moe_group_end(c);
+    moe_topk(c, all, p->spans, moe_ctx_group_size(c, MOE_GROUP_ep), &p->all.ids,
+             &p->all.weights);
+    moe_release(c, all);
+}
+
+static void prepare(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+    moe_tensor_t *hidden = moe_hidden(c);
+    moe_tensor_t *logits = moe_logits(c, hidden);
+    moe_tensor_t *x = moe_to(c, hidden, MOE_ROLE_dispatch);
+
+    if (moe_ctx_option(c, OPTION_ROUTER) == ROUTER_TOPK) {
+        gather_topk(c, p, x, logits);
+    } else {
+        gather_logits(c, p, x, logits);
+    }
+    moe_release(c, hidden);
+    moe_release(c, logits);
+    moe_release(c, x);
+}
+
+static void permute(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+
+    moe_gathered_permute(c, &p->all, MOE_SCALES_128x4);
+}
+
+static void experts(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+
+    moe_gathered_experts(c, &p->all);
+}
+
+static void unpermute(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+
+    moe_gathered_unpermute(c, &p->all);
+}
+
+static void finalize(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+    moe_tensor_t *own =
+        p->equal ? moe_reducescatter(c, MOE_GROUP_ep, p->all.y)
+                 : moe_reducescatterv(c, MOE_GROUP_ep, p->all.y, p->tokens);
+
+    moe_release(c, p->all.y);
+    moe_output(c, own);
+    moe_release(c, own);
+}
+
+/* A ring's chunk is what its member gets. */
+static int home(const moe_formula_t *f, int64_t token)
+{
+    return moe_layer_owner(f->layer, token);
+}
+
+static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
+{
+    const moe_model_t *m = f->layer->model;
+    moe_format_t dispatch = (moe_format_t)f->options[OPTION_DISPATCH];
+    moe_format_t combine = (moe_format_t)f->options[OPTION_COMBINE];
+    int64_t routed = f->options[OPTION_ROUTER] == ROUTER_TOPK
+                         ? 8 * (int64_t)m->topk
+                         : 4 * (int64_t)m->experts;
+
+    if (f->layer->layout.dp == 1) {
+        return;
+    }
+    out[MOE_STAGE_prepare] =
+        f->layer->tokens[f->rank] *
+        (moe_format_row_bytes(dispatch, m->hidden) + routed);
+    out[MOE_STAGE_finalize] = moe_layer_total_tokens(f->layer) *
+                              moe_format_row_bytes(combine, m->hidden);
+}
+
+const moe_method_t moe_method_allgather_reducescatter = {
+    .name = "allgather_reducescatter",
+    .system = "vLLM DP+EP, all2all backend allgather_reducescatter (AgRs); "
+              "rows quantised before the gather since #30014",
+    .source = "vllm-project/vllm: vllm/distributed/device_communicators/"
+              "{all2all,cuda_communicator}.py; #30014, #33728",
+    .how = "one group of all-gathers of rows (codes, scales) with weights and "
+           "ids, or with logits; plain all-gathers if all sizes are equal;\n"
+           "local experts of all rows;\n"
+           "reduce-scatter of the same sizes",
+    .family = MOE_FAMILY_F1,
+    .collectives = "allgatherv or allgather x2 to x4 in one batch, "
+                   "reducescatterv or reducescatter",
+    .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(partial) |
+                     MOE_ROUND(output),
+                 MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_output},
+    .home = home,
+    .formula = "prepare T_r (row(H) + 8 k) or T_r (row(H) + 4 E); finalize "
+               "T H b(combine)",
+    .test = "tests/check_methods_meta.c",
+    .capturable = true,
+    .options = options,
+    .plan_size = sizeof(plan_t),
+    .check = check,
+    .plan = plan,
+    .stage = {prepare, permute, experts, unpermute, finalize},
+    .payload = payload,
+};
