@@ -28,6 +28,7 @@ static const struct {
     {"float64", MOE_DTYPE_fp64},  {"f64", MOE_DTYPE_fp64},
     {"int32", MOE_DTYPE_i32},     {"int64", MOE_DTYPE_i64},
     {"uint8", MOE_DTYPE_u8},      {"int8", MOE_DTYPE_i8},
+    {"uint16", MOE_DTYPE_u16},
 };
 
 const char *moe_dtype_name(moe_dtype_t dtype)

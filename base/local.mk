@@ -38,6 +38,8 @@ base_libbase_la_SOURCES = \
   base/safetensors.h \
   base/safetensors_header.c \
   base/safetensors_header.h \
+  base/safetensors_write.c \
+  base/safetensors_write.h \
   base/yaml.c \
   base/yaml.h \
   base/yaml_events.c \

@@ -7,6 +7,7 @@ dist_doc_DATA += \
   doc/golden.md \
   doc/judging.md \
   doc/numerics.md \
+  doc/op.md \
   doc/ledger.md \
   doc/report.md \
   doc/scenario.md \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ref/matmul.h"
 
+#include "ref/formats.h"
 #include "ref/matmul_nvfp4.h"
 #include "ref/matmul_operand.h"
 
@@ -56,6 +57,13 @@ moe_status_t moe_ref_grouped_matmul(const moe_ref_weights_t *weights,
     int class =
         find_class(x->storage.format, weights->format, out->storage.format);
 
+    if (weights->given != NULL && weights->format == MOE_FORMAT_nvfp4 &&
+        moe_operand_has(x->storage.format) &&
+        !moe_operand_is_blocked(x->storage.format) &&
+        moe_format_is_float(out->storage.format)) {
+        /* their own class draws its weights */
+        return moe_float_matmul(weights, x, offset, n_experts, out, stats);
+    }
     if (class < 0) {
         return moe_fail(MOE_ERR_UNSUPPORTED, "no matmul of %s by %s to %s",
                         moe_format_name(x->storage.format),

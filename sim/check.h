@@ -61,6 +61,14 @@ moe_status_t moe_check_tensor_read(const moe_safetensors_t *file,
                                    const char *path, const char *name,
                                    const moe_storage_t *storage, int64_t rows,
                                    int64_t cols, moe_check_tensor_t *tensor_p);
+
+/** The same with a name of the scales' own. */
+moe_status_t moe_check_tensor_read_as(const moe_safetensors_t *file,
+                                      const char *path, const char *name,
+                                      const char *scale,
+                                      const moe_storage_t *storage,
+                                      int64_t rows, int64_t cols,
+                                      moe_check_tensor_t *tensor_p);
 void moe_check_tensor_free(moe_check_tensor_t *tensor);
 
 /** A list of integers, I32 or I64, as int64; NULL and n 0 if it is not

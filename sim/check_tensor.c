@@ -115,21 +115,18 @@ static moe_status_t narrow_ids(const source_t *s, moe_rows_t *rows)
     return status;
 }
 
-static moe_status_t read_scales(const source_t *codes, moe_rows_t *rows)
+static moe_status_t read_scales(const source_t *codes, const char *name,
+                                moe_rows_t *rows)
 {
     const moe_format_info_t *info = moe_format_info(rows->storage.format);
     const int64_t blocks =
         moe_format_scale_cols(rows->storage.format, rows->cols);
-    char *name = moe_strdup_printf("%s.scale", codes->t->name);
     source_t s = *codes;
     int64_t n;
     int64_t cols;
     int64_t packed;
     moe_status_t status;
 
-    if (name == NULL) {
-        return moe_fail(MOE_ERR_NOMEM, "no memory for a name");
-    }
     s.t = moe_safetensors_find(codes->file, name);
     if (s.t == NULL) {
         status = moe_fail(MOE_ERR_INPUT,
@@ -143,7 +140,6 @@ static moe_status_t read_scales(const source_t *codes, moe_rows_t *rows)
         status =
             moe_safetensors_read(s.file, s.t, 0, s.t->size_bytes, rows->scales);
     }
-    free(name);
     return status;
 }
 
@@ -161,6 +157,26 @@ moe_status_t moe_check_tensor_read(const moe_safetensors_t *file,
                                    const char *path, const char *name,
                                    const moe_storage_t *storage, int64_t rows,
                                    int64_t cols, moe_check_tensor_t *tensor_p)
+{
+    char *scale = moe_strdup_printf("%s.scale", name);
+    moe_status_t status;
+
+    *tensor_p = (moe_check_tensor_t){0};
+    if (scale == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a name");
+    }
+    status = moe_check_tensor_read_as(file, path, name, scale, storage, rows,
+                                      cols, tensor_p);
+    free(scale);
+    return status;
+}
+
+moe_status_t moe_check_tensor_read_as(const moe_safetensors_t *file,
+                                      const char *path, const char *name,
+                                      const char *scale,
+                                      const moe_storage_t *storage,
+                                      int64_t rows, int64_t cols,
+                                      moe_check_tensor_t *tensor_p)
 {
     const source_t s = {file, path, moe_safetensors_find(file, name)};
     moe_storage_t fit = *storage;
@@ -187,7 +203,7 @@ moe_status_t moe_check_tensor_read(const moe_safetensors_t *file,
         status = read_rows(&s, &tensor_p->rows);
     }
     if (status == MOE_OK && tensor_p->rows.scales != NULL) {
-        status = read_scales(&s, &tensor_p->rows);
+        status = read_scales(&s, scale, &tensor_p->rows);
     }
     tensor_p->per_expert = s.t->ndim > 2 ? s.t->dim[s.t->ndim - 2] : 0;
     if (status != MOE_OK) {

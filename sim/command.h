@@ -77,6 +77,14 @@ typedef struct {
     moe_accumulator_t accumulator;
     bool has_accumulator;
 
+    /* op */
+    const char *in; /* files */
+    const char *out;
+    const char *to; /* formats or conversions, as given */
+    const char *from;
+    size_t n_tensors;
+    moe_change_t *tensor; /* argument = name in the file */
+
     /* doctor */
     const char *blas_core; /* NULL: the one that OpenBLAS chose */
 

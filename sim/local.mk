@@ -141,6 +141,21 @@ sim_libsim_la_SOURCES += \
   sim/layer_case.c \
   sim/layer_case.h
 
+# op: the reference's operations one by one.
+sim_libsim_la_SOURCES += \
+  sim/cmd_op.c \
+  sim/op.def \
+  sim/op.h \
+  sim/op_convert.c \
+  sim/op_expert.c \
+  sim/op_expert.h \
+  sim/op_layer.c \
+  sim/op_model.c \
+  sim/op_quantize.c \
+  sim/op_route.c \
+  sim/op_settings.c \
+  sim/op_tensor.c
+
 # check, on golden folders that a program of the tests makes.
 check_PROGRAMS += tests/golden_maker
 TESTS += tests/e2e/judge.sh

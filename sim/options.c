@@ -312,6 +312,7 @@ void moe_command_fini(moe_command_t *command)
     }
     free(command->owned);
     free(command->change);
+    free(command->tensor);
     free(command->injection);
     memset(command, 0, sizeof(*command));
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/op.h"
 #include "sim/options.h"
 
 #include <string.h>
@@ -84,5 +85,8 @@ void moe_options_help(FILE *stream, moe_verb_t verb)
         if ((moe_opt_get(i)->verbs & (1u << verb)) != 0) {
             print_option(stream, moe_opt_get(i));
         }
+    }
+    if (verb == MOE_VERB_op) {
+        moe_tool_help(stream);
     }
 }

@@ -173,6 +173,29 @@ void moe_parse_inject(moe_parse_t *parse, const char *text)
     command->injection = injection;
 }
 
+void moe_parse_tensor(moe_parse_t *parse, const char *text)
+{
+    moe_command_t *command = parse->command;
+    const size_t n = strcspn(text, "=");
+    moe_change_t *tensor;
+    char *arg;
+
+    if (text[n] == '\0' || n == 0 || text[n + 1] == '\0') {
+        moe_parse_problem(parse, "is '%s', expected ARG=NAME", text);
+        return;
+    }
+    tensor =
+        realloc(command->tensor, (command->n_tensors + 1) * sizeof(*tensor));
+    arg = moe_parse_own(parse, strndup(text, n));
+    if (tensor == NULL) {
+        parse->status = moe_fail(MOE_ERR_NOMEM, "out of memory in the options");
+        return;
+    }
+    tensor[command->n_tensors] = (moe_change_t){arg, text + n + 1};
+    command->n_tensors += arg != NULL;
+    command->tensor = tensor;
+}
+
 void moe_parse_order(moe_parse_t *parse, const char *text)
 {
     static const char *const orders[] = {"any", "within-expert", "exact"};

@@ -72,6 +72,7 @@ static const char *fitting(const char *name)
         {"stages", "comm"},
         {"order", "exact"},
         {"accumulator", "fp32"},
+        {"tensor", "x=y"},
     };
     size_t i;
 

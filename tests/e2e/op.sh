@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+# moesim op: each operation against definitions in exact arithmetic; bad input
+# told at once; nothing overwritten, nothing left behind.
+. "$top_srcdir/tests/e2e/lib.sh"
+
+export MOESIM
+"$PYTHON" "$top_srcdir/tests/e2e/op_judge.py" "$work" >"$work/judged" ||
+    fail "an operation is not what its definition says"
+n_pass=$((n_pass + $(grep -c '^pass' "$work/judged")))
+n_fail=$((n_fail + $(grep -c '^FAIL' "$work/judged")))
+grep '^FAIL' "$work/judged"
+rm -f "$work"/*.safetensors
+
+a=$work/a.safetensors
+"$PYTHON" - "$a" "$top_srcdir/tests/e2e" <<'END'
+import sys
+sys.path.insert(0, sys.argv[2])
+import tensors as T
+T.write(sys.argv[1], {"x": T.pack("F32", (2, 20), [1.0] * 40),
+                      "topk_ids": T.pack("I32", (3, 2), [0] * 6),
+                      "logits": T.pack("F32", (2, 6), [float("nan")] * 12),
+                      "bias": T.pack("F32", (4,), [0.0] * 4)})
+END
+before=$(sha256sum "$a")
+out="--out $work/b.safetensors"
+
+# all problems in one pass, with names, types and shapes
+expect 2 "$MOESIM" op quantize --in "$a" $out --to nvfp5 --profile vlm \
+    --set spin=1 --tensor x=y
+says "^--to: is 'nvfp5'"
+says '^spin: is no setting of this operation, expected global_scale'
+says "$a: y: is missing, expected rows of"
+expect 2 "$MOESIM" op quantize --in "$a" $out --to nvfp4
+says ': x: has rows of 20 elements, expected a multiple of 16'
+says ': global_scale: is missing'
+expect 2 "$MOESIM" op swizzle --in "$a" $out --tensor scale=x --set layout=64x4
+says ': x: is F32 \[2\]\[20\], expected one-byte scales'
+says "^layout: is '64x4', expected one of 128x4, 8x4"
+expect 2 "$MOESIM" op route --in "$a" $out --set topk=9
+says '^topk: is 9, expected at most the 6 experts'
+says ': bias: is F32 \[4\], expected F32, 6 elements'
+expect 2 "$MOESIM" op route --in "$a" $out --set topk=2 --tensor bias=none
+says ': logits: row 0, expert 0 is NaN'
+expect 2 "$MOESIM" op permute --in "$a" $out --from fp32
+says ': topk_ids: is I32 \[3\]\[2\], expected I32 or I64 \[n\]\[k\], n as x has'
+says '^experts: is missing'
+expect 2 "$MOESIM" op convert --in "$a" $out
+says 'expected either --to TYPE'
+expect 2 "$MOESIM" op convert --in "$a" $out --to e4m3 --tensor z=x
+says "'z' is no argument of convert"
+expect 2 "$MOESIM" op permut --in "$a" $out
+says "did you mean 'permute'"
+expect 2 "$MOESIM" op
+says '^--in: is missing'
+says '^--out: is missing'
+expect 2 "$MOESIM" op convert --in "$work/none" $out --to bf16
+
+# the input stays, under any of its names; nothing half-written
+ln -s a.safetensors "$work/link"
+for name in "$a" "$work/link" "$work/./a.safetensors"; do
+    expect 2 "$MOESIM" op convert --in "$a" --out "$name" --to bf16
+    says 'which is never overwritten'
+done
+[ "$(sha256sum "$a")" = "$before" ] && pass "input kept" || fail "input changed"
+[ "$(ls "$work"/b.* "$work"/*tmp* 2>/dev/null)" = "" ] &&
+    pass "nothing written" || fail "something was written"
+expect 3 "$MOESIM" op convert --in "$a" --out /dev/full --to bf16
+expect 3 "$MOESIM" op convert --in "$a" --out "$work/no/b" --to bf16
+expect 0 "$MOESIM" op convert --in "$a" $out --to bf16
+[ -s "$work/b.safetensors" ] && pass written || fail "nothing written"
+
+expect 0 "$MOESIM" op --help
+for name in convert quantize dequantize swizzle unswizzle route permute \
+    unpermute grouped-matmul activation moe-layer; do
+    grep -q "^  $name$" "$work/stdout" && pass "help $name" || fail "$name"
+done
+finish
