@@ -48,14 +48,6 @@ void moe_routing_count(const moe_routing_t *routing, int64_t begin, int64_t end,
     }
 }
 
-void moe_routing_count_pad(const moe_routing_t *routing, int64_t n_pad,
-                           int64_t *counts)
-{
-    for (int i = 0; i < routing->topk && n_pad > 0; i++) {
-        counts[routing->pad_ids[i]] += n_pad;
-    }
-}
-
 /* Slots of a token whose expert is in a range. */
 static int slots_in(const moe_routing_t *routing, int64_t token,
                     moe_range_t experts)

@@ -45,10 +45,6 @@ int64_t moe_routing_pairs(const moe_routing_t *routing, moe_range_t tokens,
 int64_t moe_routing_touching(const moe_routing_t *routing, moe_range_t tokens,
                              moe_range_t experts);
 
-/** Add to counts[E] the rows of n_pad rows of zeros. */
-void moe_routing_count_pad(const moe_routing_t *routing, int64_t n_pad,
-                           int64_t *counts);
-
 /* moe/sampler.def -- the list of distributions. */
 typedef enum {
 #define MOE_SAMPLER(id, text) MOE_SAMPLER_##id,

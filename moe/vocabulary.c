@@ -115,11 +115,6 @@ bool moe_stage_is_dispatch(moe_stage_t stage)
     return (unsigned)stage < MOE_STAGE_COUNT && stages[stage].dispatch;
 }
 
-bool moe_stage_is_combine(moe_stage_t stage)
-{
-    return (unsigned)stage < MOE_STAGE_COUNT && stages[stage].combine;
-}
-
 bool moe_stage_set_find(const char *name, moe_stage_set_t *set_p)
 {
     bool all = strcmp(name, "all") == 0;

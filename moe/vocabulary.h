@@ -74,9 +74,6 @@ moe_plane_t moe_op_plane(moe_op_t op);
 /** True for stages of the dispatch (prepare, permute). */
 bool moe_stage_is_dispatch(moe_stage_t stage);
 
-/** True for stages of the combine (unpermute, finalize). */
-bool moe_stage_is_combine(moe_stage_t stage);
-
 /**
  * Set of stages that a name means: one of the five, dispatch (prepare and
  * permute), combine (unpermute and finalize), comm (both), all.

@@ -7,7 +7,6 @@
 #include "moe/chain.h"
 #include "moe/run_method.h"
 #include "ref/elements.h"
-#include "ref/judge.h"
 #include "ref/mpi/injection.h"
 #include "sim/methods/registry.h"
 #include "sim/price_json.h"
@@ -164,22 +163,6 @@ moe_status_t moe_list_profiles(json_t *items, moe_diag_t *diag)
     return status;
 }
 
-moe_status_t moe_list_accumulators(json_t *items, moe_diag_t *diag)
-{
-    moe_status_t status = MOE_OK;
-    int i;
-
-    (void)diag;
-    for (i = 0; i < MOE_ACCUMULATOR_COUNT && status == MOE_OK; ++i) {
-        moe_accumulator_t a = (moe_accumulator_t)i;
-
-        status = moe_list_add(items, json_pack("{s:s, s:s}", "name",
-                                               moe_accumulator_name(a), "text",
-                                               moe_accumulator_text(a)));
-    }
-    return status;
-}
-
 moe_status_t moe_list_operations(json_t *items, moe_diag_t *diag)
 {
     static const char *const planes[] = {[MOE_PLANE_LOCAL] = "local",
@@ -214,22 +197,6 @@ moe_status_t moe_list_injections(json_t *items, moe_diag_t *diag)
                                           moe_injection_name(kind), "where",
                                           moe_injection_where(kind), "text",
                                           moe_injection_text(kind)));
-    }
-    return status;
-}
-
-moe_status_t moe_list_samplers(json_t *items, moe_diag_t *diag)
-{
-    moe_status_t status = MOE_OK;
-    int i;
-
-    (void)diag;
-    for (i = 0; i < MOE_SAMPLER_COUNT && status == MOE_OK; ++i) {
-        moe_sampler_kind_t kind = (moe_sampler_kind_t)i;
-
-        status = moe_list_add(items, json_pack("{s:s, s:s}", "name",
-                                               moe_sampler_name(kind), "text",
-                                               moe_sampler_text(kind)));
     }
     return status;
 }

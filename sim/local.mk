@@ -100,6 +100,7 @@ sim_libsim_la_SOURCES += \
   sim/list.h \
   sim/list_files.c \
   sim/list_items.c \
+  sim/list_words.c \
   sim/lists.def \
   sim/memory.c \
   sim/memory.h \

@@ -124,22 +124,6 @@ START_TEST(a_steep_zipf_ends)
 }
 END_TEST
 
-START_TEST(pads_count_as_the_zero_row_is_routed)
-{
-    moe_routing_t r = {0};
-    int64_t counts[4] = {0};
-
-    ck_assert_int_eq(moe_routing_init(&r, 0, 0, 2), MOE_OK);
-    r.pad_ids[0] = 3;
-    r.pad_ids[1] = 1;
-    moe_routing_count_pad(&r, 5, counts);
-    ck_assert_int_eq(counts[0] + counts[2], 0);
-    ck_assert_int_eq(counts[1], 5);
-    ck_assert_int_eq(counts[3], 5);
-    moe_routing_fini(&r);
-}
-END_TEST
-
 START_TEST(parts_cover_a_total_once_longer_first)
 {
     for (int64_t total = 0; total < 20; total++) {
@@ -200,7 +184,6 @@ static Suite *suite(void)
     tcase_add_test(t, distributions_do_what_their_names_say);
     tcase_add_test(t, too_few_experts_are_an_error_and_no_hang);
     tcase_add_test(t, a_steep_zipf_ends);
-    tcase_add_test(t, pads_count_as_the_zero_row_is_routed);
     tcase_add_test(t, parts_cover_a_total_once_longer_first);
     tcase_add_loop_test(t, members_of_a_group_agree_on_it, 0, MOE_GROUP_COUNT);
     suite_add_tcase(s, t);

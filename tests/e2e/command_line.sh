@@ -78,9 +78,8 @@ expect 0 $price --quiet
 [ ! -s stdout ] && pass quiet || fail "quiet is not"
 
 # lists
-for what in models machines methods formats elements conversions profiles \
-    operations injections \
-    scenarios samplers keys; do
+for what in $(sed -n 's/^MOE_LIST(\([a-z]*\),.*/\1/p' \
+    "$top_srcdir/sim/lists.def"); do
     expect 0 "$MOESIM" list "$what"
     [ "$(wc -l <stdout)" -gt 1 ] && pass "$what" || fail "$what is empty"
     expect 0 "$MOESIM" list "$what" --json "$what.json"
