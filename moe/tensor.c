@@ -183,6 +183,14 @@ void moe_tensors_drop(moe_ctx_t *c)
     }
 }
 
+const char *moe_scale_layout_name(moe_scale_layout_t layout)
+{
+    static const char *const names[MOE_SCALES_COUNT] = {"linear", "128x4",
+                                                        "8x4"};
+
+    return (unsigned)layout < MOE_SCALES_COUNT ? names[layout] : "?";
+}
+
 bool moe_tensor_is_lazy(const moe_tensor_t *t)
 {
     while (t->parent != NULL) {

@@ -26,6 +26,8 @@ typedef enum {
     MOE_SCALES_COUNT
 } moe_scale_layout_t;
 
+const char *moe_scale_layout_name(moe_scale_layout_t layout);
+
 /** What the rows of an index are sorted by, and so what its parts are. */
 typedef enum {
     MOE_INDEX_experts, /* pairs of local experts, by expert */
