@@ -18,7 +18,7 @@ AS_IF([test "x$with_cuda" != xno],
    AS_IF([test -n "$NVCC"], [MOE_TRY_NVCC])])
 AS_IF([test "x$moe_cuda" = xno],
   [AS_CASE([$with_cuda], [no|check], [],
-    [AC_MSG_ERROR([CUDA was asked for (--with-cuda=$with_cuda), but no nvcc that compiles a kernel was found])])])
+    [AC_MSG_ERROR([CUDA was asked for (--with-cuda=$with_cuda), but no nvcc that compiles kernels with FP4 types (CUDA 12.8) was found])])])
 AC_SUBST([CUDA_CPPFLAGS])
 AC_SUBST([CUDA_LIBS])
 AM_CONDITIONAL([HAVE_CUDA], [test "x$moe_cuda" != xno])
@@ -26,11 +26,12 @@ AS_IF([test "x$moe_cuda" != xno],
   [AC_DEFINE([HAVE_CUDA], [1], [Define to 1 if the CUDA toolkit is there.])])])
 
 # MOE_TRY_NVCC
-# nvcc counts as found when it compiles a kernel.
+# nvcc counts as found when it compiles what gpu/*.cu are made of: CUDA 12.8.
 AC_DEFUN([MOE_TRY_NVCC],
-[AC_MSG_CHECKING([whether $NVCC compiles a kernel])
-AS_ECHO(["__global__ void k(int *p) { *p = 1; }"]) > conftest.cu
-AS_IF([$NVCC -c -o conftest.cu.o conftest.cu >&AS_MESSAGE_LOG_FD 2>&1],
+[AC_MSG_CHECKING([whether $NVCC compiles kernels with FP4 types])
+AS_ECHO(["@%:@include <cuda_fp4.h>
+__global__ void k(int *p) { *p = 1; }"]) > conftest.cu
+AS_IF([$NVCC -arch=sm_90 -c -o conftest.cu.o conftest.cu >&AS_MESSAGE_LOG_FD 2>&1],
   [AC_MSG_RESULT([yes])
    moe_cuda=`dirname "$NVCC"`
    moe_cuda=`dirname "$moe_cuda"`
