@@ -39,6 +39,13 @@ typedef enum {
     MOE_CHECK_exact          /* as in the golden folder */
 } moe_check_order_t;
 
+/** Weights in a golden folder. */
+typedef enum {
+    MOE_GOLDEN_WEIGHTS_seed, /* drawn again */
+    MOE_GOLDEN_WEIGHTS_local,
+    MOE_GOLDEN_WEIGHTS_none
+} moe_golden_weights_t;
+
 /** Parsed options; strings point into argv or are owned by the object. */
 typedef struct {
     moe_verb_t verb;
@@ -76,6 +83,10 @@ typedef struct {
     const char *junit;
     moe_accumulator_t accumulator;
     bool has_accumulator;
+
+    /* golden */
+    moe_golden_weights_t weights;
+    int64_t max_bytes; /* 0: any */
 
     /* op */
     const char *in; /* files */

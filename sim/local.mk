@@ -144,7 +144,11 @@ sim_libsim_la_SOURCES += \
 
 # op: the reference's operations one by one.
 sim_libsim_la_SOURCES += \
+  sim/cmd_golden.c \
   sim/cmd_op.c \
+  sim/golden.h \
+  sim/golden_rank.c \
+  sim/golden_weights.c \
   sim/op.def \
   sim/op.h \
   sim/op_convert.c \

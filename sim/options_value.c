@@ -78,7 +78,8 @@ static int64_t suffix_bytes(const char *suffix)
     return unit;
 }
 
-void moe_parse_memory_limit(moe_parse_t *parse, const char *text)
+/* Bytes; 0 if they are none. */
+static int64_t size(moe_parse_t *parse, const char *text)
 {
     int64_t unit;
     int64_t bytes;
@@ -93,9 +94,27 @@ void moe_parse_memory_limit(moe_parse_t *parse, const char *text)
                           "is '%s', expected a size: a whole number, "
                           "then nothing, KiB, MiB, GiB, kB, MB, ...",
                           text);
-        return;
+        return 0;
     }
-    parse->command->memory_limit = bytes;
+    return bytes;
+}
+
+void moe_parse_memory_limit(moe_parse_t *parse, const char *text)
+{
+    parse->command->memory_limit = size(parse, text);
+}
+
+void moe_parse_max_bytes(moe_parse_t *parse, const char *text)
+{
+    parse->command->max_bytes = size(parse, text);
+}
+
+void moe_parse_weights(moe_parse_t *parse, const char *text)
+{
+    static const char *const words[] = {"seed", "local", "none"};
+
+    parse->command->weights =
+        (moe_golden_weights_t)choice(parse, text, words, 3);
 }
 
 void moe_parse_set(moe_parse_t *parse, const char *text)

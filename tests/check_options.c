@@ -73,6 +73,8 @@ static const char *fitting(const char *name)
         {"order", "exact"},
         {"accumulator", "fp32"},
         {"tensor", "x=y"},
+        {"weights", "local"},
+        {"dispatch", "bf16"},
     };
     size_t i;
 

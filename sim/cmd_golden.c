@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * moesim golden SCENARIO -o DIR: inputs and the right answer of every stage.
+ */
+#include "config.h"
+
+#include "sim/golden.h"
+
+#include "base/outfile.h"
+#include "base/text.h"
+#include "sim/golden_read.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const weights_names[] = {"seed", "local", "none"};
+
+moe_golden_share_t moe_golden_share(const moe_golden_job_t *job, int rank)
+{
+    const moe_scenario_t *s = job->scenario;
+    const moe_layout_t *l = &s->layer.layout;
+    const int size = moe_layout_group_size(l, MOE_GROUP_ep, rank);
+    const int first = moe_layout_group_member(l, MOE_GROUP_ep, rank, 0);
+    const int last = moe_layout_group_member(l, MOE_GROUP_ep, rank, size - 1);
+    const int32_t *ids = job->routing.at[MOE_ROLE_topk_ids].codes;
+    moe_golden_share_t share = {
+        .rank = rank,
+        .tokens = moe_layer_tokens(&s->layer, moe_layout_dp_rank(l, rank)),
+        .experts =
+            moe_layout_experts(l, s->model.experts,
+                               moe_layout_group_index(l, MOE_GROUP_ep, rank))};
+
+    share.all_tokens.begin =
+        moe_layer_tokens(&s->layer, moe_layout_dp_rank(l, first)).begin;
+    share.all_tokens.end =
+        moe_layer_tokens(&s->layer, moe_layout_dp_rank(l, last)).end;
+    for (int64_t i = share.all_tokens.begin * s->model.topk;
+         i < share.all_tokens.end * s->model.topk; i++) {
+        share.pairs +=
+            ids[i] >= share.experts.begin && ids[i] < share.experts.end;
+    }
+    return share;
+}
+
+static moe_status_t make_routing(moe_golden_job_t *job)
+{
+    const moe_range_t all = {0, moe_layer_total_tokens(&job->scenario->layer)};
+    const moe_range_t none = {0, 0};
+    const moe_ref_case_t about =
+        moe_layer_case(job->scenario, job->dispatch, all, none);
+    moe_status_t status = moe_ref_layer_init(&about, &job->routing);
+
+    if (status == MOE_OK) {
+        status = moe_layer_feed(job->scenario, &job->routing, &job->feed);
+    }
+    if (status == MOE_OK) {
+        status = moe_ref_layer_make(&job->routing, MOE_ROLE_topk_ids);
+    }
+    if (status == MOE_OK) {
+        status = moe_ref_layer_make(&job->routing, MOE_ROLE_topk_weights);
+    }
+    moe_ref_layer_drop(&job->routing, MOE_ROLE_logits);
+    moe_ref_layer_drop(&job->routing, MOE_ROLE_hidden);
+    return status;
+}
+
+static json_t *range(moe_range_t r)
+{
+    return json_pack("[I, I]", (json_int_t)r.begin, (json_int_t)r.end);
+}
+
+/* One rank: its size only, or its file and its line of the manifest. */
+static moe_status_t do_rank(moe_golden_job_t *job, int rank, bool writes)
+{
+    const moe_golden_share_t share = moe_golden_share(job, rank);
+    char name[64];
+    char *path;
+    moe_status_t status;
+
+    if (!writes) {
+        return moe_golden_rank(job, &share, NULL);
+    }
+    (void)snprintf(name, sizeof(name), "rank-%04d.safetensors", rank);
+    path = moe_strdup_printf("%s/%s", job->folder, name);
+    status = path == NULL ? moe_fail(MOE_ERR_NOMEM, "no memory for a path")
+                          : moe_golden_rank(job, &share, path);
+    free(path);
+    if (json_array_append_new(
+            job->ranks,
+            json_pack("{s:i, s:s, s:o, s:o, s:o, s:I}", "rank", rank, "file",
+                      name, "tokens", range(share.tokens), "all_tokens",
+                      range(share.all_tokens), "experts", range(share.experts),
+                      "pairs", (json_int_t)share.pairs)) != 0) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for the manifest");
+    }
+    return status;
+}
+
+static moe_status_t each_rank(moe_golden_job_t *job, bool writes)
+{
+    const int world = moe_layout_world(&job->scenario->layer.layout);
+    const int only = job->command->only_rank;
+    moe_status_t status = MOE_OK;
+
+    job->bytes = 0;
+    for (int r = only >= 0 ? only : 0;
+         status == MOE_OK && r < (only >= 0 ? only + 1 : world); r++) {
+        status = do_rank(job, r, writes);
+    }
+    return status;
+}
+
+static json_t *manifest(const moe_golden_job_t *job)
+{
+    const moe_scenario_t *s = job->scenario;
+
+    return json_pack(
+        "{s:s, s:s, s:{s:s, s:s}, s:I, s:s, s:s, s:s, s:s, s:s, s:{s:I, s:I, "
+        "s:I, s:i}, s:O}",
+        "schema", MOE_GOLDEN_SCHEMA, "moesim", PACKAGE_VERSION, "scenario",
+        "file", "scenario.yaml", "digest", s->digest, "seed",
+        (json_int_t)s->seed, "data", s->hidden_file != NULL ? "file" : "normal",
+        "dispatch", moe_format_name(job->dispatch), "accumulator",
+        moe_accumulator_name(MOE_ACCUMULATOR_fp32), "order", "exact", "weights",
+        weights_names[job->command->weights], "k", "logits",
+        (json_int_t)s->model.hidden, "gemm1_out", (json_int_t)s->model.hidden,
+        "gemm2_out", (json_int_t)s->model.intermediate, "combine",
+        s->model.topk, "ranks", job->ranks);
+}
+
+static moe_status_t write_text(const moe_golden_job_t *job, const char *name,
+                               const json_t *json)
+{
+    char *path = moe_strdup_printf("%s/%s", job->folder, name);
+    moe_outfile_t *file = NULL;
+    FILE *stream;
+    moe_status_t status;
+
+    status = path == NULL ? moe_fail(MOE_ERR_NOMEM, "no memory for a path")
+                          : moe_outfile_open(path, &file, &stream);
+    free(path);
+    if (status != MOE_OK) {
+        return status;
+    }
+    if (json != NULL) {
+        if (json_dumpf(json, stream, JSON_INDENT(1)) != 0) {
+            status = moe_fail(MOE_ERR_IO, "%s: cannot be written", name);
+        }
+        (void)fputc('\n', stream);
+    } else {
+        status = moe_scenario_print(job->scenario, stream);
+    }
+    if (status != MOE_OK) {
+        moe_outfile_abort(file);
+        return status;
+    }
+    return moe_outfile_commit(file);
+}
+
+static moe_status_t write_all(moe_golden_job_t *job)
+{
+    moe_status_t status = moe_make_folder(job->folder);
+    json_t *root;
+
+    if (status == MOE_OK) {
+        status = write_text(job, "scenario.yaml", NULL);
+    }
+    if (status == MOE_OK) {
+        status = each_rank(job, true);
+    }
+    if (status == MOE_OK) {
+        root = manifest(job);
+        status = root == NULL
+                     ? moe_fail(MOE_ERR_NOMEM, "no memory for the manifest")
+                     : write_text(job, "manifest.json", root);
+        json_decref(root);
+    }
+    return status;
+}
+
+/* Made beside its name, and renamed when it is whole. */
+static moe_status_t write_folder(moe_golden_job_t *job)
+{
+    const char *folder = job->command->output;
+    char *hidden =
+        moe_strdup_printf("%s.unfinished-%ld", folder, (long)getpid());
+    moe_status_t status;
+
+    if (hidden == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a path");
+    }
+    job->folder = hidden;
+    status = write_all(job);
+    if (status == MOE_OK && rename(hidden, folder) != 0) {
+        status = moe_fail(MOE_ERR_IO, "%s: %s", folder, strerror(errno));
+    }
+    if (status != MOE_OK) {
+        moe_remove_tree(hidden);
+    }
+    free(hidden);
+    return status;
+}
+
+static moe_status_t check_size(moe_golden_job_t *job)
+{
+    const int64_t most = job->command->max_bytes;
+    moe_status_t status = each_rank(job, false);
+
+    if (status == MOE_OK && most > 0 && job->bytes > most) {
+        return moe_fail(MOE_ERR_INPUT,
+                        "--max-bytes: the folder would take %lld bytes, more "
+                        "than %lld; --only-rank, --stages and --weights make "
+                        "it smaller",
+                        (long long)job->bytes, (long long)most);
+    }
+    return status;
+}
+
+static moe_status_t check_command(const moe_command_t *c,
+                                  const moe_scenario_t *s)
+{
+    const int world = moe_layout_world(&s->layer.layout);
+    struct stat st;
+
+    if (c->output == NULL) {
+        return moe_fail(MOE_ERR_INPUT, "-o DIR is missing, expected the folder "
+                                       "to write");
+    }
+    if (lstat(c->output, &st) == 0) {
+        return moe_fail(MOE_ERR_INPUT,
+                        "%s is there already, and golden folders are never "
+                        "overwritten",
+                        c->output);
+    }
+    if (c->only_rank >= world) {
+        return moe_fail(MOE_ERR_INPUT, "--only-rank: is %d, expected 0 to %d",
+                        c->only_rank, world - 1);
+    }
+    if (s->layer.chain.numerics != MOE_NUMERICS_exact) {
+        return moe_fail(MOE_ERR_UNSUPPORTED,
+                        "numerics: faithful: a golden folder holds the exact "
+                        "results, each rounded once");
+    }
+    return MOE_OK;
+}
+
+static moe_status_t make(const moe_command_t *c, const moe_scenario_t *s)
+{
+    moe_golden_job_t job = {.command = c,
+                            .scenario = s,
+                            .ranks = json_array(),
+                            .dispatch =
+                                s->layer.chain.at[MOE_ROLE_hidden].format};
+    moe_status_t status = check_command(c, s);
+
+    if (s->n_methods > 0) {
+        job.dispatch = s->method[0].chain.at[MOE_ROLE_dispatch].format;
+    }
+    if (status == MOE_OK) {
+        status = make_routing(&job);
+    }
+    if (status == MOE_OK) {
+        status = check_size(&job);
+    }
+    if (status == MOE_OK) {
+        status = write_folder(&job);
+    }
+    if (status == MOE_OK && !c->quiet) {
+        printf("%s: %lld bytes, rows dispatched as %s\n", c->output,
+               (long long)job.bytes, moe_format_name(job.dispatch));
+    }
+    moe_ref_layer_fini(&job.routing);
+    moe_layer_feed_fini(&job.feed);
+    json_decref(job.ranks);
+    return status;
+}
+
+int moe_cmd_golden(const moe_command_t *command)
+{
+    moe_diag_t *diag = moe_diag_create();
+    moe_scenario_t *scenario = NULL;
+    moe_status_t status;
+    int exit_status;
+
+    if (diag == NULL) {
+        return moe_command_failed(
+            NULL, moe_fail(MOE_ERR_NOMEM, "no memory for problems"));
+    }
+    status =
+        moe_scenario_load(command->operand, command->change, command->n_changes,
+                          command->ranks, diag, &scenario);
+    if (status == MOE_OK) {
+        status = make(command, scenario);
+    }
+    exit_status = status == MOE_OK ? 0 : moe_command_failed(diag, status);
+    moe_scenario_free(scenario);
+    moe_diag_free(diag);
+    return exit_status;
+}

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+# moesim golden: check passes it against itself, op makes each tensor of it
+# again, and what it refuses.
+. "$top_srcdir/tests/e2e/lib.sh"
+
+cat >"$work/in.yaml" <<END
+moesim: 1
+name: golden
+model: {name: small, source: "test", hidden: 128, intermediate: 64, experts: 8, topk: 3, score: sigmoid, bias: true, renormalize: true, routed_scaling: 2.5, layers: 1, moe_layers: 1}
+layout: {dp: 2, tp: 1, ep: 2}
+workload: {phase: prefill, tokens: [11, 5]}
+methods: [{allgatherv: {dispatch: nvfp4}}]
+seed: 5
+END
+golden() { # STATUS ARGUMENT...
+    local want=$1
+    shift
+    expect "$want" "$MOESIM" golden "$work/in.yaml" "$@"
+}
+
+golden 0 -o "$work/g" --weights local
+expect 0 "$MOESIM" check "$work/g" "$work/g" --json "$work/check.json"
+holds "$work/check.json" "r['status'] == 'good' and len(r['findings']) == 24"
+holds "$work/g/manifest.json" "r['schema'] == 'moesim-golden-1' and
+    r['k'] == {'logits': 128, 'gemm1_out': 128, 'gemm2_out': 64, 'combine': 3}
+    and [x['pairs'] for x in r['ranks']] != [0, 0] and
+    sum(x['pairs'] for x in r['ranks']) == 3 * 16"
+export MOESIM
+"$PYTHON" "$top_srcdir/tests/e2e/golden_judge.py" "$work/g" "$work" \
+    >"$work/judged" || fail "a tensor is not what op makes of the one before"
+n_pass=$((n_pass + $(grep -c '^pass' "$work/judged")))
+n_fail=$((n_fail + $(grep -c '^FAIL' "$work/judged")))
+grep '^FAIL' "$work/judged"
+
+# parts: one rank, some stages, without weights: the same bytes of less
+golden 0 -o "$work/part" --only-rank 1 --stages dispatch,combine
+[ "$(ls "$work/part" | tr '\n' ' ')" = \
+    "manifest.json rank-0001.safetensors scenario.yaml " ] &&
+    pass "one rank" || fail "one rank: $(ls "$work/part")"
+"$PYTHON" - "$work" "$top_srcdir/tests/e2e" <<'END' && pass parts || fail parts
+import sys
+sys.path.insert(0, sys.argv[2])
+import tensors as T
+whole = T.read(sys.argv[1] + "/g/rank-0001.safetensors")
+part = T.read(sys.argv[1] + "/part/rank-0001.safetensors")
+assert all(whole[name] == t for name, t in part.items())
+assert "combine" in part and "dispatch.scale" in part
+assert not {"gemm1_out", "act_out", "w13"} & set(part)
+END
+golden 0 -o "$work/again" --weights local
+cmp "$work/g/rank-0000.safetensors" "$work/again/rank-0000.safetensors" &&
+    pass "the same bytes twice" || fail "bytes differ"
+
+# one rank, other ranks
+golden 0 -o "$work/four" --ranks 4
+expect 0 "$MOESIM" check "$work/four" "$work/four"
+
+# what it refuses, before anything is written
+golden 2 -o "$work/g"
+says 'is there already, and golden folders are never overwritten'
+golden 2 -o "$work/small" --max-bytes 10kB
+says 'would take [0-9]+ bytes, more than 10000'
+golden 2 -o "$work/no" --only-rank 2
+says 'only-rank: is 2, expected 0 to 1'
+golden 2
+says 'DIR is missing'
+golden 2 -o "$work/no" --numerics faithful
+golden 2 -o "$work/no" --weights some
+golden 3 -o "$work/in.yaml/no"
+[ "$(ls "$work" | grep -cE '^(small|no|.*unfinished.*)')" -eq 0 ] &&
+    pass "nothing left" || fail "left: $(ls "$work")"
+finish
