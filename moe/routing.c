@@ -4,6 +4,7 @@
 #include "base/checked.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 moe_status_t moe_routing_init(moe_routing_t *routing, int64_t first, int64_t n,
                               int topk)
@@ -82,4 +83,39 @@ int64_t moe_routing_touching(const moe_routing_t *routing, moe_range_t tokens,
         n += slots_in(routing, t, experts) > 0;
     }
     return n;
+}
+
+/* Does a slot before this one go to the same rank? */
+static bool seen_before(const int32_t *ids, int slot, moe_range_t experts)
+{
+    for (int s = 0; s < slot; s++) {
+        if (ids[s] >= experts.begin && ids[s] < experts.end) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void moe_routing_spread(const moe_routing_t *routing, moe_range_t tokens,
+                        const moe_layout_t *layout, int64_t experts,
+                        int64_t stride, int64_t *out)
+{
+    const int k = routing->topk;
+
+    for (int j = 0; j < layout->ep; j++) {
+        const moe_range_t e = moe_layout_experts(layout, experts, j);
+
+        memset(out + j * stride, 0, (size_t)(1 + e.end - e.begin) * 8);
+    }
+    for (int64_t t = tokens.begin; t < tokens.end; t++) {
+        const int32_t *ids = routing->ids + (t - routing->first) * k;
+
+        for (int s = 0; s < k; s++) {
+            const int j = moe_layout_holder(layout, experts, ids[s]);
+            const moe_range_t e = moe_layout_experts(layout, experts, j);
+
+            out[j * stride] += !seen_before(ids, s, e);
+            out[j * stride + 1 + ids[s] - e.begin]++;
+        }
+    }
 }

@@ -45,6 +45,16 @@ int64_t moe_routing_pairs(const moe_routing_t *routing, moe_range_t tokens,
 int64_t moe_routing_touching(const moe_routing_t *routing, moe_range_t tokens,
                              moe_range_t experts);
 
+/**
+ * The same for all ranks of an ep group in one pass: out[j * stride] is how
+ * many of the tokens have at least one of rank j's experts, and the numbers
+ * after it how many pairs go to each of them; stride is their number at most,
+ * or more, of which the rest is untouched.
+ */
+void moe_routing_spread(const moe_routing_t *routing, moe_range_t tokens,
+                        const moe_layout_t *layout, int64_t experts,
+                        int64_t stride, int64_t *out);
+
 /* moe/sampler.def -- the list of distributions. */
 typedef enum {
 #define MOE_SAMPLER(id, text) MOE_SAMPLER_##id,

@@ -124,6 +124,39 @@ START_TEST(a_steep_zipf_ends)
 }
 END_TEST
 
+/* In one pass what the questions by range say; nothing beside it. */
+START_TEST(tokens_and_pairs_of_each_rank_are_those_of_its_experts)
+{
+    const moe_model_t m = {
+        .experts = 10, .topk = 3, .n_group = 1, .topk_group = 1};
+    const moe_sampler_t s = {.kind = MOE_SAMPLER_uniform};
+    const moe_layout_t l = {.dp = _i, .tp = 1, .ep = _i, .node = _i};
+    const moe_range_t tokens = {3, 40};
+    enum {
+        STRIDE = 12
+    };
+    int64_t out[8 * STRIDE];
+    moe_routing_t r = {0};
+
+    memset(out, 0x55, sizeof(out));
+    ck_assert_int_eq(moe_routing_sample(&m, &s, 1, 0, 50, &r), MOE_OK);
+    moe_routing_spread(&r, tokens, &l, m.experts, STRIDE, out);
+    for (int j = 0; j < l.ep; j++) {
+        const moe_range_t e = moe_layout_experts(&l, m.experts, j);
+        const int64_t *of = out + j * STRIDE;
+
+        ck_assert_int_eq(of[0], moe_routing_touching(&r, tokens, e));
+        for (int64_t i = e.begin; i < e.end; i++) {
+            ck_assert_int_eq(
+                of[1 + i - e.begin],
+                moe_routing_pairs(&r, tokens, (moe_range_t){i, i + 1}));
+        }
+        ck_assert_int_eq(of[1 + e.end - e.begin], 0x5555555555555555);
+    }
+    moe_routing_fini(&r);
+}
+END_TEST
+
 START_TEST(parts_cover_a_total_once_longer_first)
 {
     for (int64_t total = 0; total < 20; total++) {
@@ -184,6 +217,8 @@ static Suite *suite(void)
     tcase_add_test(t, distributions_do_what_their_names_say);
     tcase_add_test(t, too_few_experts_are_an_error_and_no_hang);
     tcase_add_test(t, a_steep_zipf_ends);
+    tcase_add_loop_test(
+        t, tokens_and_pairs_of_each_rank_are_those_of_its_experts, 1, 9);
     tcase_add_test(t, parts_cover_a_total_once_longer_first);
     tcase_add_loop_test(t, members_of_a_group_agree_on_it, 0, MOE_GROUP_COUNT);
     suite_add_tcase(s, t);

@@ -81,26 +81,18 @@ static void contribute(const moe_layer_t *layer, const int64_t *option,
     moe_range_t own = moe_layer_tokens(layer, rank);
 
     (void)option;
-    for (int j = 0; j < l->ep; j++) {
-        int64_t *to = out + j * each;
-        moe_range_t e = moe_layout_experts(l, layer->model->experts, j);
-        int first = l->node < l->ep ? j / l->node * l->node : 0;
+    moe_routing_spread(routing, own, l, layer->model->experts, each, out);
+    for (int j = 0; l->node < l->ep && j < l->ep; j++) {
+        int first = j / l->node * l->node;
+        int64_t *to = out + j * each + node_at;
 
-        to[0] = moe_routing_touching(routing, own, e);
-        for (int64_t i = e.begin; i < e.end; i++) {
-            to[1 + i - e.begin] =
-                moe_routing_pairs(routing, own, (moe_range_t){i, i + 1});
-        }
-        if (l->node >= l->ep) {
-            continue;
-        }
-        to[node_at] = moe_routing_touching(
-            routing, own,
-            moe_layout_experts_of(l, layer->model->experts, first, l->node));
+        to[0] = j > first ? to[-each]
+                          : moe_routing_touching(
+                                routing, own,
+                                moe_layout_experts_of(l, layer->model->experts,
+                                                      first, l->node));
         for (int i = 0; i < l->node; i++) {
-            to[node_at + 1 + i] = moe_routing_touching(
-                routing, own,
-                moe_layout_experts(l, layer->model->experts, first + i));
+            to[1 + i] = out[(first + i) * each];
         }
     }
 }
