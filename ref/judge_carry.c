@@ -220,7 +220,9 @@ static moe_status_t carry_row(trial_t *trial, const double *x,
     for (int64_t c = 0; c < cols; c += step) {
         vary_block(trial, x, width, c, cols - c < step ? cols - c : step);
     }
-    status = moe_ref_quantize(&trial->in, &trial->out);
+    status = moe_format_is_float(trial->out.storage.format)
+                 ? moe_ref_convert(&trial->in, &trial->out)
+                 : moe_ref_quantize(&trial->in, &trial->out);
     for (int v = 0; status == MOE_OK && v <= VARIANTS; v++) {
         moe_rows_values(&trial->out, v, 0, cols, trial->value[v]);
     }

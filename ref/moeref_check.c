@@ -2,6 +2,7 @@
 /* The judge of a rank's layer, as libmoeref exports it. */
 #include "config.h"
 
+#include "ref/formats.h"
 #include "ref/judge.h"
 #include "ref/moeref_inside.h"
 
@@ -26,7 +27,7 @@ static moe_status_t read_got(const moe_ref_layer_t *layer, const char *name,
                moe_dtype_name(moe_format_info(storage.format)->code)) != 0) {
         if (moe_ref_layer_is_code(layer, role) ||
             !moe_format_find(got->dtype, &format) ||
-            moe_format_is_coded(format)) {
+            !moe_format_is_float(format)) {
             return moe_fail(
                 MOE_ERR_INPUT, "%s: elements are %s, expected %s", name,
                 got->dtype,

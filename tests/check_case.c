@@ -7,6 +7,7 @@
 #include "tests/support.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,6 +167,45 @@ START_TEST(weights_and_rows_give_the_products)
 }
 END_TEST
 
+/* The output of kernels of all operand classes, with no stage between. */
+static const char *const operands[] = {
+    "expert_in=bf16 gemm2_in=bf16 weights=bf16",
+    "expert_in=bf16 gemm2_in=fp16 weights=bf16 act_out=fp32",
+    "expert_in=fp8_1x128 gemm2_in=fp8_1x128 weights=fp8_1x128 "
+    "intermediate=128",
+    "expert_in=int8_token gemm2_in=int8_token weights=int8_token",
+    "expert_in=mxfp8 gemm2_in=mxfp8 weights=mxfp4",
+};
+
+enum {
+    OPERANDS = sizeof(operands) / sizeof(operands[0])
+};
+
+START_TEST(the_output_alone_is_judged_for_every_operand)
+{
+    static const char *const name = "combine";
+    char settings[400];
+    char text[TEXT];
+    moeref_case_t *c;
+    moeref_tensor_t t;
+
+    (void)snprintf(settings, sizeof(settings), SMALL "expert_end=8 %s",
+                   operands[_i]);
+    c = new_case(settings);
+    t = tensor(c, name);
+    if (moeref_case_check(c, &name, &t, 1, text, sizeof(text)) != MOEREF_OK) {
+        ck_abort_msg("%s: %s%s", settings, moeref_error(), text);
+    }
+    ck_assert_int_eq(((uint16_t *)t.data)[0] & 0x8000,
+                     bf16_at(&t, 0, 0) < 0.0 ? 0x8000 : 0);
+    ((uint16_t *)t.data)[3 * HIDDEN + 1] ^= 0x8000;
+    ((uint16_t *)t.data)[3 * HIDDEN + 2] ^= 0x8000;
+    ck_assert_int_eq(moeref_case_check(c, &name, &t, 1, text, sizeof(text)),
+                     MOEREF_ERR_WRONG);
+    moeref_case_free(c);
+}
+END_TEST
+
 static const struct {
     const char *settings;
     const char *told;
@@ -231,6 +271,8 @@ int main(void)
     tcase_add_test(tests, a_wrong_element_is_found_where_it_is);
     tcase_add_test(tests, sums_of_the_ranks_are_the_output);
     tcase_add_test(tests, weights_and_rows_give_the_products);
+    tcase_add_loop_test(tests, the_output_alone_is_judged_for_every_operand, 0,
+                        OPERANDS);
     tcase_add_loop_test(tests, a_wrong_setting_is_refused_by_name, 0, WRONG);
     tcase_add_test(tests, what_is_no_tensor_of_the_case_is_refused);
     suite_add_tcase(suite, tests);

@@ -96,6 +96,8 @@ def read(tensor):
                  if tensor.numel() else numpy.empty(0, numpy.uint8))
     else:
         array = numpy.ascontiguousarray(tensor)
+        if array.dtype.hasobject:
+            raise TypeError(f"{type(tensor).__name__} is no array of numbers")
         element = _element_of_numpy(array)
         shape = array.shape
         array = array.reshape(-1).view(numpy.uint8)

@@ -16,6 +16,9 @@ MODEL_KEYS = ("hidden", "intermediate", "experts", "topk", "n_group",
               "routed_scaling", "activation", "gate_up")
 # names of a kernel's arguments for tensors of the chain
 NAMES = {"x": "hidden"}
+TENSORS = ("x", "logits", "topk_ids", "topk_weights", "dispatch", "expert_in",
+           "gemm1_out", "act_out", "gemm2_in", "gemm2_out", "combine", "w13",
+           "w2", "router", "token", "slot", "expert")
 TEXT_BYTES = 16384
 
 
@@ -27,6 +30,12 @@ def models():
 
 def _model(name):
     if isinstance(name, dict):
+        known = (*MODEL_KEYS, "name", "source", "layers", "moe_layers")
+        for key in name:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, 1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise MoesimError(f"model key {key!r} is unknown{hint}")
         return name
     table = models()
     if name not in table:
@@ -62,6 +71,9 @@ class Case:
         self._handle = library.moeref_case_new(text.encode())
         if not self._handle:
             raise error()
+
+    def __dir__(self):
+        return [*super().__dir__(), *TENSORS]
 
     def __del__(self):
         if getattr(self, "_handle", None):
@@ -176,10 +188,16 @@ def case(model, tokens, ep=1, rank=0, dispatch="bf16", profile=None, seed=0,
     dispatch    format of rows on the way to the experts
     profile     of quantisers: a profile's name, or a system's (vllm, ...)
     framework   "numpy" or "torch": what tensors are given as
-    settings    others of ref/case_setting.def: gemm1_out="fp32", ...
+    settings    formats of the chain - hidden_format, expert_in, gemm1_out,
+                act_out, gemm2_in, gemm2_out, combine, output, weights -, as
+                in `moesim list formats`; keys of a model that differ
     """
     keys = _model(model)
     wanted = {k: keys[k] for k in MODEL_KEYS if k in keys}
+    if "experts" not in wanted:
+        raise MoesimError("model: experts must be given")
+    if not isinstance(tokens, int) or tokens < 0:
+        raise MoesimError(f"tokens={tokens!r}, expected a whole number >= 0")
     first, end = _experts(int(wanted["experts"]), ep, rank)
     wanted.update(token_end=tokens, expert_begin=first, expert_end=end,
                   dispatch=dispatch, seed=seed)

@@ -63,6 +63,14 @@ def test_stages_are_those_of_numpy(dispatch):
     case.check(case.gemm1_out, stage="gemm1_out", act_out=case.act_out)
 
 
+def test_what_is_no_array_of_numbers_is_refused():
+    case = moesim.case(SMALL, tokens=4)
+    with pytest.raises(TypeError):
+        case.check(None)
+    with pytest.raises(ValueError, match="i32"):
+        case.check(numpy.zeros(case.combine.shape, numpy.int32))
+
+
 def test_routing_is_that_of_numpy():
     case = moesim.case(SMALL, tokens=64)
     logits = case.logits.astype(numpy.float64)
@@ -97,7 +105,8 @@ def test_codes_are_judged_with_their_scales():
     ({"model": "deepseek-v33", "tokens": 4}, "did you mean"),
     ({"model": SMALL, "tokens": 4, "dispatch": "fp3"}, "dispatch"),
     ({"model": SMALL, "tokens": 4, "ep": 2, "rank": 2}, "rank 2"),
-    ({"model": SMALL, "tokens": -1}, "token_end"),
+    ({"model": SMALL, "tokens": -1}, "tokens=-1"),
+    ({"model": {**SMALL, "hiden": 4}, "tokens": 4}, "did you mean hidden"),
     ({"model": SMALL, "tokens": 4, "colour": "red"}, "colour"),
 ])
 def test_what_is_wrong_is_named(wrong, told):
