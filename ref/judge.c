@@ -170,7 +170,7 @@ static moe_status_t judge_router(moe_judge_t *judge)
     return status;
 }
 
-static moe_status_t judge_role(moe_judge_t *judge, moe_role_t role)
+moe_status_t moe_judge_role(moe_judge_t *judge, moe_role_t role)
 {
     moe_verdict_t *v = &judge->verdict[role];
     moe_status_t status;
@@ -214,9 +214,17 @@ moe_status_t moe_judge_run(moe_judge_t *judge)
     moe_status_t status = MOE_OK;
 
     for (int r = MOE_ROLE_hidden; status == MOE_OK && r <= (int)last; r++) {
-        status = judge_role(judge, (moe_role_t)r);
+        status = moe_judge_role(judge, (moe_role_t)r);
     }
     return status;
+}
+
+void moe_judge_site(moe_judge_t *judge, int64_t row, int64_t col)
+{
+    if (judge->sites != NULL) {
+        judge->sites->rows[row]++;
+        judge->sites->cols[col & 15] += col >= 0;
+    }
 }
 
 bool moe_judge_is_good(const moe_judge_t *judge)

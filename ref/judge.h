@@ -90,6 +90,12 @@ typedef struct {
     double *energy;        /* [rows] likely sum of squares of a row */
 } moe_widths_t;
 
+/** Where the faults of a place lie. */
+typedef struct {
+    int64_t *rows;    /* [rows] faulty elements of each */
+    int64_t cols[16]; /* and of the columns mod 16 */
+} moe_judge_sites_t;
+
 typedef struct {
     moe_ref_layer_t layer;
     moe_accumulator_t accumulator;
@@ -99,6 +105,7 @@ typedef struct {
     moe_rows_t fine;                /* fp32 of the place at work */
     moe_widths_t widths[MOE_ROLE_COUNT];
     moe_verdict_t verdict[MOE_ROLE_COUNT];
+    moe_judge_sites_t *sites; /* NULL: nobody asks */
 } moe_judge_t;
 
 /**

@@ -173,6 +173,9 @@ static void judge_row(moe_judge_t *judge, moe_role_t role, int64_t row,
         }
         v->near_ties += ratio <= 1.0;
         v->in_budget += ratio > 1.0 && allows(judge, role, row, c, steps);
+        if (ratio > 1.0) {
+            moe_judge_site(judge, row, c);
+        }
         if (ratio > v->worst.ratio) {
             v->worst = (moe_judge_spot_t){
                 .col = c, .got = have[c], .want = want[c], .ratio = ratio};

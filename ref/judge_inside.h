@@ -49,6 +49,12 @@ moe_status_t moe_judge_codes(moe_judge_t *judge, moe_role_t role,
                              const moe_widths_t *widths);
 moe_status_t moe_judge_route(moe_judge_t *judge);
 
+/** Judge one place, those before it being judged. */
+moe_status_t moe_judge_role(moe_judge_t *judge, moe_role_t role);
+
+/** Note a faulty element of the place at work; col -1: of a row. */
+void moe_judge_site(moe_judge_t *judge, int64_t row, int64_t col);
+
 /** Who a row is. */
 void moe_judge_name_row(const moe_judge_t *judge, moe_role_t role, int64_t row,
                         moe_judge_spot_t *spot);

@@ -132,6 +132,9 @@ static void judge_element(moe_judge_t *judge, moe_role_t role,
     ratio = ratio_of(d, likely);
     v->beyond[MOE_WIDTH_hard] += d > hard;
     v->beyond[MOE_WIDTH_likely] += ratio > 1.0;
+    if (ratio > 1.0) {
+        moe_judge_site(judge, row, col);
+    }
     sum->energy += d * d;
     sum->widest = likely > sum->widest ? likely : sum->widest;
     if (ratio > v->worst.ratio || (v->worst.col < 0 && ratio > 1.0)) {
@@ -163,6 +166,9 @@ static void end_row(moe_judge_t *judge, moe_role_t role, int64_t row,
     double ratio = energy_ratio(sum);
 
     v->rows_beyond += ratio > 1.0;
+    if (ratio > 1.0) {
+        moe_judge_site(judge, row, -1);
+    }
     v->row_ratio = ratio > v->row_ratio ? ratio : v->row_ratio;
     /* an element says more than a row */
     if (ratio > 1.0 && (v->worst.ratio <= 1.0 ||

@@ -9,7 +9,6 @@
 
 #include "ref/formats.h"
 #include "ref/layer_inside.h"
-#include "ref/route.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -67,8 +66,8 @@ static moe_status_t route_token(moe_judge_t *judge, int64_t row,
         width = slot_of(got, m->topk, (int32_t)e) >= 0 ? width : -width;
         token->logits[e] = move ? (float)((double)x[e] + width) : x[e];
     }
-    return moe_ref_route(m, token->logits, judge->layer.bias, 1, token->ids,
-                         token->weights, &judge->layer.stats, bad);
+    return moe_ref_layer_route(&judge->layer, token->logits, 1, token->ids,
+                               token->weights, bad);
 }
 
 static void note(moe_judge_t *judge, moe_role_t role, int64_t row, int64_t col,
@@ -94,6 +93,7 @@ static void judge_ids(moe_judge_t *judge, int64_t row, const int32_t *got,
     v->differ += missing;
     v->near_ties += left == 0 ? missing : 0;
     if (left > 0) {
+        moe_judge_site(judge, row, -1);
         v->beyond[MOE_WIDTH_likely] += missing;
         v->beyond[MOE_WIDTH_hard] += missing;
         for (int i = 0; i < k; i++) {
@@ -131,6 +131,7 @@ static void judge_weights(moe_judge_t *judge, int64_t row, const int32_t *ids,
         v->sum_got2 += isfinite(d) ? (double)got[i] * (double)got[i] : 0.0;
         v->sum_product += isfinite(d) ? (double)got[i] * want : 0.0;
         if (!(d <= width)) {
+            moe_judge_site(judge, row, i);
             v->beyond[MOE_WIDTH_likely]++;
             v->beyond[MOE_WIDTH_hard]++;
             note(judge, MOE_ROLE_topk_weights, row, i, (double)got[i], want,

@@ -4,6 +4,7 @@
 
 #include "ref/activation.h"
 #include "ref/combine.h"
+#include "ref/fault_inside.h"
 #include "ref/formats.h"
 #include "ref/layer_inside.h"
 #include "ref/logits.h"
@@ -76,6 +77,16 @@ static moe_status_t compute_logits(moe_ref_layer_t *layer,
     return status;
 }
 
+moe_status_t moe_ref_layer_route(moe_ref_layer_t *layer, const float *logits,
+                                 int64_t n, int32_t *ids, float *weights,
+                                 int64_t bad[2])
+{
+    return moe_ref_fault_routes(layer)
+               ? moe_ref_fault_route(layer, logits, n, ids, weights, bad)
+               : moe_ref_route(layer->about.model, logits, layer->bias, n, ids,
+                               weights, &layer->stats, bad);
+}
+
 /* Both of ids and weights, of which one may be somebody else's. */
 static moe_status_t route(moe_ref_layer_t *layer, int32_t *ids, float *weights)
 {
@@ -84,8 +95,8 @@ static moe_status_t route(moe_ref_layer_t *layer, int32_t *ids, float *weights)
     moe_status_t status = moe_ref_layer_router(layer);
 
     if (status == MOE_OK) {
-        status = moe_ref_route(layer->about.model, logits->codes, layer->bias,
-                               logits->rows, ids, weights, &layer->stats, bad);
+        status = moe_ref_layer_route(layer, logits->codes, logits->rows, ids,
+                                     weights, bad);
         if (status == MOE_ERR_RANGE && bad[0] >= 0) {
             return moe_fail(MOE_ERR_RANGE, "token %lld, expert %lld: logit NaN",
                             (long long)(layer->about.tokens.begin + bad[0]),
@@ -169,8 +180,8 @@ static moe_status_t compute_sum(moe_ref_layer_t *layer, const moe_rows_t *out)
     return MOE_OK;
 }
 
-static moe_status_t compute(moe_ref_layer_t *layer, moe_role_t role,
-                            const moe_rows_t *out)
+moe_status_t moe_ref_layer_right(moe_ref_layer_t *layer, moe_role_t role,
+                                 const moe_rows_t *out)
 {
     const int64_t experts =
         layer->about.experts.end - layer->about.experts.begin;
@@ -205,6 +216,14 @@ static moe_status_t compute(moe_ref_layer_t *layer, moe_role_t role,
     default:
         return compute_sum(layer, out);
     }
+}
+
+static moe_status_t compute(moe_ref_layer_t *layer, moe_role_t role,
+                            const moe_rows_t *out)
+{
+    return moe_ref_fault_here(layer, role)
+               ? moe_ref_fault_compute(layer, role, out)
+               : moe_ref_layer_right(layer, role, out);
 }
 
 /* Places that a place is computed from; ended by none. */

@@ -20,6 +20,20 @@ ref_libref_la_SOURCES = \
   ref/exact_gate.c \
   ref/exact_gate.h \
   ref/exp.h \
+  ref/fault.c \
+  ref/fault.def \
+  ref/fault.h \
+  ref/fault_codes.c \
+  ref/fault_expert.c \
+  ref/fault_inside.h \
+  ref/fault_round.c \
+  ref/fault_route.c \
+  ref/fault_sum.c \
+  ref/diagnose.c \
+  ref/diagnose.h \
+  ref/diagnose_sites.c \
+  ref/diagnose_try.c \
+  ref/diagnose_inside.h \
   ref/formats.c \
   ref/formats.h \
   ref/judge.c \
@@ -263,6 +277,13 @@ TESTS += tests/check_layer
 tests_check_layer_SOURCES = tests/check_layer.c tests/tiny_layer.c \
   tests/tiny_layer.h
 tests_check_layer_LDADD = $(REF_LIBS)
+
+# What a failed check looks like.
+check_PROGRAMS += tests/check_diagnosis
+TESTS += tests/check_diagnosis
+tests_check_diagnosis_SOURCES = tests/check_diagnosis.c tests/judge.h
+tests_check_diagnosis_LDADD = $(REF_LIBS)
+EXTRA_DIST += tests/diagnosis_expected.csv
 
 # The judge, on a tiny layer and on full-size rows.
 check_PROGRAMS += tests/check_judge tests/check_judge_power

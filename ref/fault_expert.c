@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Experts that read, weigh or activate wrongly. */
+#include "ref/fault_inside.h"
+
+#include "ref/activation.h"
+#include "ref/formats.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    SMALLEST_TILE = 8
+};
+
+static moe_role_t input_of(moe_role_t role)
+{
+    return role == MOE_ROLE_gemm1_out ? MOE_ROLE_expert_in : MOE_ROLE_gemm2_in;
+}
+
+/* Compute from other rows than those that the layer holds. */
+static moe_status_t from_rows(moe_ref_layer_t *layer, moe_role_t role,
+                              const moe_rows_t *in, const moe_rows_t *out)
+{
+    const moe_role_t source =
+        role == MOE_ROLE_act_out ? MOE_ROLE_gemm1_out : input_of(role);
+    const moe_rows_t held = layer->at[source];
+    moe_status_t status;
+
+    layer->at[source] = *in;
+    status = moe_ref_layer_right(layer, role, out);
+    layer->at[source] = held;
+    return status;
+}
+
+/* Decode the input with a global scale that is not its own. */
+static moe_status_t other_global(moe_ref_layer_t *layer, moe_role_t role,
+                                 const moe_rows_t *out)
+{
+    moe_rows_t in = layer->at[input_of(role)];
+    const moe_global_t way = moe_profile_info(in.storage.profile)->global;
+    const float right = moe_rows_global(&in.storage);
+    float wrong = right * right;
+
+    if (!moe_format_info(in.storage.format)->has_global) {
+        return moe_ref_fault_none(layer);
+    }
+    wrong = layer->fault.kind == MOE_FAULT_global_inverted  ? 1.0f / right
+            : layer->fault.kind == MOE_FAULT_global_missing ? 1.0f
+                                                            : wrong;
+    in.storage.global_scale = way == MOE_GLOBAL_decode ? wrong : 1.0f / wrong;
+    return from_rows(layer, role, &in, out);
+}
+
+static bool has_minus_zero(const moe_rows_t *rows, int64_t row)
+{
+    return moe_format_info(rows->storage.format)->code == MOE_DTYPE_e4m3 &&
+           memchr(moe_rows_codes(rows, row), 0x80, (size_t)rows->cols) != NULL;
+}
+
+/* Half of everything, by the exponent's other bias; NaN where codes were -0. */
+static moe_status_t read_fnuz(moe_ref_layer_t *layer, moe_role_t role,
+                              const moe_rows_t *out)
+{
+    const moe_rows_t *in = &layer->at[input_of(role)];
+    const moe_format_info_t *info = moe_format_info(in->storage.format);
+    moe_status_t status;
+
+    if (info->code != MOE_DTYPE_e4m3 && info->scale != MOE_DTYPE_e4m3) {
+        return moe_ref_fault_none(layer);
+    }
+    status = moe_ref_layer_right(layer, role, out);
+    for (int64_t i = 0; status == MOE_OK && i < out->rows; i++) {
+        const bool spoilt = has_minus_zero(in, i);
+
+        for (int64_t c = 0; c < out->cols; c++) {
+            double x = spoilt ? (double)NAN : moe_rows_value(out, i, c) / 2.0;
+
+            moe_rows_round(out, i, c, 1, &x);
+        }
+    }
+    return status;
+}
+
+/* Rows [begin, begin + n). */
+static moe_rows_t part_of(const moe_rows_t *rows, int64_t begin, int64_t n)
+{
+    const moe_format_info_t *info = moe_format_info(rows->storage.format);
+    moe_rows_t part = *rows;
+
+    part.rows = n;
+    part.codes = (char *)rows->codes + begin * moe_rows_code_bytes(rows);
+    if (rows->scales != NULL) {
+        part.scales =
+            (char *)rows->scales +
+            begin * moe_format_scale_cols(rows->storage.format, rows->cols) *
+                (moe_dtype_bits(info->scale) / 8);
+    }
+    return part;
+}
+
+static moe_status_t next_expert(moe_ref_layer_t *layer, moe_role_t role,
+                                const moe_rows_t *out)
+{
+    const moe_ref_weights_t *right =
+        &layer->weights[role == MOE_ROLE_gemm1_out ? MOE_W13 : MOE_W2];
+    const moe_ref_index_t *index = &layer->index;
+    moe_status_t status = MOE_OK;
+
+    for (int64_t e = 0; status == MOE_OK && e < index->n_experts; e++) {
+        const int64_t other = (e + 1) % index->n_experts;
+        const int64_t n = index->offset[e + 1] - index->offset[e];
+        const int64_t offset[2] = {0, n};
+        const moe_rows_t in =
+            part_of(&layer->at[input_of(role)], index->offset[e], n);
+        const moe_rows_t part = part_of(out, index->offset[e], n);
+        moe_ref_weights_t weights = *right;
+
+        weights.first_expert += other;
+        weights.given += weights.given != NULL ? other : 0;
+        weights.bias +=
+            weights.bias != NULL
+                ? other * moe_weight_rows(right->model, right->weight)
+                : 0;
+        if (n > 0) {
+            status = moe_ref_grouped_matmul(&weights, &in, offset, 1, &part,
+                                            &layer->stats);
+        }
+    }
+    return status;
+}
+
+static moe_status_t other_layer(moe_ref_layer_t *layer, moe_role_t role,
+                                const moe_rows_t *out)
+{
+    moe_ref_weights_t *weights =
+        &layer->weights[role == MOE_ROLE_gemm1_out ? MOE_W13 : MOE_W2];
+    moe_status_t status;
+
+    if (weights->given != NULL) {
+        return moe_ref_fault_none(layer);
+    }
+    weights->seed++;
+    status = moe_ref_layer_right(layer, role, out);
+    weights->seed--;
+    return status;
+}
+
+static moe_status_t skip_tail(moe_ref_layer_t *layer, moe_role_t role,
+                              const moe_rows_t *out)
+{
+    const moe_ref_index_t *index = &layer->index;
+    const int64_t tile = (int64_t)SMALLEST_TILE << layer->fault.variant;
+    const int64_t bytes = moe_rows_code_bytes(out);
+    moe_status_t status = moe_ref_layer_right(layer, role, out);
+
+    for (int64_t e = 0; status == MOE_OK && e < index->n_experts; e++) {
+        int64_t n = index->offset[e + 1] - index->offset[e];
+        int64_t done = index->offset[e] + n / tile * tile;
+
+        memset((char *)out->codes + done * bytes, 0,
+               (size_t)((index->offset[e + 1] - done) * bytes));
+    }
+    return status;
+}
+
+moe_status_t moe_ref_fault_matmul(moe_ref_layer_t *layer, moe_role_t role,
+                                  const moe_rows_t *out)
+{
+    moe_rows_t in;
+    moe_status_t status;
+
+    switch (layer->fault.kind) {
+    case MOE_FAULT_global_inverted:
+    case MOE_FAULT_global_squared:
+    case MOE_FAULT_global_missing:
+        return other_global(layer, role, out);
+    case MOE_FAULT_e4m3_fnuz:
+        return read_fnuz(layer, role, out);
+    case MOE_FAULT_next_expert:
+        return next_expert(layer, role, out);
+    case MOE_FAULT_other_layer:
+        return other_layer(layer, role, out);
+    case MOE_FAULT_tail_tile:
+        return skip_tail(layer, role, out);
+    default:
+        break;
+    }
+    status = moe_ref_fault_copy(&layer->at[input_of(role)], &in);
+    if (status == MOE_OK) {
+        status = moe_ref_fault_codes(layer, &in);
+        status = status == MOE_OK ? from_rows(layer, role, &in, out) : status;
+        moe_ref_rows_free(&in);
+    }
+    return status;
+}
+
+/* Gate and up of an element of act_out. */
+static void columns_of(const moe_model_t *m, int64_t n, int64_t col,
+                       int64_t *gate, int64_t *up)
+{
+    const bool halves = m->gate_up == MOE_GATE_UP_halves;
+
+    *gate = halves ? col : 2 * col;
+    *up = halves ? n + col : 2 * col + 1;
+}
+
+static moe_status_t exchange(moe_ref_layer_t *layer, const moe_rows_t *out)
+{
+    const moe_rows_t *x = &layer->at[MOE_ROLE_gemm1_out];
+    moe_rows_t in;
+    moe_status_t status = moe_ref_fault_copy(x, &in);
+
+    for (int64_t i = 0; status == MOE_OK && i < out->rows * out->cols; i++) {
+        const int64_t row = i / out->cols;
+        int64_t gate;
+        int64_t up;
+        double value;
+
+        columns_of(layer->about.model, out->cols, i % out->cols, &gate, &up);
+        value = moe_rows_value(x, row, up);
+        moe_rows_round(&in, row, gate, 1, &value);
+        value = moe_rows_value(x, row, gate);
+        moe_rows_round(&in, row, up, 1, &value);
+    }
+    if (status == MOE_OK) {
+        status = from_rows(layer, MOE_ROLE_act_out, &in, out);
+        moe_ref_rows_free(&in);
+    }
+    return status;
+}
+
+static moe_status_t unclamped(moe_ref_layer_t *layer, const moe_rows_t *out)
+{
+    const moe_rows_t *x = &layer->at[MOE_ROLE_gemm1_out];
+
+    if (layer->about.model->activation != MOE_ACTIVATION_swiglu_oai) {
+        return moe_ref_fault_none(layer);
+    }
+    for (int64_t i = 0; i < out->rows * out->cols; i++) {
+        int64_t gate;
+        int64_t up;
+        double g;
+        double y;
+
+        columns_of(layer->about.model, out->cols, i % out->cols, &gate, &up);
+        g = moe_rows_value(x, i / out->cols, gate);
+        y = moe_rows_value(x, i / out->cols, up);
+        y = (y + 1.0) * g / (1.0 + exp(-1.702 * g));
+        moe_rows_round(out, i / out->cols, i % out->cols, 1, &y);
+    }
+    return MOE_OK;
+}
+
+moe_status_t moe_ref_fault_activation(moe_ref_layer_t *layer,
+                                      const moe_rows_t *out)
+{
+    const moe_model_t *m = layer->about.model;
+
+    if (layer->at[MOE_ROLE_gemm1_out].cols == out->cols) {
+        return moe_ref_fault_none(layer); /* no up */
+    }
+    if (layer->fault.kind == MOE_FAULT_clamp_missing) {
+        return unclamped(layer, out);
+    }
+    if (layer->fault.kind == MOE_FAULT_gate_up_swapped) {
+        return exchange(layer, out);
+    }
+    return moe_ref_activate(
+        (moe_ref_gate_t){m->activation, m->gate_up == MOE_GATE_UP_halves
+                                            ? MOE_GATE_UP_interleaved
+                                            : MOE_GATE_UP_halves},
+        &layer->at[MOE_ROLE_gemm1_out], out, &layer->stats);
+}

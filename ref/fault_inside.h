@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * What the files of ref/fault*.c and ref/layer_make.c share.
+ */
+#ifndef REF_FAULT_INSIDE_H
+#define REF_FAULT_INSIDE_H
+
+#include "ref/layer.h"
+
+/** True if the layer's mistake is made at this place. */
+static inline bool moe_ref_fault_here(const moe_ref_layer_t *layer,
+                                      moe_role_t role)
+{
+    return layer->fault.kind != MOE_FAULT_none && layer->fault.role == role;
+}
+
+/** True if the router makes the mistake. */
+bool moe_ref_fault_routes(const moe_ref_layer_t *layer);
+
+/** The error of a mistake that means nothing here. */
+moe_status_t moe_ref_fault_none(const moe_ref_layer_t *layer);
+
+/** Compute a place wrongly; what it is made from is held. */
+moe_status_t moe_ref_fault_compute(moe_ref_layer_t *layer, moe_role_t role,
+                                   const moe_rows_t *out);
+
+/** Route n tokens wrongly; otherwise as moe_ref_route(). */
+moe_status_t moe_ref_fault_route(moe_ref_layer_t *layer, const float *logits,
+                                 int64_t n, int32_t *ids, float *weights,
+                                 int64_t bad[2]);
+
+/** Spoil rows of codes in place, as they are written or read. */
+moe_status_t moe_ref_fault_codes(const moe_ref_layer_t *layer,
+                                 const moe_rows_t *rows);
+
+/** Quantise src to out wrongly. */
+moe_status_t moe_ref_fault_quantize(const moe_ref_layer_t *layer,
+                                    const moe_rows_t *src,
+                                    const moe_rows_t *out);
+
+/** A number rounded wrongly to a float format. */
+double moe_ref_fault_round(moe_fault_kind_t kind, moe_format_t format,
+                           double x);
+
+/** Families of places. */
+moe_status_t moe_ref_fault_matmul(moe_ref_layer_t *layer, moe_role_t role,
+                                  const moe_rows_t *out);
+moe_status_t moe_ref_fault_activation(moe_ref_layer_t *layer,
+                                      const moe_rows_t *out);
+moe_status_t moe_ref_fault_sum(moe_ref_layer_t *layer, moe_role_t role,
+                               const moe_rows_t *out);
+
+/** Rows of the same storage and shape, own memory. */
+moe_status_t moe_ref_fault_copy(const moe_rows_t *rows, moe_rows_t *copy_p);
+
+/** Compute a place rightly, whatever the layer's mistake. */
+moe_status_t moe_ref_layer_right(moe_ref_layer_t *layer, moe_role_t role,
+                                 const moe_rows_t *out);
+
+#endif
