@@ -10,6 +10,12 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* Mistakes that lead to other experts. */
+static bool chooses(moe_fault_kind_t kind)
+{
+    return kind == MOE_FAULT_group_mask_zero || kind == MOE_FAULT_group_max;
+}
+
 /* The router of another model is the mistake; false if it is none. */
 static bool change_model(moe_fault_kind_t kind, moe_model_t *m)
 {
@@ -20,9 +26,6 @@ static bool change_model(moe_fault_kind_t kind, moe_model_t *m)
         m->renormalize = false;
         /* softmax over the chosen is renormalised by its definition */
         return m->score != MOE_SCORE_softmax_chosen;
-    case MOE_FAULT_group_max:
-        m->group_limit = MOE_GROUP_LIMIT_max;
-        return m->n_group > 1;
     case MOE_FAULT_scaling_missing:
         m->routed_scaling = 1.0f;
         return true;
@@ -70,8 +73,9 @@ static moe_status_t bias_weights(moe_ref_layer_t *layer, const float *logits,
     return MOE_OK;
 }
 
-/* Groups that are kept, by the sum of their best two. */
-static void keep_groups(const moe_model_t *m, const moe_route_row_t *row)
+/* Groups that are kept, by the sum of their best two, or by the best. */
+static void keep_groups(const moe_model_t *m, bool by_best,
+                        const moe_route_row_t *row)
 {
     const int64_t each = m->experts / m->n_group;
 
@@ -84,7 +88,7 @@ static void keep_groups(const moe_model_t *m, const moe_route_row_t *row)
             best[1] = x > best[0] ? best[0] : x > best[1] ? x : best[1];
             best[0] = x > best[0] ? x : best[0];
         }
-        row->group[g] = each > 1 ? best[0] + best[1] : best[0];
+        row->group[g] = each > 1 && !by_best ? best[0] + best[1] : best[0];
     }
     for (int g = 0; g < m->n_group; g++) {
         int better = 0;
@@ -97,14 +101,15 @@ static void keep_groups(const moe_model_t *m, const moe_route_row_t *row)
     }
 }
 
-/* A token's experts where masked choices are 0, and logits that lead a right
- * router, without groups and bias, to the same ones. */
+/* A token's experts where masked choices are 0, or groups kept by their best
+ * choice: of all groups as of one, once the choices are masked. */
 static void choose_masked(const moe_ref_layer_t *layer, const float *logits,
                           const moe_route_row_t *row, int32_t *ids,
                           moe_ref_stats_t *stats)
 {
     const moe_model_t *m = layer->about.model;
     const int64_t each = m->experts / m->n_group;
+    const bool by_best = layer->fault.kind == MOE_FAULT_group_max;
     moe_model_t flat = *m;
 
     moe_score_row(m->score, logits, m->experts, row->score, stats);
@@ -112,9 +117,11 @@ static void choose_masked(const moe_ref_layer_t *layer, const float *logits,
         row->choice[e] =
             row->score[e] + (layer->bias != NULL ? layer->bias[e] : 0.0f);
     }
-    keep_groups(m, row);
+    keep_groups(m, by_best, row);
     for (int64_t e = 0; e < m->experts; e++) {
-        row->choice[e] = row->keep[e / each] ? row->choice[e] : 0.0f;
+        row->choice[e] = row->keep[e / each] ? row->choice[e]
+                         : by_best           ? -INFINITY
+                                             : 0.0f;
     }
     flat.n_group = flat.topk_group = 1;
     moe_route_choose(&flat, row, ids);
@@ -135,8 +142,9 @@ static void weigh_chosen(const moe_model_t *m, const float *score,
     }
 }
 
-static moe_status_t mask_by_zero(moe_ref_layer_t *layer, const float *logits,
-                                 int64_t n, int32_t *ids, float *weights)
+static moe_status_t choose_otherwise(moe_ref_layer_t *layer,
+                                     const float *logits, int64_t n,
+                                     int32_t *ids, float *weights)
 {
     const moe_model_t *m = layer->about.model;
     const size_t experts = (size_t)m->experts;
@@ -181,7 +189,7 @@ moe_status_t moe_ref_fault_route(moe_ref_layer_t *layer, const float *logits,
     if (!change_model(kind, &m) ||
         (kind == MOE_FAULT_bias_in_weights &&
          (layer->bias == NULL || m.score == MOE_SCORE_softmax_chosen)) ||
-        (kind == MOE_FAULT_group_mask_zero &&
+        (chooses(kind) &&
          (m.n_group == 1 || m.group_limit != MOE_GROUP_LIMIT_top2_sum))) {
         return moe_ref_fault_none(layer);
     }
@@ -193,8 +201,8 @@ moe_status_t moe_ref_fault_route(moe_ref_layer_t *layer, const float *logits,
     if (kind == MOE_FAULT_bias_in_weights) {
         return bias_weights(layer, logits, n, ids, weights);
     }
-    if (kind == MOE_FAULT_group_mask_zero) {
-        return mask_by_zero(layer, logits, n, ids, weights);
+    if (chooses(kind)) {
+        return choose_otherwise(layer, logits, n, ids, weights);
     }
     if (kind == MOE_FAULT_weight_bf16) {
         round_weights(weights, n * m.topk);

@@ -65,7 +65,7 @@ typedef struct {
     moe_ref_index_t index;
     moe_ref_pairs_t pairs;     /* NULLs until the ids are there */
     moe_ref_norms_t *norms[2]; /* [local experts] by moe_weight_t, or NULL */
-    moe_fault_t fault; /* a mistake to make; none: all is right */
+    moe_fault_t fault;         /* a mistake to make; none: all is right */
     moe_ref_stats_t stats;
 } moe_ref_layer_t;
 

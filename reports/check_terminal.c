@@ -97,7 +97,7 @@ static moe_status_t put_table(json_t **list, size_t n, bool color, FILE *stream)
 
 static void put_safely(const char *text, FILE *stream)
 {
-    char safe[4 * TEXT];
+    char safe[8 * TEXT];
 
     moe_text_escape(text, safe, sizeof(safe));
     fprintf(stream, "%s\n", safe);
@@ -135,6 +135,28 @@ static void put_warnings(json_t *warnings, FILE *stream)
     }
 }
 
+/* What the mistake looks like, on each rank that has one. */
+static void put_diagnosis(json_t *list, FILE *stream)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *item = json_array_get(list, i);
+        json_t *only = json_object_get(item, "only_tokens_of_rank");
+        char text[2 * TEXT];
+
+        (void)snprintf(text, sizeof(text), "diagnosis, rank %d: %s",
+                       (int)json_integer_value(json_object_get(item, "rank")),
+                       json_string_value(json_object_get(item, "text")));
+        if (only != NULL) {
+            size_t used = strlen(text);
+
+            (void)snprintf(text + used, sizeof(text) - used,
+                           "; only tokens of rank %d",
+                           (int)json_integer_value(only));
+        }
+        put_safely(text, stream);
+    }
+}
+
 static void put_headline(json_t **list, size_t n, FILE *stream)
 {
     size_t bad = 0;
@@ -165,6 +187,7 @@ moe_status_t moe_check_terminal(json_t *document, bool color, FILE *stream)
         return moe_fail(MOE_ERR_NOMEM, "out of memory for a table");
     }
     put_headline(list, n, stream);
+    put_diagnosis(json_object_get(document, "diagnosis"), stream);
     status = put_table(list, n, color, stream);
     put_places(list, n, stream);
     put_warnings(json_object_get(document, "warnings"), stream);

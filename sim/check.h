@@ -119,6 +119,13 @@ int64_t moe_check_count(const moe_safetensors_t *file);
 /** What a judge says about a place, as a finding. */
 json_t *moe_check_verdict(const moe_judge_t *judge, moe_role_t role, int rank);
 
+/* sim/check_diagnosis.c */
+
+/** Add to diagnosis[] what the mistake looks like, if one was found by a judge
+ * of a rank that has run. */
+moe_status_t moe_check_diagnose(moe_check_t *check, moe_judge_t *judge,
+                                int rank);
+
 /* sim/check_bare.c */
 
 /** Two files without a manifest: codes exactly, floats by ulp. */

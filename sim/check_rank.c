@@ -228,6 +228,9 @@ judge_part(moe_check_t *check, const moe_golden_rank_t *rank,
     if (status == MOE_OK) {
         status = add_findings(&part);
     }
+    if (status == MOE_OK && !part.faulty) {
+        status = moe_check_diagnose(check, &part.judge, rank->rank);
+    }
     part_fini(&part);
     return status;
 }

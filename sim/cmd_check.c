@@ -290,10 +290,11 @@ static moe_status_t report(moe_check_t *check)
 static moe_status_t start(moe_check_t *check)
 {
     check->document = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[], s:[]}", "schema",
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[], s:[], s:[]}", "schema",
         "moesim-check-1", "moesim", PACKAGE_VERSION, "command", "check",
         "status", "?", "ref", check->ref, "got", check->got, "accumulator",
-        moe_accumulator_name(check->accumulator), "warnings", "findings");
+        moe_accumulator_name(check->accumulator), "warnings", "diagnosis",
+        "findings");
     check->findings = json_object_get(check->document, "findings");
     return check->findings != NULL
                ? MOE_OK

@@ -132,6 +132,7 @@ sim_libsim_la_SOURCES += \
 sim_libsim_la_SOURCES += \
   sim/check.h \
   sim/check_bare.c \
+  sim/check_diagnosis.c \
   sim/check_rank.c \
   sim/check_rows.c \
   sim/check_tensor.c \

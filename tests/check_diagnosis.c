@@ -20,7 +20,7 @@ enum {
 /* Two routers, and what goes with them. */
 static const moe_model_t deepseek = {.name = "deepseek",
                                      .hidden = 128,
-                                     .intermediate = 64,
+                                     .intermediate = 128,
                                      .experts = 8,
                                      .topk = 3,
                                      .n_group = 4,
@@ -31,7 +31,7 @@ static const moe_model_t deepseek = {.name = "deepseek",
                                      .routed_scaling = 2.5f};
 static const moe_model_t gpt_oss = {.name = "gpt-oss",
                                     .hidden = 128,
-                                    .intermediate = 64,
+                                    .intermediate = 128,
                                     .experts = 8,
                                     .topk = 2,
                                     .n_group = 1,
@@ -317,7 +317,8 @@ START_TEST(every_mistake_is_named_or_the_table_says_why_not)
             char line[LINE];
 
             if (!moe_fault_is_at((moe_fault_kind_t)k, (moe_role_t)r) ||
-                (r == MOE_ROLE_combine && last_of(c) != MOE_ROLE_combine)) {
+                (r == MOE_ROLE_combine && last_of(c) != MOE_ROLE_combine) ||
+                (!moe_test_full() && (k + _i) % 3 != 0)) {
                 continue;
             }
             cell(c, &right,
@@ -386,12 +387,12 @@ START_TEST(noise_has_no_name)
     if (c->full && !moe_test_full()) {
         return;
     }
-    for (int n = 0; n < 27; n++) {
+    for (int n = 0; n < (moe_test_full() ? 27 : 9); n++) {
         const moe_role_t role = n % 3 == 2 ? last_of(c) : places[n % 2];
         moe_ref_layer_t noisy;
 
         ck_assert(make(c, (moe_fault_t){0}, &noisy));
-        add_noise(&noisy.at[role], sizes[n / 9],
+        add_noise(&noisy.at[role], sizes[n % 27 / 9],
                   n % 9 / 3 == 0   ? 1
                   : n % 9 / 3 == 1 ? 10
                                    : 1000,
