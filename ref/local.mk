@@ -281,7 +281,8 @@ tests_check_layer_LDADD = $(REF_LIBS)
 # What a failed check looks like.
 check_PROGRAMS += tests/check_diagnosis
 TESTS += tests/check_diagnosis
-tests_check_diagnosis_SOURCES = tests/check_diagnosis.c tests/judge.h
+tests_check_diagnosis_SOURCES = tests/check_diagnosis.c tests/judge.h \
+  tests/diagnosis_cases.c tests/diagnosis_cases.h
 tests_check_diagnosis_LDADD = $(REF_LIBS)
 EXTRA_DIST += tests/diagnosis_expected.csv
 

@@ -53,6 +53,17 @@ judge 0 keep:output
 judge 0 keep:gemm2_out
 judge 1 flip:dispatch
 bad dispatch "f['differ'] == 1 and f['one_step'] <= 1 and 'token' in f['worst']"
+holds "$work/check.json" "not r['diagnosis'][0]['named']"
+judge 1 nibbles:dispatch
+holds "$work/check.json" "r['diagnosis'][0]['names'] == ['nibbles-swapped']"
+holds "$work/check.json" "r['diagnosis'][0]['named'] and r['diagnosis'][0]['tensor'] == 'dispatch'"
+"$MOESIM" check "$golden" "$work/got.safetensors" --only-rank 0 \
+    >"$work/words" 2>&1
+sed -n 2p "$work/words" | grep -q "^diagnosis, rank 0: nibbles-swapped: " ||
+    fail "no diagnosis in line 2"
+pass "diagnosis in line 2"
+judge 1 shift:output keep:output
+holds "$work/check.json" "r['diagnosis'][0]['names'] == ['rows-permuted']"
 judge 1 scale:expert_in
 bad expert_in "f['scales_differ'] == 1 and f['scales_more_steps'] == 0"
 judge 1 nan:gemm1_out

@@ -6,6 +6,7 @@ keep:A,B          only these tensors (and their scales and identities)
 nan:NAME          a NaN in element 7
 zero-row:NAME:R   row R is 0
 flip:NAME         the lowest bit of byte 5
+nibbles:NAME      high and low nibble of every byte exchanged
 scale:NAME        byte 3 of NAME.scale is one more
 shift:NAME        rows move by one
 shuffle           rows of pairs in another order, with their identities
@@ -91,6 +92,9 @@ def apply(tensors, change):
         set_rows(tensors[name], rows)
     elif what == "flip":
         tensors[name][2][5] ^= 1
+    elif what == "nibbles":
+        tensors[name][2][:] = bytes((b << 4 | b >> 4) & 255
+                                    for b in tensors[name][2])
     elif what == "scale":
         tensors[name + ".scale"][2][3] += 1
     elif what == "shift":
