@@ -9,6 +9,7 @@
 #include "moe/contract.h"
 #include "moe/routing.h"
 #include "moe/vocabulary.h"
+#include "ref/fault.h"
 #include "ref/judge.h"
 
 static moe_status_t add_word(json_t *items, const char *name, const char *text)
@@ -43,6 +44,8 @@ WORDS(samplers, moe_sampler_kind_t, 0, MOE_SAMPLER_COUNT, moe_sampler_name,
       moe_sampler_text)
 WORDS(accumulators, moe_accumulator_t, 0, MOE_ACCUMULATOR_COUNT,
       moe_accumulator_name, moe_accumulator_text)
+WORDS(diagnoses, moe_fault_kind_t, MOE_FAULT_none + 1, MOE_FAULT_COUNT,
+      moe_fault_name, moe_fault_text)
 WORDS(algorithms, moe_algorithm_t, 0, MOE_ALGORITHM_COUNT, moe_algorithm_name,
       moe_algorithm_text)
 WORDS(provenances, moe_provenance_t, 0, MOE_PROVENANCE_COUNT,
