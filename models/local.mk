@@ -50,10 +50,14 @@ nobase_dist_pkgdata_DATA += \
   models/moe/glm-4.5.yaml \
   models/moe/glm-4.6.yaml \
   models/moe/glm-5.yaml \
+  models/moe/gpt-oss-120b.yaml \
+  models/moe/gpt-oss-20b.yaml \
   models/moe/hunyuan-a13b.yaml \
   models/moe/kimi-k2.yaml \
   models/moe/ling-1t.yaml \
   models/moe/ling-mini-2.0.yaml \
+  models/moe/llama-4-maverick.yaml \
+  models/moe/llama-4-scout.yaml \
   models/moe/mimo-v2-flash.yaml \
   models/moe/minimax-m2.yaml \
   models/moe/minimax-m3.yaml \

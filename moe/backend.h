@@ -35,6 +35,7 @@ typedef struct {
  *   load_hidden     out[0] = [T_i][H]
  *   logits          in[0] rows [n][H]; out[0] [n][E] fp32
  *   topk            in[0] logits; out[0] ids [n][k], out[1] weights [n][k]
+ *   weigh_rows      in[0] rows, in[1] weights [n][1]; out[0] rows
  *   quantize        in[0] any rows; out[0] block format (its scale linear)
  *   dequantize      in[0] block format; out[0] float type
  *   convert         in[0] float type or carried_exact; out[0] float type,

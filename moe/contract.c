@@ -63,6 +63,14 @@ moe_contract_t moe_contract_default(void)
     return contract;
 }
 
+void moe_contract_of_model(const moe_model_t *model, moe_contract_t *contract)
+{
+    if (model->weight_on_input) {
+        contract->weigh = MOE_WEIGH_input;
+        contract->points |= MOE_ROUND(weighted_in);
+    }
+}
+
 void moe_rounding_text(moe_rounding_set_t set, char *text, size_t size)
 {
     size_t used = 0;

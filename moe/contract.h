@@ -8,6 +8,7 @@
 #ifndef MOE_CONTRACT_H
 #define MOE_CONTRACT_H
 
+#include "moe/model.h"
 #include "moe/vocabulary.h"
 
 #include <stdbool.h>
@@ -59,6 +60,9 @@ bool moe_contract_rounds(const moe_contract_t *contract, moe_rounding_t point,
 /** What a chain has without a method: all points of the experts, dispatch,
  * partial and output; fp32 by slot, then rank order. */
 moe_contract_t moe_contract_default(void);
+
+/** What a model changes in any contract: where its weights are applied. */
+void moe_contract_of_model(const moe_model_t *model, moe_contract_t *contract);
 
 /** Names of the points of a set, separated by ", ". */
 void moe_rounding_text(moe_rounding_set_t points, char *text, size_t size);

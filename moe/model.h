@@ -64,7 +64,10 @@ typedef struct {
     float routed_scaling; /* factor on the weights */
     moe_activation_t activation;
     moe_gate_up_t gate_up;
-    int64_t layers; /* of the whole model, MoE ones among them */
+    bool expert_bias;     /* each expert adds one to either matmul */
+    bool weight_on_input; /* the routing weight multiplies what the expert
+                           * reads, not what it returns; k is 1 */
+    int64_t layers;       /* of the whole model, MoE ones among them */
     int64_t moe_layers;
 } moe_model_t;
 

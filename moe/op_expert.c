@@ -161,6 +161,7 @@ moe_tensor_t *moe_weighted_sum(moe_ctx_t *c, moe_tensor_t *rows,
                                moe_tensor_t *index, moe_tensor_t *weights)
 {
     const moe_storage_t *combine = moe_ctx_storage(c, MOE_ROLE_combine);
+    const bool weigh = c->run->use->chain.contract.weigh != MOE_WEIGH_input;
     moe_tensor_spec_t spec = {.role = MOE_ROLE_combine, .storage = *combine};
     moe_tensor_t *t;
     moe_call_t call;
@@ -179,12 +180,12 @@ moe_tensor_t *moe_weighted_sum(moe_ctx_t *c, moe_tensor_t *rows,
         spec.kept = rows->kept;
         spec.source[0] = rows->kept ? NULL : rows;
         spec.source[1] = rows->kept ? NULL : index;
-        spec.source[2] = rows->kept ? NULL : weights;
+        spec.source[2] = rows->kept || !weigh ? NULL : weights;
     }
     t = moe_tensor_make(c, &spec);
     call = call_with_index(MOE_OP_weighted_sum, rows, index, t);
-    call.in[2] = weights;
-    call.n_in = 3;
+    call.in[2] = weigh ? weights : NULL;
+    call.n_in = weigh ? 3 : 2;
     call.order = c->run->use->chain.contract.sum;
     moe_ctx_do(c, &call, t);
     return t;

@@ -125,6 +125,27 @@ void moe_topk(moe_ctx_t *c, moe_tensor_t *logits, const moe_span_t *spans,
     moe_ctx_do(c, &call, *ids_p);
 }
 
+moe_tensor_t *moe_weigh_input(moe_ctx_t *c, moe_tensor_t *rows,
+                              moe_tensor_t *weights)
+{
+    moe_tensor_t *t;
+    moe_call_t call;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    if (c->run->use->chain.contract.weigh != MOE_WEIGH_input) {
+        return moe_tensor_keep(rows);
+    }
+    t = plain(c, rows->role, rows->storage.format, rows->dim[0], rows->dim[1],
+              rows->valid_rows);
+    call = call_of(MOE_OP_weigh_rows, rows, t);
+    call.in[1] = weights;
+    call.n_in = 2;
+    moe_ctx_do(c, &call, t);
+    return t;
+}
+
 /* Which operation brings rows from one storage to another. */
 static moe_op_t op_between(const moe_tensor_t *rows, const moe_storage_t *to)
 {

@@ -48,6 +48,14 @@ void moe_topk(moe_ctx_t *c, moe_tensor_t *logits, const moe_span_t *spans,
               int n_spans, moe_tensor_t **ids_p, moe_tensor_t **weights_p);
 
 /**
+ * Rows as experts are given them: times their one routing weight, rounded to
+ * their format, where the contract weighs the input; else the same handle
+ * again. Called before rows are quantised.
+ */
+moe_tensor_t *moe_weigh_input(moe_ctx_t *c, moe_tensor_t *rows,
+                              moe_tensor_t *weights);
+
+/**
  * Rows in the storage of a place of the chain: quantised, rounded, or the
  * same handle again if they are in it already. From a block format: exact
  * decode, then the quantiser.

@@ -295,6 +295,16 @@ static moe_status_t check_all(const moe_case_settings_t *c)
     return MOE_OK;
 }
 
+static moe_status_t check_input(const moe_case_settings_t *c)
+{
+    return c->model.weight_on_input && c->model.topk != 1
+               ? moe_fail(MOE_ERR_INPUT,
+                          "weight_on_input: true with topk %d, expected "
+                          "topk 1",
+                          c->model.topk)
+               : MOE_OK;
+}
+
 static moe_status_t check_widths(const moe_case_settings_t *c)
 {
     for (int r = 0; r < MOE_ROLE_COUNT; r++) {
@@ -349,6 +359,7 @@ moe_status_t moe_case_read(const char *text, moe_case_settings_t *settings_p)
                      : set(s, value, (uint8_t *)&c);
     }
     status = status == MOE_OK ? check_all(&c) : status;
+    status = status == MOE_OK ? check_input(&c) : status;
     status = status == MOE_OK ? check_widths(&c) : status;
     if (status == MOE_OK) {
         complete(&c);

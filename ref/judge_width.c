@@ -342,6 +342,7 @@ static void widen_sum(const moe_judge_t *judge, const moe_widths_t *from,
 {
     const moe_ref_index_t *index = &judge->layer.index;
     const float *weights = judge->layer.at[MOE_ROLE_topk_weights].codes;
+    const bool once = judge->layer.about.model->weight_on_input;
     const int64_t n = judge->fine.cols;
     const double unit = sum_unit(judge);
 
@@ -354,8 +355,9 @@ static void widen_sum(const moe_judge_t *judge, const moe_widths_t *from,
     }
     for (int64_t p = 0; p < judge->fine.rows * index->topk; p++) {
         if (index->place[p] >= 0) {
-            add_term(from, index->place[p], fabs((double)weights[p]), n,
-                     p / index->topk, widths);
+            add_term(from, index->place[p],
+                     once ? 1.0 : fabs((double)weights[p]), n, p / index->topk,
+                     widths);
         }
     }
 }

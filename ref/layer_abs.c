@@ -207,6 +207,25 @@ moe_status_t moe_ref_layer_norms(moe_ref_layer_t *layer, moe_weight_t weight,
     return status;
 }
 
+/* The magnitudes of an expert's biases are terms too. */
+static void add_biases(const moe_ref_layer_t *layer, moe_weight_t weight,
+                       int64_t expert, int64_t cols, float *out)
+{
+    const moe_ref_weights_t *w = &layer->weights[weight];
+    const int64_t *offset = layer->index.offset + expert;
+
+    for (int64_t c = 0; moe_ref_weights_biased(w) && c < cols; c++) {
+        double bias;
+
+        moe_ref_weights_bias(w, expert, c, 1, &bias);
+        for (int64_t i = offset[0]; i < offset[1]; i++) {
+            float *to = &out[i * cols + c];
+
+            *to = (float)(((double)*to + fabs(bias)) * UPWARDS);
+        }
+    }
+}
+
 static moe_status_t abs_matmul(moe_ref_layer_t *layer, moe_weight_t weight,
                                const moe_rows_t *x, int64_t cols, float *out)
 {
@@ -229,6 +248,7 @@ static moe_status_t abs_matmul(moe_ref_layer_t *layer, moe_weight_t weight,
                     (float)(norm * (double)norms->norm[c] * UPWARDS);
             }
         }
+        add_biases(layer, weight, e, cols, out);
     }
     return MOE_OK;
 }
@@ -276,6 +296,7 @@ static void abs_sum(const moe_ref_layer_t *layer, float *out)
     const moe_rows_t *v = &layer->at[MOE_ROLE_gemm2_out];
     const moe_rows_t *w = &layer->at[MOE_ROLE_topk_weights];
     const float *weights = w->codes;
+    const bool once = layer->about.model->weight_on_input;
     double value[CHUNK];
 
     for (int64_t i = 0; i < w->rows * v->cols; i++) {
@@ -289,7 +310,7 @@ static void abs_sum(const moe_ref_layer_t *layer, float *out)
             int64_t n = v->cols - c < CHUNK ? v->cols - c : CHUNK;
 
             moe_rows_values(v, place, c, n, value);
-            add_magnitudes(row + c, value, (double)weights[p], n);
+            add_magnitudes(row + c, value, once ? 1.0 : (double)weights[p], n);
         }
     }
 }

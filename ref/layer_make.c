@@ -122,6 +122,28 @@ static moe_status_t compute_route(moe_ref_layer_t *layer, moe_role_t role,
     return status;
 }
 
+/* Rows as they are sent, in their routing weights where experts are given
+ * those. */
+static moe_status_t compute_dispatch(moe_ref_layer_t *layer,
+                                     const moe_rows_t *out)
+{
+    const moe_rows_t *hidden = &layer->at[MOE_ROLE_hidden];
+    moe_rows_t rows;
+    moe_status_t status;
+
+    if (!layer->about.model->weight_on_input) {
+        return to_storage(hidden, out);
+    }
+    status = moe_ref_rows_alloc(&layer->about.chain.at[MOE_ROLE_hidden],
+                                hidden->rows, hidden->cols, &rows);
+    if (status == MOE_OK) {
+        moe_rows_weigh(hidden, layer->at[MOE_ROLE_topk_weights].codes, &rows);
+        status = to_storage(&rows, out);
+        moe_ref_rows_free(&rows);
+    }
+    return status;
+}
+
 static moe_status_t compute_expert_in(moe_ref_layer_t *layer,
                                       const moe_rows_t *out)
 {
@@ -165,8 +187,11 @@ static void round_row(const moe_ref_terms_t *terms, int64_t row,
 
 static moe_status_t compute_sum(moe_ref_layer_t *layer, const moe_rows_t *out)
 {
-    const moe_ref_terms_t terms = {layer->at[MOE_ROLE_gemm2_out], &layer->index,
-                                   layer->at[MOE_ROLE_topk_weights].codes};
+    const moe_ref_terms_t terms = {
+        layer->at[MOE_ROLE_gemm2_out], &layer->index,
+        layer->about.model->weight_on_input
+            ? NULL
+            : layer->at[MOE_ROLE_topk_weights].codes};
     moe_sum_t *sum = malloc((size_t)out->cols * sizeof(*sum) + 1);
 
     if (sum == NULL) {
@@ -196,7 +221,7 @@ moe_status_t moe_ref_layer_right(moe_ref_layer_t *layer, moe_role_t role,
     case MOE_ROLE_topk_weights:
         return compute_route(layer, role, out);
     case MOE_ROLE_dispatch:
-        return to_storage(&layer->at[MOE_ROLE_hidden], out);
+        return compute_dispatch(layer, out);
     case MOE_ROLE_expert_in:
         return compute_expert_in(layer, out);
     case MOE_ROLE_gemm1_out:
@@ -265,6 +290,10 @@ moe_status_t moe_ref_layer_make_inputs(moe_ref_layer_t *layer, moe_role_t role)
 {
     moe_status_t status = check_role(layer, role);
 
+    if (status == MOE_OK && role == MOE_ROLE_dispatch &&
+        layer->about.model->weight_on_input) {
+        status = moe_ref_layer_make(layer, MOE_ROLE_topk_weights);
+    }
     for (int i = 0;
          status == MOE_OK && i < 3 && inputs[role][i] != MOE_ROLE_none; i++) {
         status = moe_ref_layer_make(layer, inputs[role][i]);

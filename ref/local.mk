@@ -66,6 +66,7 @@ ref_libref_la_SOURCES = \
   ref/matmul_nvfp4_drawn.c \
   ref/matmul_nvfp4_int.c \
   ref/matmul_nvfp4_int.h \
+  ref/matmul_nvfp4_sums.c \
   ref/matmul_nvfp4_vnni.c \
   ref/matmul_nvfp4_amx.c ref/units_avx512.h \
   ref/matmul_nvfp4_limbs.c ref/matmul_nvfp4_limbs.h \

@@ -35,7 +35,8 @@ typedef struct {
     int parts;            /* of W2; 0 or 1: all of I */
     const moe_rows_t *given; /* [n_experts] each [N][K] in the format, linear
                               * scales: somebody's weights; NULL: drawn */
-    const float *bias;       /* [n_experts][N] added to the sums; NULL: none */
+    const float *bias;       /* [n_experts][N] added to the sums; NULL: drawn if
+                              * the model has some and weights are drawn */
 } moe_ref_weights_t;
 
 /**

@@ -4,6 +4,7 @@
 #include "ref/combine.h"
 #include "ref/formats.h"
 #include "ref/swizzle.h"
+#include "ref/weights.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@ enum {
     UNIT_EXPONENT = -20, /* of a product of two elements */
     DOUBT = 4,           /* float64 ulps: two roundings are at most 2 */
     F64_DIGITS = 52,     /* stored */
+    BIASES = 64,         /* drawn at a time */
     BIAS_CHANGE = 1023 - 127
 };
 
@@ -182,30 +184,9 @@ typedef struct {
     const moe_rows_t *out;
     double scale;
     moe_ref_stats_t *stats;
+    const moe_ref_weights_t *biased; /* NULL: no biases */
+    int64_t expert;                  /* local */
 } target_t;
-
-/* The sum itself: at most 63 + 48 digits, of which two numbers hold 106. A
- * sum of any K below MOE_NVFP4_MAX_COLS has at most 57 + 48. */
-static moe_sum_t unrounded(int64_t sum, double scale)
-{
-    enum {
-        LOW_DIGITS = F64_DIGITS + 1
-    };
-    const uint64_t below = ((uint64_t)1 << LOW_DIGITS) - 1;
-    uint64_t magnitude = sum < 0 ? 0 - (uint64_t)sum : (uint64_t)sum;
-    int exponent;
-    uint64_t digits = (uint64_t)ldexp(frexp(scale, &exponent), 48);
-    moe_u128_t product = (moe_u128_t)magnitude * digits;
-    double sign = sum < 0 ? -1.0 : 1.0;
-    double high = (double)(uint64_t)(product >> LOW_DIGITS);
-    double low = (double)(uint64_t)(product & below);
-    moe_sum_t out = {0.0, 0.0, 0.0};
-
-    exponent += UNIT_EXPONENT - 48;
-    moe_sum_add_value(&out, sign * ldexp(high, exponent + LOW_DIGITS));
-    moe_sum_add_value(&out, sign * ldexp(low, exponent));
-    return out;
-}
 
 static void store_unrounded(const moe_nvfp4_tile_t *tile, const int64_t *sums,
                             const moe_rows_t *out, double scale)
@@ -214,9 +195,33 @@ static void store_unrounded(const moe_nvfp4_tile_t *tile, const int64_t *sums,
         moe_sum_t *to = moe_rows_sums(out, tile->first + i, tile->row);
 
         for (int64_t j = 0; j < tile->rows; j++) {
-            to[j] = unrounded(sums[i * tile->rows + j], scale);
+            to[j] = moe_nvfp4_unrounded(sums[i * tile->rows + j], scale);
         }
     }
+}
+
+static void store_biased(const moe_nvfp4_tile_t *tile, const int64_t *sums,
+                         const target_t *target)
+{
+    const moe_rows_t *out = target->out;
+    const moe_format_t format = out->storage.format;
+    double bias[BIASES];
+
+    for (int64_t j = 0; j < tile->rows; j++) {
+        if (j % BIASES == 0) {
+            moe_ref_weights_bias(target->biased, target->expert, tile->row + j,
+                                 smaller(BIASES, tile->rows - j), bias);
+        }
+        for (int64_t i = 0; i < tile->n; i++) {
+            uint32_t bits = moe_nvfp4_round_biased(
+                sums[i * tile->rows + j], target->scale, bias[j % BIASES],
+                format, &target->stats->redone_exact);
+
+            moe_float_store(format, moe_rows_codes(out, tile->first + i),
+                            tile->row + j, bits);
+        }
+    }
+    target->stats->elements += tile->n * tile->rows;
 }
 
 static void store_tile(const moe_nvfp4_tile_t *tile, const int64_t *sums,
@@ -227,6 +232,10 @@ static void store_tile(const moe_nvfp4_tile_t *tile, const int64_t *sums,
 
     if (format == MOE_FORMAT_exact) {
         store_unrounded(tile, sums, out, target->scale);
+        return;
+    }
+    if (target->biased != NULL) {
+        store_biased(tile, sums, target);
         return;
     }
     for (int64_t i = 0; i < tile->n; i++) {
@@ -289,6 +298,11 @@ static moe_status_t check_operands(const moe_ref_weights_t *weights,
                         "%d, at most %d",
                         (long long)k, MOE_NVFP4_BLOCK, MOE_NVFP4_MAX_COLS);
     }
+    if (out->storage.format == MOE_FORMAT_exact &&
+        moe_ref_weights_biased(weights)) {
+        return moe_fail(MOE_ERR_UNSUPPORTED,
+                        "matmul: unrounded sums with biases");
+    }
     return MOE_OK;
 }
 
@@ -345,7 +359,10 @@ moe_status_t moe_nvfp4_matmul(const moe_ref_weights_t *weights,
 {
     int64_t most = most_rows(offset, n_experts);
     const moe_nvfp4_kernel_t *kernel = moe_nvfp4_kernel(most);
-    target_t target = {.out = out, .stats = stats};
+    target_t target = {.out = out,
+                       .stats = stats,
+                       .biased =
+                           moe_ref_weights_biased(weights) ? weights : NULL};
     moe_status_t status = check_operands(weights, x, out);
     int64_t bytes;
     uint8_t *work;
@@ -375,6 +392,7 @@ moe_status_t moe_nvfp4_matmul(const moe_ref_weights_t *weights,
         const moe_nvfp4_weights_t from = {moe_nvfp4_fetch_drawn,
                                           moe_nvfp4_fetch_panel_drawn, &drawn};
 
+        target.expert = e;
         if (offset[e] < offset[e + 1]) {
             multiply_expert(work, &from, x, offset[e], offset[e + 1], &target);
         }

@@ -109,6 +109,13 @@ const moe_nvfp4_kernel_t *moe_nvfp4_kernel(int64_t rows);
 uint32_t moe_nvfp4_round(int64_t sum, double scale, moe_format_t format,
                          int64_t *redone_p);
 
+/** The sum itself, sum x scale x 2^-20: two numbers, nothing lost. */
+moe_sum_t moe_nvfp4_unrounded(int64_t sum, double scale);
+
+/** RN(sum x scale x 2^-20 + bias), one rounding. */
+uint32_t moe_nvfp4_round_biased(int64_t sum, double scale, double bias,
+                                moe_format_t format, int64_t *redone_p);
+
 /** The operand class, as ref/matmul.c lists it. */
 bool moe_nvfp4_supports(moe_format_t x, moe_format_t weights, moe_format_t out);
 int64_t moe_nvfp4_workspace(int64_t rows, int64_t k, int64_t n);

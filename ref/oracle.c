@@ -112,6 +112,19 @@ static int64_t dot(const work_t *w, const piece_t *p)
     return sum;
 }
 
+/* What an expert adds to output r; a sum over parts has it in the first. */
+static double bias_of(const work_t *w, const piece_t *p, int64_t expert,
+                      int64_t r)
+{
+    float bias = 0.0f;
+
+    if (w->m->expert_bias && p->first == 0) {
+        moe_fill_expert_bias(w->oracle->layer->seed, p->weight, expert, r, 1,
+                             &bias);
+    }
+    return (double)bias;
+}
+
 /* The same with weights in another format; x is what the row's codes say. */
 static void linear_plain(work_t *w, const piece_t *p, int64_t expert, double *y,
                          double *low)
@@ -125,9 +138,23 @@ static void linear_plain(work_t *w, const piece_t *p, int64_t expert, double *y,
                       r, 1, p->first, p->n, w->codes, w->scales);
         oracle_dot(w->plain + p->first, weights, w->codes, w->scales, p->n,
                    w->sum);
+        mpfr_add_d(w->sum, w->sum, bias_of(w, p, expert, r), MPFR_RNDN);
         y[r] = oracle_round_sum(w->sum, format);
         low[r] = 0.0;
     }
+}
+
+/* A biased sum of the grid, rounded once. */
+static double round_biased(work_t *w, oracle_number_t x, double bias,
+                           moe_format_t format)
+{
+    double high, low;
+
+    oracle_split(x, &high, &low);
+    mpfr_set_d(w->sum, high, MPFR_RNDN);
+    mpfr_add_d(w->sum, w->sum, low, MPFR_RNDN);
+    mpfr_add_d(w->sum, w->sum, bias, MPFR_RNDN);
+    return oracle_round_sum(w->sum, format);
 }
 
 /* y + low = weights times the nvfp4 row, each sum rounded once or not. */
@@ -157,7 +184,9 @@ static void linear(work_t *w, const piece_t *p, int64_t expert, double *y,
         x.negative = s < 0;
         x.digits = alpha * (uint64_t)llabs(s);
         low[r] = 0.0;
-        if (rounds(w, p->point)) {
+        if (w->m->expert_bias) {
+            y[r] = round_biased(w, x, bias_of(w, p, expert, r), format);
+        } else if (rounds(w, p->point)) {
             y[r] = moe_float_value(format, oracle_code(format, x));
         } else {
             oracle_split(x, &y[r], &low[r]);
@@ -179,7 +208,7 @@ static double activate(work_t *w, int64_t i, int64_t n)
     return oracle_gate(w->m->activation, w->sum, w->y[g], w->y[u], format);
 }
 
-/* x in the slot's routing weight, if experts are given that. */
+/* x times the one slot's routing weight, if experts are given that. */
 static void weigh_input(const work_t *w, double weight, double *x)
 {
     const moe_format_t format = w->at[MOE_ROLE_hidden].format;
@@ -190,7 +219,7 @@ static void weigh_input(const work_t *w, double weight, double *x)
     }
 }
 
-static void run_expert(work_t *w, int64_t expert, double weight, int64_t at)
+static void run_expert(work_t *w, int64_t expert, int64_t at)
 {
     const int64_t n = w->m->intermediate;
     const int64_t h = w->m->hidden;
@@ -198,7 +227,6 @@ static void run_expert(work_t *w, int64_t expert, double weight, int64_t at)
     double *y = w->y;
 
     memcpy(y, w->x, (size_t)h * sizeof(*y));
-    weigh_input(w, weight, y);
     store(w, y, h, MOE_ROUNDING_expert_in);
     linear(w, &up, expert, y, w->low);
     for (int64_t i = 0; i < n; i++) {
@@ -224,12 +252,13 @@ static moe_status_t run_token(work_t *w, const moe_oracle_token_t *token)
     const oracle_terms_t terms = {w->oracle, token,   w->parts,
                                   w->term,   w->rest, w->sum};
 
+    weigh_input(w, (double)token->weights[0], w->x);
     if (!moe_storage_equal(&w->at[MOE_ROLE_dispatch],
                            &w->at[MOE_ROLE_expert_in])) {
         store(w, w->x, h, MOE_ROUNDING_dispatch);
     }
     for (int s = 0; s < w->m->topk; s++) {
-        run_expert(w, token->ids[s], (double)token->weights[s], s * h);
+        run_expert(w, token->ids[s], s * h);
     }
     return w->status == MOE_OK ? oracle_combine(&terms) : w->status;
 }
@@ -251,6 +280,7 @@ static bool is_supported(const moe_model_t *m, const moe_chain_t *chain)
                       : moe_fill_rows_has(chain->weights) &&
                             !moe_format_info(chain->weights)->has_global);
 
+    good = good && (!m->weight_on_input || m->topk == 1);
     return good && m->hidden % BLOCK == 0 && m->intermediate % BLOCK == 0 &&
            is_place(in, m->hidden) && is_place(mid, m->intermediate) &&
            is_place(&chain->at[MOE_ROLE_dispatch], m->hidden);

@@ -22,6 +22,10 @@ uint8_t *moe_rows_codes(const moe_rows_t *rows, int64_t row)
 }
 
 /* Scale of the block of a column, exact. */
+enum {
+    CHUNK = 256 /* columns that are weighed at a time */
+};
+
 static double scale_of(const moe_rows_t *rows, int64_t row, int64_t col,
                        const moe_format_info_t *info)
 {
@@ -157,5 +161,23 @@ void moe_rows_round(const moe_rows_t *rows, int64_t row, int64_t col, int64_t n,
     for (int64_t i = 0; i < n; i++) {
         moe_float_store(format, codes, col + i,
                         moe_round_f64(format, value[i]));
+    }
+}
+
+void moe_rows_weigh(const moe_rows_t *in, const float *weights,
+                    const moe_rows_t *out)
+{
+    double value[CHUNK];
+
+    for (int64_t i = 0; i < in->rows; i++) {
+        for (int64_t c = 0; c < in->cols; c += CHUNK) {
+            const int64_t n = in->cols - c < CHUNK ? in->cols - c : CHUNK;
+
+            moe_rows_values(in, i, c, n, value);
+            for (int64_t j = 0; j < n; j++) {
+                value[j] *= (double)weights[i];
+            }
+            moe_rows_round(out, i, c, n, value);
+        }
     }
 }

@@ -148,6 +148,18 @@ void moe_ref_weights_get(const moe_ref_weights_t *w, int64_t e, int64_t row,
     draw(w, e, row, n, panel);
 }
 
+bool moe_ref_weights_biased(const moe_ref_weights_t *w)
+{
+    return w->bias != NULL ||
+           (w->given == NULL && w->model != NULL && w->model->expert_bias);
+}
+
+/* Terms of a sum over parts of I have the bias once, in the first. */
+static bool draws_bias(const moe_ref_weights_t *w)
+{
+    return moe_ref_weights_biased(w) && (w->weight == MOE_W13 || w->part == 0);
+}
+
 void moe_ref_weights_bias(const moe_ref_weights_t *w, int64_t e, int64_t row,
                           int64_t n, double *out)
 {
@@ -156,6 +168,9 @@ void moe_ref_weights_bias(const moe_ref_weights_t *w, int64_t e, int64_t row,
 
         if (w->bias != NULL) {
             bias = w->bias[e * moe_ref_weights_n(w) + row + i];
+        } else if (draws_bias(w)) {
+            moe_fill_expert_bias(w->seed, w->weight, w->first_expert + e,
+                                 row_of(w, row + i), 1, &bias);
         }
         out[i] = (double)bias;
     }

@@ -32,6 +32,9 @@ int64_t moe_ref_weights_k(const moe_ref_weights_t *weights);
 void moe_ref_weights_get(const moe_ref_weights_t *weights, int64_t e,
                          int64_t row, int64_t n, moe_weight_panel_t *panel);
 
+/** True if experts add biases: given ones, or drawn as the model says. */
+bool moe_ref_weights_biased(const moe_ref_weights_t *weights);
+
 /** The expert's biases of outputs [row, row + n), 0 without. */
 void moe_ref_weights_bias(const moe_ref_weights_t *weights, int64_t e,
                           int64_t row, int64_t n, double *out);

@@ -70,6 +70,7 @@ static void finish_chain(const moe_layer_t *layer, moe_method_use_t *use)
 
     use->chain = layer->chain;
     use->chain.contract = moe_method_contract(use->method, use->options);
+    moe_contract_of_model(layer->model, &use->chain.contract);
     if (dispatch >= 0) {
         *sent = (moe_storage_t){.format = (moe_format_t)use->options[dispatch]};
         if (sent->format == layer->chain.at[MOE_ROLE_expert_in].format) {

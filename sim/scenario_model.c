@@ -55,6 +55,19 @@ static void check_limit(const moe_at_t *at, const moe_model_t *model)
     }
 }
 
+/* A row of several slots has no one weight. */
+static void check_input(const moe_at_t *at, const moe_model_t *model)
+{
+    moe_at_t key = moe_at_key(at, "weight_on_input");
+
+    if (model->weight_on_input && model->topk != 1) {
+        moe_at_error(&key,
+                     "is true with topk = %d, expected topk: 1: a row that is "
+                     "sent has one weight",
+                     model->topk);
+    }
+}
+
 /* NVFP4 blocks, 16 elements a scale, must not be cut. */
 static void check_width(const moe_at_t *at, const char *key, int64_t width)
 {
@@ -79,6 +92,7 @@ bool moe_model_read(const moe_at_t *at, moe_model_t *model_p)
     }
     check_groups(at, &model);
     check_limit(at, &model);
+    check_input(at, &model);
     check_width(at, "hidden", model.hidden);
     check_width(at, "intermediate", model.intermediate);
     if (model.moe_layers > model.layers) {

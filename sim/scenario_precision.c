@@ -187,6 +187,27 @@ static void check_matmuls(const moe_at_t *precision, const moe_chain_t *chain)
     }
 }
 
+/* Unrounded sums: without biases, and gates for the one activation that takes
+ * them. */
+static void check_unrounded(const moe_at_t *precision, const moe_model_t *m,
+                            const moe_chain_t *chain)
+{
+    moe_at_t up = moe_at_key(precision, "gemm1_out");
+    moe_at_t down = moe_at_key(precision, "gemm2_out");
+
+    if (chain->at[MOE_ROLE_gemm1_out].format == MOE_FORMAT_exact &&
+        (m->activation != MOE_ACTIVATION_swiglu ||
+         m->gate_up != MOE_GATE_UP_halves || m->expert_bias)) {
+        moe_at_error(&up, "is exact, expected bf16 fp16 fp32: unrounded gates "
+                          "are those of swiglu in halves without expert_bias");
+    }
+    if (chain->at[MOE_ROLE_gemm2_out].format == MOE_FORMAT_exact &&
+        m->expert_bias) {
+        moe_at_error(&down, "is exact, expected bf16 fp16 fp32: the model has "
+                            "expert_bias");
+    }
+}
+
 void moe_scenario_read_precision(moe_build_t *b)
 {
     moe_at_t precision = moe_at_key(&b->root, "precision");
@@ -209,6 +230,9 @@ void moe_scenario_read_precision(moe_build_t *b)
     read_weights(&precision, &chain->weights);
     if (moe_diag_count(b->root.source->diag) == before) {
         check_matmuls(&precision, chain);
+    }
+    if (b->model_ok) {
+        check_unrounded(&precision, &b->s->model, chain);
     }
     chain->at[MOE_ROLE_dispatch] = chain->at[MOE_ROLE_hidden];
     if (moe_at_given(&numerics)) {

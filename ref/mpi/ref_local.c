@@ -38,6 +38,16 @@ static moe_status_t logits(moe_ref_backend_t *be, const moe_call_t *call)
                           call->out[0]->data, &be->stats);
 }
 
+static moe_status_t weigh_rows(moe_ref_backend_t *be, const moe_call_t *call)
+{
+    moe_rows_t in = moe_ref_rows(call->in[0]);
+    moe_rows_t out = moe_ref_rows(call->out[0]);
+
+    (void)be;
+    moe_rows_weigh(&in, call->in[1]->data, &out);
+    return MOE_OK;
+}
+
 static moe_status_t quantize(moe_ref_backend_t *be, const moe_call_t *call)
 {
     moe_rows_t in = moe_ref_rows(call->in[0]);
@@ -182,6 +192,7 @@ static local_func_t *const local[MOE_OP_COUNT] = {
     [MOE_OP_load_hidden] = load_hidden,
     [MOE_OP_logits] = logits,
     [MOE_OP_topk] = moe_ref_topk,
+    [MOE_OP_weigh_rows] = weigh_rows,
     [MOE_OP_quantize] = quantize,
     [MOE_OP_dequantize] = dequantize,
     [MOE_OP_convert] = convert,

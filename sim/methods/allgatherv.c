@@ -61,11 +61,14 @@ static void prepare(moe_ctx_t *c)
     plan_t *p = moe_ctx_plan(c);
     moe_tensor_t *hidden = moe_hidden(c);
     moe_tensor_t *logits = moe_logits(c, hidden);
-    moe_tensor_t *x = moe_to(c, hidden, MOE_ROLE_dispatch);
+    moe_tensor_t *rows;
+    moe_tensor_t *x;
     moe_tensor_t *ids;
     moe_tensor_t *weights;
 
     moe_topk(c, logits, &p->own, 1, &ids, &weights);
+    rows = moe_weigh_input(c, hidden, weights);
+    x = moe_to(c, rows, MOE_ROLE_dispatch);
     moe_group_begin(c, false, "all_gatherv");
     p->all.weights = moe_allgatherv(c, MOE_GROUP_ep, weights, p->tokens);
     p->all.ids = moe_allgatherv(c, MOE_GROUP_ep, ids, p->tokens);
@@ -73,6 +76,7 @@ static void prepare(moe_ctx_t *c)
     moe_group_end(c);
     moe_release(c, hidden);
     moe_release(c, logits);
+    moe_release(c, rows);
     moe_release(c, x);
     moe_release(c, ids);
     moe_release(c, weights);

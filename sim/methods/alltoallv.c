@@ -85,12 +85,15 @@ static void prepare(moe_ctx_t *c)
     moe_span_t *span = moe_ctx_spans(c, 1);
     moe_tensor_t *hidden = moe_hidden(c);
     moe_tensor_t *logits = moe_logits(c, hidden);
+    moe_tensor_t *rows;
 
     if (span != NULL) {
         *span = (moe_span_t){0, own.begin, own.end - own.begin};
     }
     moe_topk(c, logits, span, 1, &p->ids, &p->weights);
-    p->x = moe_to(c, hidden, MOE_ROLE_dispatch);
+    rows = moe_weigh_input(c, hidden, p->weights);
+    p->x = moe_to(c, rows, MOE_ROLE_dispatch);
+    moe_release(c, rows);
     moe_release(c, hidden);
     moe_release(c, logits);
 }

@@ -184,9 +184,12 @@ static void prepare(moe_ctx_t *c)
     plan_t *p = moe_ctx_plan(c);
     moe_tensor_t *hidden = moe_hidden(c);
     moe_tensor_t *logits = moe_logits(c, hidden);
+    moe_tensor_t *rows;
 
     moe_topk(c, logits, &p->own, 1, &p->rows.ids, &p->rows.weights);
-    p->rows.x = moe_to(c, hidden, MOE_ROLE_dispatch);
+    rows = moe_weigh_input(c, hidden, p->rows.weights);
+    p->rows.x = moe_to(c, rows, MOE_ROLE_dispatch);
+    moe_release(c, rows);
     moe_release(c, hidden);
     moe_release(c, logits);
 }

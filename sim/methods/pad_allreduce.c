@@ -155,11 +155,12 @@ static void prepare(moe_ctx_t *c)
     plan_t *p = moe_ctx_plan(c);
     moe_tensor_t *hidden = moe_hidden(c);
     moe_tensor_t *x = moe_to(c, hidden, MOE_ROLE_dispatch);
-    moe_tensor_t *logits;
+    moe_tensor_t *all = x == NULL ? NULL : gather(c, &p->b, x);
+    moe_tensor_t *logits = moe_logits(c, all);
 
-    p->all.x = x == NULL ? NULL : gather(c, &p->b, x);
-    logits = moe_logits(c, p->all.x);
     moe_topk(c, logits, p->spans, p->n_spans, &p->all.ids, &p->all.weights);
+    p->all.x = moe_weigh_input(c, all, p->all.weights);
+    moe_release(c, all);
     moe_release(c, hidden);
     moe_release(c, x);
     moe_release(c, logits);

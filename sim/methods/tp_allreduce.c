@@ -45,6 +45,12 @@ static const char *check(const moe_layer_t *layer, const int64_t *option)
     if (layer->layout.ep != 1) {
         return "needs ep = 1: every rank has a part of every expert";
     }
+    if (layer->chain.numerics == MOE_NUMERICS_exact &&
+        (layer->chain.weights != MOE_FORMAT_nvfp4 ||
+         layer->model->expert_bias)) {
+        return "needs weights in nvfp4 and no expert_bias in exact: it carries "
+               "what the experts return unrounded";
+    }
     if (layer->model->intermediate % (64 * (int64_t)layer->layout.tp) != 0) {
         return "needs the intermediate size divisible by 64 tp: whole tiles "
                "of nvfp4 in each part";
@@ -64,11 +70,12 @@ static void plan(moe_ctx_t *c)
 static void prepare(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
-    moe_tensor_t *logits;
+    moe_tensor_t *hidden = moe_hidden(c);
+    moe_tensor_t *logits = moe_logits(c, hidden);
 
-    p->all.x = moe_hidden(c);
-    logits = moe_logits(c, p->all.x);
     moe_topk(c, logits, &p->own, 1, &p->all.ids, &p->all.weights);
+    p->all.x = moe_weigh_input(c, hidden, p->all.weights);
+    moe_release(c, hidden);
     moe_release(c, logits);
 }
 

@@ -3,6 +3,7 @@ E2E_TESTS = \
   tests/e2e/run.sh \
   tests/e2e/inputs.sh \
   tests/e2e/faults.sh \
+  tests/e2e/model_kinds.sh \
   tests/e2e/nodes.sh \
   tests/e2e/places.sh \
   tests/e2e/monitoring.sh \
