@@ -3,7 +3,6 @@
 
 #include "ref/combine.h"
 #include "ref/formats.h"
-#include "ref/swizzle.h"
 #include "ref/weights.h"
 
 #include <math.h>
@@ -306,28 +305,6 @@ static moe_status_t check_operands(const moe_ref_weights_t *weights,
     return MOE_OK;
 }
 
-/* The grid has no place for NaN: no quantiser here makes such a scale. */
-static moe_status_t check_scales(const moe_rows_t *x, int64_t first,
-                                 int64_t end)
-{
-    int64_t blocks = x->cols / MOE_NVFP4_BLOCK;
-    const uint8_t *scales = x->scales;
-
-    for (int64_t i = first; i < end; i++) {
-        for (int64_t b = 0; b < blocks; b++) {
-            int64_t at = moe_scales_offset(x->layout, blocks, i, b);
-
-            if ((scales[at] & 0x7f) == 0x7f) {
-                return moe_fail(MOE_ERR_RANGE,
-                                "matmul: row %lld, block %lld: the scale is "
-                                "NaN",
-                                (long long)i, (long long)b);
-            }
-        }
-    }
-    return MOE_OK;
-}
-
 static int64_t most_rows(const int64_t *offset, int64_t n_experts)
 {
     int64_t most = 0;
@@ -377,7 +354,7 @@ moe_status_t moe_nvfp4_matmul(const moe_ref_weights_t *weights,
         return moe_fail(MOE_ERR_RANGE, "matmul: global scale %g",
                         (double)x->storage.global_scale);
     }
-    status = check_scales(x, offset[0], offset[n_experts]);
+    status = moe_nvfp4_check_scales(x, offset[0], offset[n_experts]);
     if (status != MOE_OK) {
         return status;
     }

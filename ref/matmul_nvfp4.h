@@ -109,6 +109,11 @@ const moe_nvfp4_kernel_t *moe_nvfp4_kernel(int64_t rows);
 uint32_t moe_nvfp4_round(int64_t sum, double scale, moe_format_t format,
                          int64_t *redone_p);
 
+/** MOE_ERR_RANGE if a scale of rows [first, end) is NaN: the grid has no place
+ * for it, and no quantiser here makes such a scale. */
+moe_status_t moe_nvfp4_check_scales(const moe_rows_t *x, int64_t first,
+                                    int64_t end);
+
 /** The sum itself, sum x scale x 2^-20: two numbers, nothing lost. */
 moe_sum_t moe_nvfp4_unrounded(int64_t sum, double scale);
 

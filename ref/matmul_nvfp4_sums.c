@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sums of the integer grid as numbers: unrounded, or with a bias. */
+/* Numbers and the integer grid: which have a place on it, and what its sums
+ * are unrounded or with a bias. */
 #include "ref/combine.h"
 #include "ref/formats.h"
 #include "ref/matmul_nvfp4.h"
+#include "ref/swizzle.h"
 
 #include <math.h>
 
@@ -46,4 +48,25 @@ uint32_t moe_nvfp4_round_biased(int64_t sum, double scale, double bias,
         bits = moe_ref_round_terms(term, 3, format);
     }
     return bits;
+}
+
+moe_status_t moe_nvfp4_check_scales(const moe_rows_t *x, int64_t first,
+                                    int64_t end)
+{
+    int64_t blocks = x->cols / MOE_NVFP4_BLOCK;
+    const uint8_t *scales = x->scales;
+
+    for (int64_t i = first; i < end; i++) {
+        for (int64_t b = 0; b < blocks; b++) {
+            int64_t at = moe_scales_offset(x->layout, blocks, i, b);
+
+            if ((scales[at] & 0x7f) == 0x7f) {
+                return moe_fail(MOE_ERR_RANGE,
+                                "matmul: row %lld, block %lld: the scale is "
+                                "NaN",
+                                (long long)i, (long long)b);
+            }
+        }
+    }
+    return MOE_OK;
 }

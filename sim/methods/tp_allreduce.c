@@ -46,10 +46,9 @@ static const char *check(const moe_layer_t *layer, const int64_t *option)
         return "needs ep = 1: every rank has a part of every expert";
     }
     if (layer->chain.numerics == MOE_NUMERICS_exact &&
-        (layer->chain.weights != MOE_FORMAT_nvfp4 ||
-         layer->model->expert_bias)) {
-        return "needs weights in nvfp4 and no expert_bias in exact: it carries "
-               "what the experts return unrounded";
+        layer->model->expert_bias) {
+        return "needs a model without expert_bias in exact: it carries what "
+               "the experts return unrounded";
     }
     if (layer->model->intermediate % (64 * (int64_t)layer->layout.tp) != 0) {
         return "needs the intermediate size divisible by 64 tp: whole tiles "
