@@ -53,6 +53,10 @@ static const char *check(const moe_layer_t *layer, const int64_t *option)
     if (layer->layout.tp != 1 || layer->layout.ep != layer->layout.dp) {
         return "needs ep = dp and tp = 1: sizes are indexed by rank";
     }
+    if (layer->model->weight_on_input) {
+        return "needs weights on the experts' output: rows may be sent before "
+               "they have any";
+    }
     return NULL;
 }
 
