@@ -150,9 +150,7 @@ static bool check_run(const moe_test_layer_t *t, const moe_method_use_t *use)
     moe_tee_t tee = {.n = 2, .sink = {&sums, &watching}};
     moe_trace_sink_t both = moe_tee_sink(&tee);
 
-    const moe_layer_t layer = moe_method_layer(&t->layer, use);
-
-    if (use->method->check(&layer, use->options) != NULL) {
+    if (!moe_test_runs(&t->layer, use)) {
         free(w);
         return false;
     }

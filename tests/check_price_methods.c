@@ -122,6 +122,17 @@ static void check_bandwidth(const moe_machine_t *machine,
     }
 }
 
+/* Counts that ranks exchange cost time without any token too. */
+static bool sends_anything(const moe_summary_t *summary, int n)
+{
+    int64_t sent = 0;
+
+    for (int i = 0; i < n; i++) {
+        sent += moe_summary_bytes(summary, i, ~0U).wire_sent;
+    }
+    return sent > 0;
+}
+
 START_TEST(prices_sum_and_stay_above_their_bounds)
 {
     int n = rank_counts[_i / MOE_TOKENS_COUNT];
@@ -142,7 +153,8 @@ START_TEST(prices_sum_and_stay_above_their_bounds)
         check_events(&r);
         check_bandwidth(&machine, &r, &summary);
         ck_assert_int_eq(r.total.us > 0.0,
-                         moe_layer_total_tokens(&t.layer) > 0);
+                         moe_layer_total_tokens(&t.layer) > 0 ||
+                             sends_anything(&summary, n));
         moe_price_result_fini(&r);
         moe_summary_fini(&summary);
     }
@@ -230,16 +242,23 @@ START_TEST(a_thousand_ranks_are_priced_in_reasonable_time)
     moe_model_t deepseek = moe_test_deepseek();
     moe_machine_t machine = moe_test_machine();
     moe_test_layer_t t;
+    int priced = 0;
 
     moe_test_layer_init(&t, &deepseek, 1024, MOE_TOKENS_equal, 4);
     for (int m = 0; m < moe_method_count(); m++) {
         moe_method_use_t use =
             moe_test_use(moe_method_get(m), &t.layer, NULL, NULL);
-        moe_price_result_t r = price_of(&machine, &t, &use, NULL);
+        moe_price_result_t r;
 
+        if (!moe_test_runs(&t.layer, &use)) {
+            continue; /* an expert has no thousand parts */
+        }
+        r = price_of(&machine, &t, &use, NULL);
         check_sums(&r);
         moe_price_result_fini(&r);
+        priced++;
     }
+    ck_assert_int_gt(priced, 1);
     moe_test_layer_fini(&t);
 }
 END_TEST

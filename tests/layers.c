@@ -69,7 +69,7 @@ moe_model_t moe_test_small(void)
 {
     moe_model_t m = {.name = "small",
                      .hidden = 256,
-                     .intermediate = 128,
+                     .intermediate = 3072, /* 64 a rank of 16, of 3 */
                      .experts = 16,
                      .topk = 4,
                      .n_group = 1,
@@ -192,4 +192,11 @@ moe_method_use_t moe_test_use(const moe_method_t *method,
     to_chain(&use, "dispatch", MOE_ROLE_dispatch);
     to_chain(&use, "combine", MOE_ROLE_combine);
     return use;
+}
+
+bool moe_test_runs(const moe_layer_t *layer, const moe_method_use_t *use)
+{
+    const moe_layer_t own = moe_method_layer(layer, use);
+
+    return use->method->check(&own, use->options) == NULL;
 }

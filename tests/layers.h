@@ -46,4 +46,7 @@ moe_method_use_t moe_test_use(const moe_method_t *method,
                               const moe_layer_t *layer, const char *key,
                               const char *value);
 
+/** Whether the method runs in this layer, laid out as the use wants it. */
+bool moe_test_runs(const moe_layer_t *layer, const moe_method_use_t *use);
+
 #endif
