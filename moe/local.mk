@@ -38,6 +38,8 @@ moe_libmoe_la_SOURCES = \
   moe/op_record.c \
   moe/operations.h \
   moe/operations_collective.h \
+  moe/padded.c \
+  moe/padded.h \
   moe/ops.def \
   moe/order.def \
   moe/options.c \

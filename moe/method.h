@@ -21,6 +21,7 @@
 #include "moe/movement.h"
 #include "moe/operations.h"
 #include "moe/operations_collective.h"
+#include "moe/padded.h"
 #include "moe/plan.h"
 #include "moe/routing.h"
 #include "moe/tensor.h"

@@ -14,6 +14,7 @@
 
 #include <float.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     BLOCK = 16, /* columns that share a scale of nvfp4 */
@@ -252,6 +253,10 @@ static moe_status_t run_token(work_t *w, const moe_oracle_token_t *token)
     const oracle_terms_t terms = {w->oracle, token,   w->parts,
                                   w->term,   w->rest, w->sum};
 
+    if (w->oracle->chain->contract.weigh == MOE_WEIGH_nowhere) {
+        memset(token->output, 0, (size_t)h * sizeof(*token->output));
+        return MOE_OK;
+    }
     weigh_input(w, (double)token->weights[0], w->x);
     if (!moe_storage_equal(&w->at[MOE_ROLE_dispatch],
                            &w->at[MOE_ROLE_expert_in])) {

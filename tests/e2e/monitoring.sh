@@ -24,7 +24,13 @@ run() {
 }
 
 find_uses "$scenario" "$ranks"
+# methods that say so of themselves move nothing, which is no witness
+silent=$("$MOESIM" list methods --json - | "$PYTHON" -c '
+import json, sys
+print("".join("{%s:" % m["name"] for m in json.load(sys.stdin)["items"]
+              if m["collectives"] == "none"))')
 for use in "${uses[@]}"; do
+    case $silent in *"${use%%:*}:"*) continue ;; esac
     run "$use" "$tokens" full
     run "$use" '[0,0,0,0]' empty
     if "$PYTHON" "$top_srcdir/tests/e2e/pair_bytes.py" "$work" "$ranks" \

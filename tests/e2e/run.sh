@@ -91,7 +91,8 @@ holds "$work/orders/report.json" \
 
 # carried unrounded: all methods give the same bits, each in its own layout
 expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/unrounded" \
-    --set "methods=[pad_allreduce,allgatherv,tp_allreduce]" \
+    --set "methods=[pad_allreduce,allgatherv,tp_allreduce,
+        {ascend_allgather: {layout: {dp: 1, tp: 4, ep: 4}}}]" \
     --set precision.gemm2_out=exact --set precision.gemm1_out=exact \
     --set model.intermediate=256
 holds "$work/unrounded/report.json" \
