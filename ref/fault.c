@@ -86,9 +86,29 @@ moe_status_t moe_ref_fault_none(const moe_ref_layer_t *layer)
                     moe_role_name(layer->fault.role));
 }
 
-moe_status_t moe_ref_fault_copy(const moe_rows_t *rows, moe_rows_t *copy_p)
+/* Bytes of linear scales. */
+static size_t scale_bytes(const moe_rows_t *rows)
 {
     const moe_format_info_t *info = moe_format_info(rows->storage.format);
+
+    return rows->scales == NULL
+               ? 0
+               : (size_t)(rows->rows *
+                          moe_format_scale_cols(rows->storage.format,
+                                                rows->cols) *
+                          (moe_dtype_bits(info->scale) / 8));
+}
+
+bool moe_ref_fault_same(const moe_rows_t *a, const moe_rows_t *b)
+{
+    return memcmp(a->codes, b->codes,
+                  (size_t)(a->rows * moe_rows_code_bytes(a))) == 0 &&
+           (a->scales == NULL ||
+            memcmp(a->scales, b->scales, scale_bytes(a)) == 0);
+}
+
+moe_status_t moe_ref_fault_copy(const moe_rows_t *rows, moe_rows_t *copy_p)
+{
     moe_status_t status =
         moe_ref_rows_alloc(&rows->storage, rows->rows, rows->cols, copy_p);
 
@@ -97,11 +117,7 @@ moe_status_t moe_ref_fault_copy(const moe_rows_t *rows, moe_rows_t *copy_p)
                (size_t)(rows->rows * moe_rows_code_bytes(rows)));
     }
     if (status == MOE_OK && rows->scales != NULL) {
-        memcpy(
-            copy_p->scales, rows->scales,
-            (size_t)(rows->rows *
-                     moe_format_scale_cols(rows->storage.format, rows->cols) *
-                     (moe_dtype_bits(info->scale) / 8)));
+        memcpy(copy_p->scales, rows->scales, scale_bytes(rows));
     }
     return status;
 }
@@ -109,14 +125,9 @@ moe_status_t moe_ref_fault_copy(const moe_rows_t *rows, moe_rows_t *copy_p)
 /* Rows of zeros. */
 static moe_status_t not_run(const moe_rows_t *out)
 {
-    const moe_format_info_t *info = moe_format_info(out->storage.format);
-
     memset(out->codes, 0, (size_t)(out->rows * moe_rows_code_bytes(out)));
     if (out->scales != NULL) {
-        memset(out->scales, 0,
-               (size_t)(out->rows *
-                        moe_format_scale_cols(out->storage.format, out->cols) *
-                        (moe_dtype_bits(info->scale) / 8)));
+        memset(out->scales, 0, scale_bytes(out));
     }
     return MOE_OK;
 }

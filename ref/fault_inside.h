@@ -51,6 +51,12 @@ moe_status_t moe_ref_fault_activation(moe_ref_layer_t *layer,
 moe_status_t moe_ref_fault_sum(moe_ref_layer_t *layer, moe_role_t role,
                                const moe_rows_t *out);
 
+/** A routing weight that a sum takes wrongly. */
+float moe_ref_fault_weight(const moe_ref_layer_t *layer, float w);
+
+/** True if rows of the same storage and shape have the same bytes. */
+bool moe_ref_fault_same(const moe_rows_t *a, const moe_rows_t *b);
+
 /** Rows of the same storage and shape, own memory. */
 moe_status_t moe_ref_fault_copy(const moe_rows_t *rows, moe_rows_t *copy_p);
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static float other_weight(const moe_ref_layer_t *layer, float w)
+float moe_ref_fault_weight(const moe_ref_layer_t *layer, float w)
 {
     const float scaling = layer->about.model->routed_scaling;
 
@@ -22,6 +22,8 @@ static float other_weight(const moe_ref_layer_t *layer, float w)
         return 1.0f;
     case MOE_FAULT_weight_twice:
         return w * w;
+    case MOE_FAULT_reduced_twice:
+        return 2.0f * w;
     default:
         return moe_bf16_to_f32(moe_bf16_from_f32(w));
     }
@@ -37,7 +39,7 @@ static moe_status_t reweigh(moe_ref_layer_t *layer, moe_role_t role,
 
     for (int64_t i = 0; status == MOE_OK && i < right.rows * right.cols; i++) {
         ((float *)wrong.codes)[i] =
-            other_weight(layer, ((const float *)right.codes)[i]);
+            moe_ref_fault_weight(layer, ((const float *)right.codes)[i]);
     }
     if (status == MOE_OK) {
         *held = wrong;

@@ -369,7 +369,8 @@ MOEREF_API moeref_status_t moeref_case_tensor(moeref_case_t *c,
  * Judge somebody's tensors of the chain, each from the one before it that is
  * given, or else from the exact ones.
  * @param[in]  names, got  [n]; a tensor of numbers may be of any float type.
- * @param[out] text        A line for each tensor, wrong ones first.
+ * @param[out] text        A line for each tensor, wrong ones first; in the
+ *                         first what the mistake looks like.
  * @return MOEREF_OK, MOEREF_ERR_WRONG, or why it could not be judged.
  */
 MOEREF_API moeref_status_t moeref_case_check(const moeref_case_t *c,

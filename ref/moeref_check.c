@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include "ref/formats.h"
-#include "ref/judge.h"
+#include "ref/diagnose.h"
 #include "ref/moeref_inside.h"
 
 #include <stdarg.h>
@@ -86,9 +86,13 @@ static void say_spot(page_t *p, const moe_judge_spot_t *spot)
     }
 }
 
-static void say_verdict(page_t *p, const moe_verdict_t *v)
+static void say_verdict(page_t *p, const moe_verdict_t *v,
+                        const char *diagnosis)
 {
     say(p, "%s: %s: ", moe_role_name(v->role), v->good ? "good" : "wrong");
+    if (diagnosis[0] != '\0') {
+        say(p, "%s; ", diagnosis);
+    }
     if (v->codes) {
         say(p, "%lld of %lld codes differ, %lld by more than a step",
             (long long)v->differ, (long long)v->elements,
@@ -108,14 +112,17 @@ static void say_verdict(page_t *p, const moe_verdict_t *v)
 }
 
 /* Wrong ones first. */
-static void say_verdicts(page_t *p, const moe_judge_t *judge)
+static void say_verdicts(page_t *p, const moe_judge_t *judge,
+                         const char *diagnosis)
 {
+    /* the first that is wrong is what was diagnosed */
     for (int good = 0; good < 2; good++) {
         for (int r = 0; r < MOE_ROLE_COUNT; r++) {
             const moe_verdict_t *v = &judge->verdict[r];
 
             if (v->judged && v->good == (good == 1)) {
-                say_verdict(p, v);
+                say_verdict(p, v, diagnosis);
+                diagnosis = "";
             }
         }
     }
@@ -149,6 +156,7 @@ moeref_status_t moeref_case_check(const moeref_case_t *c,
     moe_judge_t judge = {0};
     int64_t elements = 0;
     moe_status_t status;
+    char diagnosis[1024];
     bool good;
 
     moe_error_clear();
@@ -160,7 +168,10 @@ moeref_status_t moeref_case_check(const moeref_case_t *c,
     status = status == MOE_OK ? give(&judge, names, got, n, false) : status;
     status = status == MOE_OK ? moe_judge_run(&judge) : status;
     if (status == MOE_OK) {
-        say_verdicts(&page, &judge);
+        status = moe_diagnose(&judge, diagnosis, sizeof(diagnosis));
+    }
+    if (status == MOE_OK) {
+        say_verdicts(&page, &judge, diagnosis);
     }
     good = moe_judge_is_good(&judge);
     moe_judge_fini(&judge);

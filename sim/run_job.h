@@ -27,6 +27,7 @@ typedef struct {
     double agree_s;
     int64_t payload[MOE_STAGE_COUNT]; /* of the executed trace */
     moe_ref_stats_t stats;            /* redone by this method */
+    uint64_t injected;                /* bit i: injection i has had an effect */
     char digest[MOE_DIGEST_CHARS];    /* of all outputs, rank 0 */
     moe_compare_t oracle;             /* own part of the oracle's tokens */
     moe_compare_t exact;              /* `faithful`: of the same, to `exact` */

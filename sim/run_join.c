@@ -43,6 +43,7 @@ static void join_found(moe_found_t *all, const moe_found_t *part)
 {
     all->wall_s = larger(all->wall_s, part->wall_s);
     all->agree_s = larger(all->agree_s, part->agree_s);
+    all->injected |= part->injected;
     all->stats.elements += part->stats.elements;
     all->stats.redone_sum2 += part->stats.redone_sum2;
     all->stats.redone_exact += part->stats.redone_exact;

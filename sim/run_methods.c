@@ -88,6 +88,17 @@ static moe_status_t lay_hidden(const moe_job_t *job,
                                    *own_p);
 }
 
+/* Injections that have had an effect on this rank. */
+static uint64_t injected(const moe_job_t *job)
+{
+    uint64_t bits = 0;
+
+    for (size_t i = 0; i < job->command->n_injections && i < 64; i++) {
+        bits |= (uint64_t)job->injection[i].fired << i;
+    }
+    return bits;
+}
+
 static moe_status_t run_one(one_t *one, moe_backend_t *backend)
 {
     moe_job_t *job = one->job;
@@ -117,6 +128,7 @@ static moe_status_t run_one(one_t *one, moe_backend_t *backend)
     }
     free(hidden);
     one->found->wall_s = moe_job_now() - start;
+    one->found->injected = injected(job);
     one->found->stats = stats_since(moe_ref_backend_stats(backend), &before);
     return status;
 }

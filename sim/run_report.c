@@ -79,6 +79,29 @@ static moe_status_t set_run(const moe_job_t *job, const moe_joined_t *j,
     return bad != 0 ? no_memory() : MOE_OK;
 }
 
+/* A mistake that changed no bit on any rank shows nothing. */
+static moe_status_t warn_injections(const moe_job_t *job, const moe_joined_t *j,
+                                    json_t *document)
+{
+    const size_t n = job->command->n_injections;
+    uint64_t effect = 0;
+    moe_status_t status = MOE_OK;
+
+    for (size_t m = 0; m < job->scenario->n_methods; m++) {
+        effect |= j->found[m].injected;
+    }
+    for (size_t i = 0; status == MOE_OK && i < n && i < 64; i++) {
+        if ((effect >> i & 1) == 0 &&
+            job->injection[i].fault != MOE_FAULT_none) {
+            status = moe_report_warn(document,
+                                     "--inject %s had no effect: it changed "
+                                     "no bit",
+                                     job->injection[i].given);
+        }
+    }
+    return status;
+}
+
 static moe_status_t warn_all(const moe_job_t *job, json_t *document)
 {
     moe_stage_set_t all;
@@ -156,6 +179,9 @@ static moe_status_t write_report(const moe_job_t *job, const moe_joined_t *j)
     }
     if (status == MOE_OK) {
         status = warn_all(job, document);
+    }
+    if (status == MOE_OK) {
+        status = warn_injections(job, j, document);
     }
     verdict = moe_run_verdict(job, j);
     if (verdict != MOE_OK && status == MOE_OK &&

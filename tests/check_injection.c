@@ -29,6 +29,12 @@ static const char *const bad[] = {
     "count-mismatch",
     "kill@99999999999999999999:experts",
     "@1",
+    "nibbles-swapped@4",
+    "nibbles-swapped@",
+    "nibbles-swapped@1:experts",
+    "nibbles",
+    "group-max-for-top2-sum",
+    "previous-calls-output@0",
 };
 
 START_TEST(good_ones_are_parsed)
@@ -42,6 +48,20 @@ START_TEST(good_ones_are_parsed)
     ck_assert_int_eq(injection.rank, strchr(good[_i], '@')[1] - '0');
     ck_assert_int_eq(injection.last, strstr(good[_i], ":last") != NULL);
     ck_assert(!injection.fired);
+}
+END_TEST
+
+START_TEST(mistakes_are_of_all_ranks_or_of_one)
+{
+    moe_injection_t injection;
+
+    ck_assert(moe_injection_parse("nibbles-swapped", 4, &injection, NULL));
+    ck_assert_int_eq(injection.fault, MOE_FAULT_nibbles_swapped);
+    ck_assert_int_eq(injection.kind, MOE_INJECTION_COUNT);
+    ck_assert_int_eq(injection.rank, -1);
+    ck_assert(moe_injection_parse("truncation@3", 4, &injection, NULL));
+    ck_assert_int_eq(injection.fault, MOE_FAULT_truncation);
+    ck_assert_int_eq(injection.rank, 3);
 }
 END_TEST
 
@@ -124,6 +144,7 @@ int main(void)
     Suite *suite = suite_create("injection");
     TCase *tc = tcase_create("parse");
 
+    tcase_add_test(tests, mistakes_are_of_all_ranks_or_of_one);
     tcase_add_loop_test(tc, good_ones_are_parsed, 0,
                         sizeof(good) / sizeof(good[0]));
     tcase_add_loop_test(tc, bad_ones_say_what_was_expected, 0,

@@ -69,6 +69,10 @@ moe_status_t moe_ref_scatter(moe_ref_backend_t *be, const moe_call_t *call);
 moe_status_t moe_ref_pack(moe_ref_backend_t *be, const moe_call_t *call);
 moe_status_t moe_ref_unpack(moe_ref_backend_t *be, const moe_call_t *call);
 
+/** Make the mistakes that were injected in what a local operation made
+ * (ref_inject.c). */
+moe_status_t moe_ref_inject(moe_ref_backend_t *be, const moe_call_t *call);
+
 /** Round an unrounded tensor on this rank alone. */
 moe_status_t moe_ref_round_local(moe_ref_backend_t *be, const moe_tensor_t *in,
                                  const moe_tensor_t *out);

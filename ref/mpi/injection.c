@@ -57,6 +57,7 @@ static void say_forms(char *out)
         add(out, injections[k].name);
         add(out, injections[k].where);
     }
+    add(out, ", or NAME[@RANK] of 'moesim list diagnoses'");
 }
 
 /* What may follow the rank of an injection of this kind. */
@@ -134,6 +135,54 @@ static bool find_rest(const char *rest, moe_injection_t *injection)
     return *rest == '\0';
 }
 
+/* A kernel's mistake. What changes ids or counts is no plan's: a run holds
+ * them against the routing source. */
+static bool find_fault(const char *given, size_t n, moe_injection_t *injection)
+{
+    for (int k = MOE_FAULT_none + 1; k < MOE_FAULT_COUNT; k++) {
+        const char *name = moe_fault_name((moe_fault_kind_t)k);
+
+        if (strlen(name) == n && strncmp(name, given, n) == 0) {
+            injection->fault = (moe_fault_kind_t)k;
+            injection->kind = MOE_INJECTION_COUNT;
+            injection->rank = -1;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_of_routing(moe_fault_kind_t fault)
+{
+    return fault == MOE_FAULT_group_mask_zero || fault == MOE_FAULT_group_max ||
+           fault == MOE_FAULT_global_ids || fault == MOE_FAULT_minus_one ||
+           fault == MOE_FAULT_previous_call;
+}
+
+static bool parse_fault(const char *given, size_t n, int ranks,
+                        moe_injection_t *injection, char *expected)
+{
+    const char *rest = "";
+
+    if (is_of_routing(injection->fault)) {
+        (void)snprintf(expected, MOE_INJECTION_TEXT,
+                       "a mistake that leaves the routing as it is: a run "
+                       "holds ids and counts against its source");
+        return false;
+    }
+    if (given[n] == '@' &&
+        !find_rank(given + n + 1, ranks, &injection->rank, &rest)) {
+        say_ranks(ranks, expected);
+        return false;
+    }
+    if (*rest != '\0') {
+        (void)snprintf(expected, MOE_INJECTION_TEXT, "%s[@RANK]",
+                       moe_fault_name(injection->fault));
+        return false;
+    }
+    return true;
+}
+
 bool moe_injection_parse(const char *given, int ranks,
                          moe_injection_t *injection_p,
                          char expected[MOE_INJECTION_TEXT])
@@ -145,6 +194,13 @@ bool moe_injection_parse(const char *given, int ranks,
 
     if (expected == NULL) {
         expected = unasked;
+    }
+    if (find_fault(given, n, &injection)) {
+        if (!parse_fault(given, n, ranks, &injection, expected)) {
+            return false;
+        }
+        *injection_p = injection;
+        return true;
     }
     if (given[n] != '@' || !find_kind(given, n, &injection.kind)) {
         say_forms(expected);

@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "moe/vocabulary.h"
+#include "ref/fault.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,19 +27,20 @@ const char *moe_injection_where(moe_injection_kind_t kind);
 const char *moe_injection_text(moe_injection_kind_t kind);
 
 typedef struct {
-    moe_injection_kind_t kind;
-    int rank;
-    moe_stage_set_t stages; /* kill, oom: the first of these */
-    bool last;              /* skip_collective: the last one */
-    bool fired;             /* it had an effect on this rank */
-    const char *given;      /* as the user wrote it; kept */
+    moe_injection_kind_t kind; /* MOE_INJECTION_COUNT: a mistake */
+    moe_fault_kind_t fault;    /* of a kernel, ref/fault.def; or none */
+    int rank;                  /* -1: every rank, of a mistake */
+    moe_stage_set_t stages;    /* kill, oom: the first of these */
+    bool last;                 /* skip_collective: the last one */
+    bool fired;                /* it had an effect on this rank */
+    const char *given;         /* as the user wrote it; kept */
 } moe_injection_t;
 
 /** Bytes of what was expected of an injection. */
 #define MOE_INJECTION_TEXT 256
 
 /**
- * Parse NAME@RANK[:STAGE].
+ * Parse NAME@RANK[:STAGE], or NAME[@RANK] of a kernel's mistake.
  * @param[in]  given  Kept.
  * @param[in]  ranks  W; 0 if not yet known.
  * @param[out] expected  What was expected, if it is none; NULL: nobody asks.

@@ -220,6 +220,9 @@ moe_status_t moe_ref_local(moe_ref_backend_t *be, const moe_call_t *call)
                         moe_op_name(call->op));
     }
     status = local[call->op](be, call);
+    if (status == MOE_OK && be->in.n_injections > 0) {
+        status = moe_ref_inject(be, call);
+    }
     if (status != MOE_OK) {
         /* a message of its own comes first, if there is one */
         return moe_fail(status, "%s in stage %s of %s: %s",

@@ -32,6 +32,19 @@ fault 3 'rank 0.*prepare' kill@0:prepare
 fault 3 'rank 2.*finalize' oom@2:finalize
 fault 3 'rank 3.*experts' oom@3:experts
 
+# a kernel's mistake: the run ends, and its output is not the oracle's
+for what in nibbles-swapped truncation@1 reduced-twice; do
+    expect 1 timeout 60 "$MOESIM" run "$tiny" --ranks 4 -o "$work/out" \
+        --inject "$what"
+    says "not the oracle's"
+    rm -rf "$work/out"
+done
+expect 0 timeout 60 "$MOESIM" run "$tiny" --ranks 4 -o "$work/out" \
+    --inject clamp-missing
+grep -q "warning: --inject clamp-missing had no effect" "$work/stdout" &&
+    pass "an injection without effect is told" || fail "no warning"
+rm -rf "$work/out"
+
 # an interrupt: passed on, one message, nothing left
 "$MOESIM" run "$top_srcdir/scenarios/seeds/sglang-7667.yaml" --quiet \
     -o "$work/int" >"$work/stdout" 2>"$work/stderr" &
