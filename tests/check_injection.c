@@ -144,7 +144,7 @@ int main(void)
     Suite *suite = suite_create("injection");
     TCase *tc = tcase_create("parse");
 
-    tcase_add_test(tests, mistakes_are_of_all_ranks_or_of_one);
+    tcase_add_test(tc, mistakes_are_of_all_ranks_or_of_one);
     tcase_add_loop_test(tc, good_ones_are_parsed, 0,
                         sizeof(good) / sizeof(good[0]));
     tcase_add_loop_test(tc, bad_ones_say_what_was_expected, 0,
