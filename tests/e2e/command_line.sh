@@ -92,7 +92,7 @@ holds formats.json "[f['name'] for f in r['items'] for a in f['aliases'].split()
     if a in ('half', 'bfloat16', 'fp8')] == ['bf16', 'fp16', 'fp8_1x128']"
 holds models.json "any(m['name'] == 'deepseek-r1' and m['hidden'] == 7168 and
     m['experts'] == 256 for m in r['items'])"
-holds methods.json "all(m['source'] and m['payload'] and m['options']
+holds methods.json "all(m['source'] and m['payload'] and m['test']
     for m in r['items'])"
 
 # doctor: sound here; a BLAS of other kernels; nothing to write on

@@ -3,15 +3,15 @@ E2E_TESTS = \
   tests/e2e/run.sh \
   tests/e2e/inputs.sh \
   tests/e2e/faults.sh \
-  tests/e2e/model_kinds.sh \
   tests/e2e/nodes.sh \
   tests/e2e/places.sh \
   tests/e2e/monitoring.sh \
   tests/e2e/golden.sh \
   tests/e2e/op.sh
 TESTS += $(E2E_TESTS)
-FULL_TESTS += tests/e2e/full.sh
+FULL_TESTS += tests/e2e/full.sh tests/e2e/model_kinds.sh
 
-EXTRA_DIST += $(E2E_TESTS) tests/e2e/full.sh tests/e2e/lib.sh tests/e2e/pair_bytes.py \
+EXTRA_DIST += $(E2E_TESTS) tests/e2e/full.sh tests/e2e/model_kinds.sh \
+  tests/e2e/lib.sh tests/e2e/pair_bytes.py \
   tests/e2e/make_inputs.py tests/e2e/method_uses.py tests/e2e/golden_judge.py tests/e2e/op_judge.py \
   tests/e2e/tensors.py
