@@ -68,13 +68,6 @@ const case_t diagnosis_cases[] = {
      true},
     {"wide-nvfp4", &wide, MOE_FORMAT_nvfp4, 0, 40, {0, 16}, true},
     {"wide-rank-nvfp4", &wide, MOE_FORMAT_nvfp4, 0, 40, {8, 16}, true},
-    {"wide-mxfp4-even",
-     &wide,
-     MOE_FORMAT_mxfp4,
-     MOE_PROFILE_mxfp4_even,
-     40,
-     {0, 16},
-     true},
 };
 
 const int diagnosis_case_count =
