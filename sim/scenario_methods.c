@@ -250,13 +250,14 @@ static moe_status_t add_all(moe_build_t *b, const moe_method_use_t *wanted)
     const char *why;
 
     *use = *wanted;
+    if (use->method->contract.weigh == MOE_WEIGH_nowhere) {
+        return MOE_OK; /* it computes nothing: only where it is named */
+    }
     finish_chain(&s->layer, use);
     if (moe_method_cut_tokens(&s->layer, use) != MOE_OK) {
         return MOE_ERR_NOMEM;
     }
-    why = use->method->contract.weigh == MOE_WEIGH_nowhere
-              ? "computes nothing: only where it is named"
-              : why_not(b, use);
+    why = why_not(b, use);
     if (why == NULL) {
         s->n_methods++;
         return MOE_OK;
