@@ -4,7 +4,6 @@
 import ctypes
 import difflib
 import json
-import os
 import pathlib
 
 from moesim import _arrays
@@ -203,12 +202,9 @@ def case(model, tokens, ep=1, rank=0, dispatch="bf16", profile=None, seed=0,
     wanted.update(token_end=tokens, expert_begin=first, expert_end=end,
                   dispatch=dispatch, seed=seed)
     if data != "normal":
-        wanted["data"] = data
+        raise MoesimError(f"data={data!r}, expected normal: no other is made")
     if profile is not None:
         wanted["profile"] = profile
-    inject = os.environ.get("MOESIM_INJECT")
-    if inject:
-        wanted["inject"] = inject
     wanted.update(settings)
     if framework not in ("numpy", "torch"):
         raise MoesimError(f"framework {framework!r}, expected numpy or torch")
