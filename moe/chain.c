@@ -33,6 +33,10 @@ void moe_storage_default(moe_storage_t *storage, float bound)
         float range = storage->format == MOE_FORMAT_nvfp4 ? E4M3_MAX * E2M1_MAX
                                                           : E4M3_MAX;
 
+        if (!(bound > 0.0f)) {
+            storage->global_scale = 1.0f;
+            return;
+        }
         storage->global_scale = direction_of(storage) == MOE_GLOBAL_decode
                                     ? bound / range
                                     : range / bound;

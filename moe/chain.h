@@ -42,7 +42,8 @@ float moe_storage_decode(const moe_storage_t *storage);
 /**
  * Fill in the defaults of a storage: profile, and for formats with a global
  * scale that by which bound is the largest number of the format.
- * @param[in] bound  Documented bound of |x| of the tensor's generator, > 0.
+ * @param[in] bound  Documented bound of |x| of the tensor's generator; 0 for
+ *                   a scale of 1: the numbers are codes (moe/data.h).
  */
 void moe_storage_default(moe_storage_t *storage, float bound);
 

@@ -7,6 +7,7 @@
 #define MOE_LAYER_H
 
 #include "moe/chain.h"
+#include "moe/data.h"
 #include "moe/layout.h"
 #include "moe/model.h"
 
@@ -29,6 +30,8 @@ typedef struct {
     moe_phase_t phase;
     moe_chain_t chain; /* of the scenario; dispatch = hidden */
     uint64_t seed;
+    moe_data_t data; /* what tensors are drawn as */
+    bool poison;     /* new tensors hold NaN, where backends have data */
 } moe_layer_t;
 
 /** Tokens of all dp ranks together. */

@@ -11,6 +11,11 @@ moe_libmoe_la_SOURCES = \
   moe/contract.h \
   moe/ctx.c \
   moe/ctx.h \
+  moe/data.c \
+  moe/data.def \
+  moe/data.h \
+  moe/draw.c \
+  moe/draw.h \
   moe/fill.c \
   moe/fill.h \
   moe/fill_rows.c \
@@ -19,6 +24,8 @@ moe_libmoe_la_SOURCES = \
   moe/format.def \
   moe/format.h \
   moe/gate_up.def \
+  moe/grid.c \
+  moe/grid.h \
   moe/group.def \
   moe/group_limit.def \
   moe/layer.c \
@@ -59,6 +66,7 @@ moe_libmoe_la_SOURCES = \
   moe/sampler.c \
   moe/sampler.def \
   moe/score.def \
+  moe/stamp.c \
   moe/shared.c \
   moe/shared.h \
   moe/stage.def \

@@ -27,7 +27,8 @@ typedef enum {
     KIND_gate_up,
     KIND_profile,
     KIND_format,
-    KIND_weights
+    KIND_weights,
+    KIND_data
 } kind_t;
 
 typedef struct {
@@ -81,6 +82,11 @@ static const char *bool_name(int i)
 static const char *format_name(int i)
 {
     return i < MOE_FORMAT_COUNT ? moe_format_name((moe_format_t)i) : NULL;
+}
+
+static const char *data_name(int i)
+{
+    return i < MOE_DATA_COUNT ? moe_data_name((moe_data_t)i) : NULL;
 }
 
 typedef const char *name_func_t(int i);
@@ -217,6 +223,8 @@ static moe_status_t set(const setting_t *s, const char *word, uint8_t *base)
         return set_name(s, activation_name, word, to);
     case KIND_gate_up:
         return set_name(s, gate_up_name, word, to);
+    case KIND_data:
+        return set_name(s, data_name, word, to);
     case KIND_profile:
         return set_profile(s, word, to);
     case KIND_format: /* of a moe_storage_t, its first member */
@@ -332,7 +340,9 @@ static void complete(moe_case_settings_t *c)
 
     c->chain.contract = moe_contract_default();
     for (int r = MOE_ROLE_hidden; r <= MOE_ROLE_output; r++) {
-        moe_chain_default(&c->chain, &at[r], moe_chain_bound((moe_role_t)r));
+        moe_chain_default(
+            &c->chain, &at[r],
+            moe_data_bound(c->data, moe_chain_bound((moe_role_t)r)));
     }
     if (at[MOE_ROLE_dispatch].format == at[MOE_ROLE_hidden].format) {
         at[MOE_ROLE_dispatch] = at[MOE_ROLE_hidden];
@@ -363,6 +373,7 @@ moe_status_t moe_case_read(const char *text, moe_case_settings_t *settings_p)
     status = status == MOE_OK ? check_widths(&c) : status;
     if (status == MOE_OK) {
         complete(&c);
+        moe_data_set_model(c.data, &c.model);
         *settings_p = c;
     }
     return status;

@@ -13,6 +13,7 @@ typedef struct {
     moe_model_t model;
     moe_chain_t chain;
     uint64_t seed;
+    moe_data_t data;
     moe_range_t tokens;
     moe_range_t local; /* experts */
 } moe_case_settings_t;

@@ -136,6 +136,7 @@ static moe_status_t previous(moe_ref_layer_t *layer, moe_role_t role,
 {
     const moe_storage_t bf16 = {.format = MOE_FORMAT_bf16};
     const moe_model_t *m = layer->about.model;
+    const moe_draw_t before = {layer->about.data, layer->about.seed - 1, m};
     moe_rows_t hidden;
     moe_ref_layer_t twin;
     moe_status_t status;
@@ -147,8 +148,8 @@ static moe_status_t previous(moe_ref_layer_t *layer, moe_role_t role,
     if (status != MOE_OK) {
         return status;
     }
-    moe_fill_hidden(layer->about.seed - 1, m->hidden, layer->about.tokens.begin,
-                    out->rows, hidden.codes);
+    moe_draw_hidden(&before, layer->about.tokens.begin, out->rows,
+                    hidden.codes);
     status = twin_init(layer, &twin);
     if (status == MOE_OK) {
         status = moe_ref_layer_give(&twin, MOE_ROLE_hidden, &hidden);

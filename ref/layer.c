@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "ref/formats.h"
+#include "ref/grid.h"
 #include "ref/layer_inside.h"
 
 #include <stdlib.h>
@@ -81,10 +82,14 @@ moe_status_t moe_ref_layer_init(const moe_ref_case_t *about,
             (long long)about->experts.begin, (long long)about->experts.end,
             (long long)about->model->experts);
     }
+    if (moe_grid_check(about->data, about->model, &about->chain) != MOE_OK) {
+        return MOE_ERR_UNSUPPORTED;
+    }
     for (int w = MOE_W13; w <= MOE_W2; w++) {
         layer.weights[w] =
             (moe_ref_weights_t){.model = about->model,
                                 .seed = about->seed,
+                                .data = about->data,
                                 .weight = (moe_weight_t)w,
                                 .format = about->chain.weights,
                                 .first_expert = about->experts.begin};

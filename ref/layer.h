@@ -35,6 +35,7 @@ typedef struct {
     uint64_t seed;       /* of hidden, router, bias, weights */
     moe_range_t tokens;  /* by global number */
     moe_range_t experts; /* the local ones */
+    moe_data_t data;     /* what is drawn */
 } moe_ref_case_t;
 
 /** Pair i is token token[i] - its global number -, its slot[i]-th choice, and
@@ -70,7 +71,8 @@ typedef struct {
 } moe_ref_layer_t;
 
 /** Start without tensors. Ended with moe_ref_layer_fini(), which accepts a
- * zeroed object. @return MOE_OK; MOE_ERR_RANGE for ranges that are none. */
+ * zeroed object. @return MOE_OK; MOE_ERR_RANGE for ranges that are none;
+ * MOE_ERR_UNSUPPORTED for data that the layer would round (ref/grid.h). */
 moe_status_t moe_ref_layer_init(const moe_ref_case_t *about,
                                 moe_ref_layer_t *layer_p);
 void moe_ref_layer_fini(moe_ref_layer_t *layer);

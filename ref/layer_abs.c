@@ -114,6 +114,7 @@ static void get_panel(const moe_ref_weights_t *w, bool grid, int64_t expert,
                       int64_t row, int64_t n, moe_weight_panel_t *panel)
 {
     const int64_t k = moe_ref_weights_k(w);
+    const moe_draw_t from = {w->data, w->seed, w->model};
 
     if (!grid) {
         moe_ref_weights_get(w, expert, row, n, panel);
@@ -124,22 +125,23 @@ static void get_panel(const moe_ref_weights_t *w, bool grid, int64_t expert,
                                .cols = k,
                                .codes = panel->codes,
                                .scales = panel->scales};
-    moe_fill_weight_codes(w->seed, w->weight, w->first_expert + expert, row, n,
-                          0, k, panel->codes);
-    moe_fill_weight_scales(w->seed, w->weight, w->first_expert + expert, row, n,
+    moe_draw_weight_codes(&from, w->weight, w->first_expert + expert, row, n, 0,
+                          k, panel->codes);
+    moe_draw_weight_scales(&from, w->weight, w->first_expert + expert, row, n,
                            0, k / 16, panel->scales);
 }
 
-/* Norms of a panel of rows, the first of which is output `first`. */
+/* Norms of a panel of rows, the first of which is output `first`; drawn: their
+ * decode global scale, 0 if the rows have their own. */
 static void panel_norms(const pairs_table_t *table, const moe_rows_t *rows,
-                        int64_t n, int64_t first, bool grid, double outputs,
+                        int64_t n, int64_t first, float drawn, double outputs,
                         moe_ref_norms_t *norms)
 {
     const int64_t k = rows->cols;
     const bool nvfp4 = rows->storage.format == MOE_FORMAT_nvfp4 && k % 16 == 0;
-    const double global = grid    ? (double)moe_fill_weight_global(k)
-                          : nvfp4 ? (double)moe_rows_global(&rows->storage)
-                                  : 1.0;
+    const double global = drawn > 0.0f ? (double)drawn
+                          : nvfp4      ? (double)moe_rows_global(&rows->storage)
+                                       : 1.0;
 
     for (int64_t i = 0; i < n; i++) {
         float most;
@@ -161,6 +163,9 @@ static moe_status_t make_norms(moe_ref_layer_t *layer, moe_weight_t weight,
     const moe_ref_weights_t *weights = &layer->weights[weight];
     const bool grid = is_on_grid(layer, weight);
     const int64_t n = moe_ref_weights_n(weights);
+    const float drawn =
+        grid ? moe_draw_weight_global(weights->data, moe_ref_weights_k(weights))
+             : 0.0f;
     moe_weight_panel_t panel;
     pairs_table_t table;
 
@@ -178,7 +183,7 @@ static moe_status_t make_norms(moe_ref_layer_t *layer, moe_weight_t weight,
         int64_t rows = n - row < PANEL ? n - row : PANEL;
 
         get_panel(weights, grid, expert, row, rows, &panel);
-        panel_norms(&table, &panel.rows, rows, row, grid, (double)n, norms);
+        panel_norms(&table, &panel.rows, rows, row, drawn, (double)n, norms);
     }
     moe_weight_panel_fini(&panel);
     return MOE_OK;

@@ -14,30 +14,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+static moe_draw_t draw_of(const moe_ref_layer_t *layer)
+{
+    const moe_ref_case_t *about = &layer->about;
+
+    return (moe_draw_t){about->data, about->seed, about->model};
+}
+
 moe_status_t moe_ref_layer_router(moe_ref_layer_t *layer)
 {
     const moe_model_t *m = layer->about.model;
+    const moe_draw_t draw = draw_of(layer);
 
     if (layer->router == NULL) {
         layer->router = malloc((size_t)(m->experts * m->hidden) * 2 + 1);
         if (layer->router == NULL) {
             return moe_fail(MOE_ERR_NOMEM, "no memory for the router");
         }
-        moe_fill_router(layer->about.seed, m->experts, m->hidden,
-                        layer->router);
+        moe_draw_router(&draw, layer->router);
     }
     if (m->bias && layer->bias == NULL) {
         layer->bias = malloc((size_t)m->experts * 4 + 1);
         if (layer->bias == NULL) {
             return moe_fail(MOE_ERR_NOMEM, "no memory for the bias");
         }
-        moe_fill_bias(layer->about.seed, m->experts, layer->bias);
+        moe_draw_bias(&draw, layer->bias);
     }
     return MOE_OK;
 }
 
-/* Rows of one storage to another. */
-static moe_status_t to_storage(const moe_rows_t *src, const moe_rows_t *dst)
+moe_status_t moe_ref_to_storage(const moe_rows_t *src, const moe_rows_t *dst)
 {
     if (!moe_format_is_float(dst->storage.format)) {
         return moe_ref_quantize(src, dst);
@@ -51,14 +57,15 @@ static moe_status_t compute_hidden(moe_ref_layer_t *layer,
                                    const moe_rows_t *out)
 {
     const moe_storage_t bf16 = {.format = MOE_FORMAT_bf16};
+    const moe_draw_t draw = draw_of(layer);
     moe_rows_t drawn;
     moe_status_t status =
         moe_ref_rows_alloc(&bf16, out->rows, out->cols, &drawn);
 
     if (status == MOE_OK) {
-        moe_fill_hidden(layer->about.seed, out->cols, layer->about.tokens.begin,
-                        out->rows, drawn.codes);
-        status = to_storage(&drawn, out);
+        moe_draw_hidden(&draw, layer->about.tokens.begin, out->rows,
+                        drawn.codes);
+        status = moe_ref_to_storage(&drawn, out);
         moe_ref_rows_free(&drawn);
     }
     return status;
@@ -132,13 +139,13 @@ static moe_status_t compute_dispatch(moe_ref_layer_t *layer,
     moe_status_t status;
 
     if (!layer->about.model->weight_on_input) {
-        return to_storage(hidden, out);
+        return moe_ref_to_storage(hidden, out);
     }
     status = moe_ref_rows_alloc(&layer->about.chain.at[MOE_ROLE_hidden],
                                 hidden->rows, hidden->cols, &rows);
     if (status == MOE_OK) {
         moe_rows_weigh(hidden, layer->at[MOE_ROLE_topk_weights].codes, &rows);
-        status = to_storage(&rows, out);
+        status = moe_ref_to_storage(&rows, out);
         moe_ref_rows_free(&rows);
     }
     return status;
@@ -158,7 +165,7 @@ static moe_status_t compute_expert_in(moe_ref_layer_t *layer,
     status = moe_ref_rows_alloc(&rows->storage, out->rows, out->cols, &grouped);
     if (status == MOE_OK) {
         moe_ref_gather_rows(rows, &layer->index, &grouped);
-        status = to_storage(&grouped, out);
+        status = moe_ref_to_storage(&grouped, out);
         moe_ref_rows_free(&grouped);
     }
     return status;
@@ -233,7 +240,7 @@ moe_status_t moe_ref_layer_right(moe_ref_layer_t *layer, moe_role_t role,
                                 &layer->at[MOE_ROLE_gemm1_out], out,
                                 &layer->stats);
     case MOE_ROLE_gemm2_in:
-        return to_storage(&layer->at[MOE_ROLE_act_out], out);
+        return moe_ref_to_storage(&layer->at[MOE_ROLE_act_out], out);
     case MOE_ROLE_gemm2_out:
         return moe_ref_grouped_matmul(
             &layer->weights[MOE_W2], &layer->at[MOE_ROLE_gemm2_in],

@@ -44,6 +44,8 @@ ref_libref_la_SOURCES = \
   ref/judge_numbers.c \
   ref/judge_route.c \
   ref/judge_width.c \
+  ref/grid.c \
+  ref/grid.h \
   ref/layer.c \
   ref/layer.h \
   ref/layer_abs.c \
@@ -296,6 +298,13 @@ tests_check_judge_LDADD = $(REF_LIBS)
 tests_check_judge_power_SOURCES = tests/check_judge_power.c \
   tests/fused_kernel.c tests/fused_kernel.h
 tests_check_judge_power_LDADD = $(REF_LIBS)
+
+# Data that are exact in any order, against a kernel that has none.
+check_PROGRAMS += tests/check_exact_data
+TESTS += tests/check_exact_data
+tests_check_exact_data_SOURCES = tests/check_exact_data.c \
+  tests/fused_kernel.c tests/fused_kernel.h
+tests_check_exact_data_LDADD = $(REF_LIBS)
 
 # A method's declaration of its rounding points, against the oracle.
 check_PROGRAMS += tests/check_contract

@@ -20,7 +20,7 @@
 #define REF_MATMUL_H
 
 #include "base/status.h"
-#include "moe/fill.h"
+#include "moe/draw.h"
 #include "ref/rows.h"
 #include "ref/stats.h"
 
@@ -37,6 +37,7 @@ typedef struct {
                               * scales: somebody's weights; NULL: drawn */
     const float *bias;       /* [n_experts][N] added to the sums; NULL: drawn if
                               * the model has some and weights are drawn */
+    moe_data_t data;         /* what weights are drawn as */
 } moe_ref_weights_t;
 
 /**

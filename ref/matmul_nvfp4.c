@@ -323,7 +323,7 @@ static bool global_product(const moe_ref_weights_t *w, const moe_rows_t *x,
 {
     int64_t k = moe_weight_cols(w->model, w->weight);
     double scale = (double)moe_rows_global(&x->storage) *
-                   (double)moe_fill_weight_global(k);
+                   (double)moe_draw_weight_global(w->data, k);
 
     *scale_p = scale;
     return scale > 0.0 && isfinite(scale);

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where NVFP4 weights come from: drawn by moe/fill.h; of a part of I, from
+/* Where NVFP4 weights come from: drawn by moe/draw.h; of a part of I, from
  * the rows or columns that it has of the whole weights. */
 #include "ref/matmul_nvfp4.h"
 
 #include <string.h>
+
+static moe_draw_t draw_of(const moe_ref_weights_t *w)
+{
+    return (moe_draw_t){w->data, w->seed, w->model};
+}
 
 static int parts_of(const moe_ref_weights_t *w)
 {
@@ -66,11 +71,12 @@ static void fetch_run(const moe_nvfp4_drawn_t *drawn, int64_t row, int64_t rows,
                       uint8_t *scales)
 {
     const moe_ref_weights_t *w = drawn->weights;
+    const moe_draw_t draw = draw_of(w);
     int64_t at = first_col(w) + col;
 
-    moe_fill_weight_codes(w->seed, w->weight, drawn->expert, whole_row(w, row),
+    moe_draw_weight_codes(&draw, w->weight, drawn->expert, whole_row(w, row),
                           rows, at, cols, codes);
-    moe_fill_weight_scales(w->seed, w->weight, drawn->expert, whole_row(w, row),
+    moe_draw_weight_scales(&draw, w->weight, drawn->expert, whole_row(w, row),
                            rows, at / MOE_NVFP4_BLOCK, cols / MOE_NVFP4_BLOCK,
                            scales);
 }
@@ -101,17 +107,18 @@ static void fetch_panel_scales(const moe_nvfp4_drawn_t *drawn, int64_t row,
         QUAD = 4 * MOE_FILL_PANEL_ROWS /* bytes of four blocks */
     };
     const moe_ref_weights_t *w = drawn->weights;
+    const moe_draw_t draw = draw_of(w);
     int64_t before = block % TOGETHER;
     uint8_t all[(MOE_NVFP4_PIECE / MOE_NVFP4_BLOCK + 2 * TOGETHER) *
                 MOE_FILL_PANEL_ROWS];
 
     if (before == 0) {
-        moe_fill_panel_scales(w->seed, w->weight, drawn->expert, row, block,
+        moe_draw_panel_scales(&draw, w->weight, drawn->expert, row, block,
                               blocks, scales);
         return;
     }
-    moe_fill_panel_scales(w->seed, w->weight, drawn->expert, row,
-                          block - before, blocks + before, all);
+    moe_draw_panel_scales(&draw, w->weight, drawn->expert, row, block - before,
+                          blocks + before, all);
     memcpy(scales, all + before / 4 * QUAD, (size_t)((blocks + 3) / 4 * QUAD));
 }
 
@@ -120,11 +127,11 @@ void moe_nvfp4_fetch_panel_drawn(const void *from, int64_t row, int64_t col,
 {
     const moe_nvfp4_drawn_t *drawn = from;
     const moe_ref_weights_t *w = drawn->weights;
-
+    const moe_draw_t draw = draw_of(w);
     int64_t at = first_col(w) + col;
 
-    moe_fill_panel_codes(w->seed, w->weight, drawn->expert, whole_row(w, row),
-                         at, cols, codes);
+    moe_draw_panel_codes(&draw, w->weight, drawn->expert, whole_row(w, row), at,
+                         cols, codes);
     fetch_panel_scales(drawn, whole_row(w, row), at / MOE_NVFP4_BLOCK,
                        cols / MOE_NVFP4_BLOCK, scales);
 }

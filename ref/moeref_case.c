@@ -31,6 +31,7 @@ moe_ref_case_t moe_moeref_about(const moeref_case_t *c)
     return (moe_ref_case_t){.model = &c->settings.model,
                             .chain = c->settings.chain,
                             .seed = c->settings.seed,
+                            .data = c->settings.data,
                             .tokens = c->settings.tokens,
                             .experts = c->settings.local};
 }
@@ -121,6 +122,7 @@ static void draw_expert(const moeref_case_t *c, moe_weight_t weight,
                         int64_t expert, const moe_rows_t *all, int64_t first)
 {
     const moe_model_t *m = &c->settings.model;
+    const moe_draw_t from = {c->settings.data, c->settings.seed, m};
     const moe_format_t format = all->storage.format;
     const int64_t rows = moe_weight_rows(m, weight);
     const int64_t scales = first * moe_format_scale_cols(format, all->cols) *
@@ -129,13 +131,12 @@ static void draw_expert(const moeref_case_t *c, moe_weight_t weight,
     uint8_t *to = all->scales != NULL ? (uint8_t *)all->scales + scales : NULL;
 
     if (format != MOE_FORMAT_nvfp4) {
-        moe_fill_rows(c->settings.seed, m, weight, format, expert, 0, rows, 0,
-                      all->cols, codes, to);
+        moe_draw_rows(&from, weight, format, expert, 0, rows, 0, all->cols,
+                      codes, to);
         return;
     }
-    moe_fill_weight_codes(c->settings.seed, weight, expert, 0, rows, 0,
-                          all->cols, codes);
-    moe_fill_weight_scales(c->settings.seed, weight, expert, 0, rows, 0,
+    moe_draw_weight_codes(&from, weight, expert, 0, rows, 0, all->cols, codes);
+    moe_draw_weight_scales(&from, weight, expert, 0, rows, 0,
                            all->cols / NVFP4_BLOCK, to);
 }
 
@@ -168,7 +169,8 @@ static moe_status_t get_weights(moeref_case_t *c, moe_weight_t weight,
     if (status == MOE_OK) {
         *tensor = tensor_of(&c->weights[weight]);
         if (c->settings.chain.weights == MOE_FORMAT_nvfp4) {
-            tensor->decode_scale = moe_fill_weight_global(tensor->cols);
+            tensor->decode_scale =
+                moe_draw_weight_global(c->settings.data, tensor->cols);
         }
     }
     return status;

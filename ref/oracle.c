@@ -5,7 +5,7 @@
 #include "ref/oracle.h"
 
 #include "base/hot.h"
-#include "moe/fill.h"
+#include "moe/draw.h"
 #include "ref/oracle_combine.h"
 #include "ref/oracle_gate.h"
 #include "ref/oracle_linear.h"
@@ -132,11 +132,13 @@ static void linear_plain(work_t *w, const piece_t *p, int64_t expert, double *y,
 {
     const moe_format_t format = w->at[moe_rounding_role(p->point)].format;
     const moe_format_t weights = w->oracle->chain->weights;
+    const moe_layer_t *layer = w->oracle->layer;
+    const moe_draw_t from = {layer->data, layer->seed, w->m};
 
     memcpy(w->plain, w->y, (size_t)p->k * sizeof(*y));
     for (int64_t r = 0; r < moe_weight_rows(w->m, p->weight); r++) {
-        moe_fill_rows(w->oracle->layer->seed, w->m, p->weight, weights, expert,
-                      r, 1, p->first, p->n, w->codes, w->scales);
+        moe_draw_rows(&from, p->weight, weights, expert, r, 1, p->first, p->n,
+                      w->codes, w->scales);
         oracle_dot(w->plain + p->first, weights, w->codes, w->scales, p->n,
                    w->sum);
         mpfr_add_d(w->sum, w->sum, bias_of(w, p, expert, r), MPFR_RNDN);
@@ -163,9 +165,10 @@ static void linear(work_t *w, const piece_t *p, int64_t expert, double *y,
                    double *low)
 {
     const moe_format_t format = w->at[moe_rounding_role(p->point)].format;
-    const uint64_t seed = w->oracle->layer->seed;
-    const double d =
-        (double)w->row.decode * (double)moe_fill_weight_global(p->k);
+    const moe_layer_t *layer = w->oracle->layer;
+    const moe_draw_t from = {layer->data, layer->seed, w->m};
+    const double d = (double)w->row.decode *
+                     (double)moe_draw_weight_global(layer->data, p->k);
     int e;
     const moe_u128_t alpha = (uint64_t)(frexp(d, &e) * 0x1p48); /* exact */
 
@@ -177,9 +180,9 @@ static void linear(work_t *w, const piece_t *p, int64_t expert, double *y,
         oracle_number_t x = {.exponent = e - 48 - 20};
         int64_t s;
 
-        moe_fill_weight_codes(seed, p->weight, expert, r, 1, p->first, p->n,
+        moe_draw_weight_codes(&from, p->weight, expert, r, 1, p->first, p->n,
                               (uint8_t *)w->codes);
-        moe_fill_weight_scales(seed, p->weight, expert, r, 1, p->first / BLOCK,
+        moe_draw_weight_scales(&from, p->weight, expert, r, 1, p->first / BLOCK,
                                p->n / BLOCK, w->scales);
         s = dot(w, p);
         x.negative = s < 0;

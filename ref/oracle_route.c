@@ -97,7 +97,7 @@ static double score(work_t *w, int64_t e)
     case MOE_SCORE_softmax:
         return oracle_share(w->sum, 1.0, w->logit, w->m->experts, e,
                             MOE_FORMAT_fp32);
-    default: /* softmax_chosen chooses by logits */
+    default: /* softmax_chosen and dyadic choose by logits */
         return w->logit[e];
     }
 }
@@ -121,6 +121,15 @@ static void choose(work_t *w, int32_t *ids)
     }
 }
 
+/* Slot i of k: the sum of all is 1, the last ones weigh 1 / n, n the power of
+ * two at or above k, as many of the first as make up for it twice that. */
+static double dyadic(int k, int i)
+{
+    const double n = exp2(ceil(log2((double)k)));
+
+    return ((double)(i + k) < n ? 2.0 : 1.0) / n;
+}
+
 static void weigh(work_t *w, const int32_t *ids, float *weights)
 {
     const bool chosen = w->m->score == MOE_SCORE_softmax_chosen;
@@ -135,6 +144,9 @@ static void weigh(work_t *w, const int32_t *ids, float *weights)
     }
     for (int i = 0; chosen && i < w->m->topk; i++) {
         s[i] = oracle_share(w->sum, 1.0, x, w->m->topk, i, MOE_FORMAT_fp32);
+    }
+    for (int i = 0; w->m->score == MOE_SCORE_dyadic && i < w->m->topk; i++) {
+        s[i] = dyadic(w->m->topk, i);
     }
     for (int i = 0; i < w->m->topk; i++) {
         sum += (float)s[i];

@@ -59,11 +59,30 @@ static void add_bias(const float *x, const float *bias, int64_t n,
     }
 }
 
+/* Of k slots, with n the power of two not below k: the first n - k weigh 2 / n,
+ * the others 1 / n. The sum is 1. */
+static void score_dyadic(int k, float *score)
+{
+    int n = 1;
+
+    while (n < k) {
+        n *= 2;
+    }
+    for (int i = 0; i < k; i++) {
+        score[i] = (i < n - k ? 2.0f : 1.0f) / (float)n;
+    }
+}
+
+static bool logits_choose(moe_score_t score)
+{
+    return score == MOE_SCORE_softmax_chosen || score == MOE_SCORE_dyadic;
+}
+
 static void route_row(const moe_model_t *model, const float *logits,
                       const float *bias, const moe_route_row_t *row,
                       int32_t *ids, float *weights, moe_ref_stats_t *stats)
 {
-    const bool chosen = model->score == MOE_SCORE_softmax_chosen;
+    const bool chosen = logits_choose(model->score);
     float of_slot[MOE_TOPK_MAX];
     float score[MOE_TOPK_MAX];
 
@@ -75,7 +94,9 @@ static void route_row(const moe_model_t *model, const float *logits,
     for (int i = 0; i < model->topk; i++) {
         of_slot[i] = chosen ? row->choice[ids[i]] : row->score[ids[i]];
     }
-    if (chosen) {
+    if (model->score == MOE_SCORE_dyadic) {
+        score_dyadic(model->topk, score);
+    } else if (chosen) {
         moe_score_row(MOE_SCORE_softmax, of_slot, model->topk, score, stats);
     }
     weigh(model, chosen ? score : of_slot, weights);

@@ -18,7 +18,7 @@
  * first, which changes nothing; equal infinities share as equal numbers do,
  * so +infinity takes all, and all -infinity gives 1/n each. sqrt_softplus:
  * of +-infinity +infinity and +0. softmax_chosen is softmax, of the logits
- * that were chosen.
+ * that were chosen; dyadic has no scores of logits, and is none of these.
  *
  * @param[in]  logit  [n].
  * @param[out] score  [n].

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ref/weights.h"
 
-#include "moe/fill_rows.h"
+#include "moe/draw.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -96,6 +96,9 @@ static float global_of(const moe_ref_weights_t *w)
 {
     const double k = (double)moe_weight_cols(w->model, w->weight);
 
+    if (w->data != MOE_DATA_normal) {
+        return moe_format_info(w->format)->has_global ? 1.0f : 0.0f;
+    }
     return moe_format_info(w->format)->has_global
                ? ldexpf(1.0f, 2 + (ilogb(k) + 2) / 2)
                : 0.0f;
@@ -110,11 +113,11 @@ static void draw(const moe_ref_weights_t *w, int64_t e, int64_t row, int64_t n,
     const int64_t scale_bytes =
         moe_dtype_bytes(info->scale, moe_format_scale_cols(w->format, k));
     const int64_t col = w->weight == MOE_W2 ? w->part * k : 0;
+    const moe_draw_t draw = {w->data, w->seed, w->model};
 
     for (int64_t i = 0; i < n; i++) {
-        moe_fill_rows(w->seed, w->model, w->weight, w->format,
-                      w->first_expert + e, row_of(w, row + i), 1,
-                      parts_of(w) > 1 ? col : 0, k,
+        moe_draw_rows(&draw, w->weight, w->format, w->first_expert + e,
+                      row_of(w, row + i), 1, parts_of(w) > 1 ? col : 0, k,
                       (uint8_t *)panel->codes + i * code_bytes,
                       (uint8_t *)panel->scales + i * scale_bytes);
     }

@@ -3,5 +3,6 @@ nobase_dist_pkgdata_DATA += \
   scenarios/seeds/sglang-7667-decode.yaml \
   scenarios/seeds/sglang-7667.yaml \
   scenarios/tutorial/faithful.yaml \
-  scenarios/tutorial/first.yaml
+  scenarios/tutorial/first.yaml \
+  scenarios/tutorial/grid.yaml
 EXTRA_DIST += scenarios/README.md

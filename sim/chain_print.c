@@ -18,19 +18,20 @@ static moe_role_t role_of(const char *key)
 }
 
 /* What a storage's profile and global scale are by default. */
-static moe_storage_t standard_of(moe_format_t format, moe_role_t role)
+static moe_storage_t standard_of(moe_format_t format, moe_role_t role,
+                                 moe_data_t data)
 {
     moe_storage_t storage = {.format = format};
 
-    moe_storage_default(&storage, moe_chain_bound(role));
+    moe_storage_default(&storage, moe_data_bound(data, moe_chain_bound(role)));
     return storage;
 }
 
 static void print_storage(const moe_printer_t *p, const moe_key_t *key,
-                          const moe_storage_t *storage)
+                          const moe_storage_t *storage, moe_data_t data)
 {
     const moe_storage_t standard =
-        standard_of(storage->format, role_of(key->key));
+        standard_of(storage->format, role_of(key->key), data);
     const bool same_format =
         strcmp(moe_format_name(storage->format), key->standard) == 0;
     char number[32];
@@ -81,7 +82,7 @@ void moe_print_precision(const moe_printer_t *p, const moe_scenario_t *s)
                 p, key,
                 strcmp(moe_format_name(weights.format), key->standard) == 0);
         } else {
-            print_storage(p, key, &chain->at[role_of(key->key)]);
+            print_storage(p, key, &chain->at[role_of(key->key)], s->layer.data);
         }
     }
 }

@@ -2,8 +2,7 @@
 /* Expert weights in a golden folder, some rows at a time. */
 #include "sim/golden.h"
 
-#include "moe/fill.h"
-#include "moe/fill_rows.h"
+#include "moe/draw.h"
 
 #include <stdio.h>
 
@@ -56,13 +55,14 @@ static void fill(const moe_golden_file_t *f, moe_weight_t w, int64_t e,
 {
     const moe_scenario_t *s = f->job->scenario;
     const int64_t k = moe_weight_cols(&s->model, w);
+    const moe_draw_t from = {s->layer.data, s->seed, &s->model};
 
     if (s->layer.chain.weights == MOE_FORMAT_nvfp4) {
-        moe_fill_weight_codes(s->seed, w, e, row, n, 0, k, codes);
-        moe_fill_weight_scales(s->seed, w, e, row, n, 0, k / 16, scales);
+        moe_draw_weight_codes(&from, w, e, row, n, 0, k, codes);
+        moe_draw_weight_scales(&from, w, e, row, n, 0, k / 16, scales);
     } else {
-        moe_fill_rows(s->seed, &s->model, w, s->layer.chain.weights, e, row, n,
-                      0, k, codes, scales);
+        moe_draw_rows(&from, w, s->layer.chain.weights, e, row, n, 0, k, codes,
+                      scales);
     }
 }
 
@@ -98,7 +98,8 @@ void moe_golden_put_weights(moe_golden_file_t *f)
 
     for (size_t i = 0; local_weights(f) && i < 2; i++) {
         const moe_weight_t w = weight_tensors[i].weight;
-        const float global = moe_fill_weight_global(moe_weight_cols(m, w));
+        const float global = moe_draw_weight_global(
+            f->job->scenario->layer.data, moe_weight_cols(m, w));
 
         put_weight(f, w, false);
         if (moe_format_scale_cols(format, moe_weight_cols(m, w)) > 0) {

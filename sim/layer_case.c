@@ -13,6 +13,7 @@ moe_ref_case_t moe_layer_case(const moe_scenario_t *scenario,
     moe_ref_case_t about = {.model = &scenario->model,
                             .chain = scenario->layer.chain,
                             .seed = scenario->seed,
+                            .data = scenario->layer.data,
                             .tokens = tokens,
                             .experts = experts};
     moe_storage_t *at = about.chain.at;
@@ -25,7 +26,9 @@ moe_ref_case_t moe_layer_case(const moe_scenario_t *scenario,
     } else if (dispatch == at[MOE_ROLE_hidden].format) {
         *sent = at[MOE_ROLE_hidden];
     }
-    moe_chain_default(&about.chain, sent, MOE_FILL_HIDDEN_BOUND);
+    moe_chain_default(
+        &about.chain, sent,
+        moe_data_bound(scenario->layer.data, MOE_FILL_HIDDEN_BOUND));
     return about;
 }
 

@@ -2,7 +2,7 @@
 #include "sim/run_inputs.h"
 
 #include "base/checked.h"
-#include "moe/fill.h"
+#include "moe/draw.h"
 #include "ref/logits.h"
 #include "ref/route.h"
 
@@ -60,14 +60,21 @@ static moe_status_t read_hidden(const moe_inputs_t *in, int64_t first,
                                                    first * row, n * row, out);
 }
 
+static moe_draw_t draw_of(const moe_scenario_t *s)
+{
+    return (moe_draw_t){s->layer.data, s->seed, &s->model};
+}
+
 moe_status_t moe_inputs_hidden(const moe_inputs_t *in, int64_t first, int64_t n,
                                uint16_t *out)
 {
+    moe_draw_t draw;
+
     if (in->hidden_file != NULL) {
         return read_hidden(in, first, n, out);
     }
-    moe_fill_hidden(in->scenario->seed, in->scenario->model.hidden, first, n,
-                    out);
+    draw = draw_of(in->scenario);
+    moe_draw_hidden(&draw, first, n, out);
     return MOE_OK;
 }
 
@@ -98,6 +105,7 @@ moe_status_t moe_inputs_gate(const moe_scenario_t *s, uint16_t *out)
 static moe_status_t make_router(moe_inputs_t *in)
 {
     const moe_scenario_t *s = in->scenario;
+    const moe_draw_t draw = draw_of(s);
     size_t n;
 
     if (!moe_mul_size(s->model.experts, s->model.hidden, &n)) {
@@ -112,12 +120,12 @@ static moe_status_t make_router(moe_inputs_t *in)
         if (in->bias == NULL) {
             return no_memory("the router");
         }
-        moe_fill_bias(s->seed, s->model.experts, in->bias);
+        moe_draw_bias(&draw, in->bias);
     }
     if (s->gate_file != NULL) {
         return moe_inputs_gate(s, in->router);
     }
-    moe_fill_router(s->seed, s->model.experts, s->model.hidden, in->router);
+    moe_draw_router(&draw, in->router);
     return MOE_OK;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "moe/fill.h"
+#include "ref/grid.h"
 #include "sim/methods/registry.h"
 #include "sim/scenario_parts.h"
 
@@ -76,13 +77,14 @@ static void finish_chain(const moe_layer_t *layer, moe_method_use_t *use)
         if (sent->format == layer->chain.at[MOE_ROLE_expert_in].format) {
             *sent = layer->chain.at[MOE_ROLE_expert_in];
         }
-        moe_chain_default(&layer->chain, sent, MOE_FILL_HIDDEN_BOUND);
+        moe_chain_default(&layer->chain, sent,
+                          moe_data_bound(layer->data, MOE_FILL_HIDDEN_BOUND));
     }
     if (combine >= 0) {
         use->chain.at[MOE_ROLE_combine] =
             (moe_storage_t){.format = (moe_format_t)use->options[combine]};
         moe_storage_default(&use->chain.at[MOE_ROLE_combine],
-                            MOE_FILL_ACT_BOUND);
+                            moe_data_bound(layer->data, MOE_FILL_ACT_BOUND));
     }
 }
 
@@ -191,6 +193,7 @@ static const char *why_not(const moe_build_t *b, const moe_method_use_t *use)
 {
     const moe_storage_t *sent = &use->chain.at[MOE_ROLE_dispatch];
     moe_layer_t layer;
+    const char *why;
 
     if (!b->model_ok || !b->layout_ok || !b->precision_ok) {
         return NULL;
@@ -199,7 +202,10 @@ static const char *why_not(const moe_build_t *b, const moe_method_use_t *use)
     if (!moe_format_fits(sent->format, layer.model->hidden)) {
         return "the hidden size is no multiple of the dispatch format's block";
     }
-    return use->method->check(&layer, use->options);
+    why = use->method->check(&layer, use->options);
+    return why != NULL
+               ? why
+               : moe_grid_chain_refuses(layer.data, layer.model, &use->chain);
 }
 
 static void check_use(const moe_build_t *b, const moe_at_t *at,

@@ -224,8 +224,9 @@ void moe_scenario_read_precision(moe_build_t *b)
         key = moe_schema_find(MOE_SECTION_precision, places[i].key);
         at = moe_at_key(&precision, places[i].key);
         read_place(b, &at, key, &chain->at[places[i].role]);
-        moe_chain_default(chain, &chain->at[places[i].role],
-                          moe_chain_bound(places[i].role));
+        moe_chain_default(
+            chain, &chain->at[places[i].role],
+            moe_data_bound(b->s->layer.data, moe_chain_bound(places[i].role)));
     }
     read_weights(&precision, &chain->weights);
     if (moe_diag_count(b->root.source->diag) == before) {

@@ -23,7 +23,7 @@ static void print_word(const moe_printer_t *p, moe_section_t section,
     const moe_key_t *row = moe_schema_find(section, key);
 
     (void)fprintf(p->stream, "%*s%s: ", indent, "", key);
-    if (row->type == MOE_TYPE_number) {
+    if (row->type == MOE_TYPE_number || row->type == MOE_TYPE_bool) {
         (void)fputs(value, p->stream);
     } else {
         moe_yaml_print_text(value, p->stream);
@@ -165,7 +165,8 @@ static void print_router(const moe_printer_t *p, const moe_scenario_t *s)
 static void print_data(const moe_printer_t *p, const moe_scenario_t *s)
 {
     if (s->hidden_file == NULL && s->gate_file == NULL) {
-        print_word(p, MOE_SECTION_workload, 2, "data", "normal");
+        print_word(p, MOE_SECTION_workload, 2, "data",
+                   moe_data_name(s->layer.data));
         return;
     }
     (void)fprintf(p->stream, "  data:\n");
@@ -245,6 +246,8 @@ moe_status_t moe_scenario_text(const moe_scenario_t *s, bool digest,
     print_tokens(&p, s);
     print_router(&p, s);
     print_data(&p, s);
+    print_word(&p, MOE_SECTION_workload, 2, "poison",
+               s->layer.poison ? "true" : "false");
     moe_print_precision(&p, s);
     (void)fprintf(stream, "numerics: ");
     (void)fputs(s->layer.chain.numerics == MOE_NUMERICS_exact ? "exact"

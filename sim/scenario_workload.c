@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "ref/grid.h"
 #include "sim/scenario_parts.h"
 
 #include <string.h>
@@ -59,7 +60,8 @@ static void read_router(moe_build_t *b, const moe_at_t *at)
 
 static void read_data(moe_build_t *b, const moe_at_t *at)
 {
-    static const char *const words[] = {"normal"};
+    const char *words[MOE_DATA_COUNT];
+    int kind;
     moe_at_t hidden = moe_at_key(at, "hidden");
     moe_at_t gate = moe_at_key(at, "gate");
 
@@ -67,8 +69,13 @@ static void read_data(moe_build_t *b, const moe_at_t *at)
         return;
     }
     if (!moe_at_is(at, MOE_YAML_MAP)) {
-        (void)moe_at_name(at, "'normal', or {hidden: FILE, gate: FILE}", words,
-                          1);
+        for (int i = 0; i < MOE_DATA_COUNT; i++) {
+            words[i] = moe_data_name((moe_data_t)i);
+        }
+        kind = moe_at_name(
+            at, "normal, grid, stamp, identity, or {hidden: FILE, gate: FILE}",
+            words, MOE_DATA_COUNT);
+        b->s->layer.data = kind < 0 ? MOE_DATA_normal : (moe_data_t)kind;
         return;
     }
     moe_at_check_keys(at, MOE_SECTION_data);
@@ -80,12 +87,30 @@ static void read_data(moe_build_t *b, const moe_at_t *at)
     }
 }
 
+/* Exact data need a model that is made for them; its shape must do. */
+static void fit_data(moe_build_t *b, const moe_at_t *data)
+{
+    const moe_data_t kind = b->s->layer.data;
+    char why[MOE_GRID_WHY];
+
+    if (!b->model_ok || kind == MOE_DATA_normal) {
+        return;
+    }
+    moe_data_set_model(kind, &b->s->model);
+    if (!moe_grid_shape_is_exact(kind, &b->s->model, why)) {
+        moe_at_error(data, "%s cannot be exact here: %s", moe_data_name(kind),
+                     why);
+        b->model_ok = false;
+    }
+}
+
 void moe_scenario_read_workload(moe_build_t *b)
 {
     moe_at_t at = moe_at_key(&b->root, "workload");
     moe_at_t phase = moe_at_key(&at, "phase");
     moe_at_t router = moe_at_key(&at, "router");
     moe_at_t data = moe_at_key(&at, "data");
+    moe_at_t poison = moe_at_key(&at, "poison");
     int value = MOE_PHASE_prefill;
 
     if (!moe_at_given(&at)) {
@@ -100,4 +125,10 @@ void moe_scenario_read_workload(moe_build_t *b)
     b->s->layer.phase = (moe_phase_t)value;
     read_router(b, &router);
     read_data(b, &data);
+    fit_data(b, &data);
+    if (moe_at_given(&poison)) {
+        (void)moe_at_value(&poison,
+                           moe_schema_find(MOE_SECTION_workload, "poison"),
+                           &b->s->layer.poison, sizeof(b->s->layer.poison));
+    }
 }

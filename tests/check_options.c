@@ -69,6 +69,7 @@ static const char *fitting(const char *name)
         {"sweep", "all"},
         {"backend", "ref"},
         {"method", "pad_allreduce"},
+        {"dispatch", "bf16"},
         {"stages", "comm"},
         {"order", "exact"},
         {"accumulator", "fp32"},

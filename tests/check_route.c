@@ -157,10 +157,26 @@ static float judged_weight(const moe_model_t *m, const float *score, int slot)
     return (float)value;
 }
 
+/* Halve the largest share until there are k; shares stay in order. */
+static void share_dyadic(int k, float *slot)
+{
+    slot[0] = 1.0f;
+    for (int n = 1; n < k; n++) {
+        int split = 0;
+
+        while (split + 1 < n && !(slot[split + 1] < slot[split])) {
+            split++;
+        }
+        slot[split] /= 2.0f;
+        slot[n] = slot[split];
+    }
+}
+
 static void check_row(const moe_model_t *m, const float *x, const float *b,
                       const int32_t *id, const float *weight)
 {
-    const bool chosen = m->score == MOE_SCORE_softmax_chosen;
+    const bool dyadic = m->score == MOE_SCORE_dyadic;
+    const bool chosen = dyadic || m->score == MOE_SCORE_softmax_chosen;
     moe_ref_stats_t stats = {0, 0, 0};
     float score[EXPERTS_MAX];
     float choice[EXPERTS_MAX];
@@ -175,7 +191,9 @@ static void check_row(const moe_model_t *m, const float *x, const float *b,
     for (int i = 0; i < m->topk; i++) {
         slot[i] = chosen ? choice[want[i]] : score[want[i]];
     }
-    if (chosen) { /* a router of k experts without a choice */
+    if (dyadic) {
+        share_dyadic(m->topk, slot);
+    } else if (chosen) { /* a router of k experts without a choice */
         moe_score_row(MOE_SCORE_softmax, slot, m->topk, slot, &stats);
     }
     for (int i = 0; i < m->topk; i++) {
@@ -221,6 +239,9 @@ static const struct {
     {12, 3, 3, 6, MOE_SCORE_sqrt_softplus, true, MOE_GROUP_LIMIT_each},
     {256, 1, 1, 6, MOE_SCORE_sqrt_softplus, true, MOE_GROUP_LIMIT_top2_sum},
     {32, 1, 1, 4, MOE_SCORE_softmax_chosen, false, MOE_GROUP_LIMIT_top2_sum},
+    {64, 1, 1, 6, MOE_SCORE_dyadic, false, MOE_GROUP_LIMIT_top2_sum},
+    {64, 8, 4, 11, MOE_SCORE_dyadic, false, MOE_GROUP_LIMIT_top2_sum},
+    {64, 1, 1, 64, MOE_SCORE_dyadic, true, MOE_GROUP_LIMIT_top2_sum},
     {32, 4, 4, 4, MOE_SCORE_softmax_chosen, true, MOE_GROUP_LIMIT_each},
 };
 

@@ -13,6 +13,7 @@ static const char *const shipped[] = {
     "scenarios/seeds/sglang-7667.yaml",
     "scenarios/seeds/sglang-7667-decode.yaml",
     "scenarios/tutorial/first.yaml",
+    "scenarios/tutorial/grid.yaml",
     "scenarios/tutorial/faithful.yaml",
 };
 

@@ -41,7 +41,7 @@ static uint16_t *decode(const moe_ref_layer_t *layer, moe_weight_t weight,
     const moe_model_t *m = layer->about.model;
     const int64_t n = moe_weight_rows(m, weight);
     const int64_t k = moe_weight_cols(m, weight);
-    const uint64_t seed = layer->weights[weight].seed;
+    const moe_draw_t from = {layer->about.data, layer->weights[weight].seed, m};
     float e2m1[16];
     float e4m3[256];
     uint16_t *out = malloc((size_t)(n * k) * sizeof(*out));
@@ -58,8 +58,8 @@ static uint16_t *decode(const moe_ref_layer_t *layer, moe_weight_t weight,
     for (int64_t r = 0; r < n; r += PANEL) {
         int64_t rows = n - r < PANEL ? n - r : PANEL;
 
-        moe_fill_weight_codes(seed, weight, expert, r, rows, 0, k, codes);
-        moe_fill_weight_scales(seed, weight, expert, r, rows, 0, k / 16,
+        moe_draw_weight_codes(&from, weight, expert, r, rows, 0, k, codes);
+        moe_draw_weight_scales(&from, weight, expert, r, rows, 0, k / 16,
                                scales);
         for (int64_t c = 0; c < k; c++) {
             for (int64_t i = 0; i < rows; i++) {
@@ -182,9 +182,10 @@ static void load_row(const moe_rows_t *rows, int64_t row, float *out)
     }
 }
 
-static float alpha_of(const moe_rows_t *rows)
+static float alpha_of(const moe_ref_layer_t *layer, const moe_rows_t *rows)
 {
-    return moe_rows_global(&rows->storage) * moe_fill_weight_global(rows->cols);
+    return moe_rows_global(&rows->storage) *
+           moe_draw_weight_global(layer->about.data, rows->cols);
 }
 
 /* Row of expert_in of (token, slot). */
@@ -211,13 +212,20 @@ static void input_row(kernel_t *kernel, kernel_fault_t fault, int64_t slot,
     }
 }
 
-static void activate(const uint16_t *x, int64_t n, uint16_t *out)
+/* swiglu, or relu_glu where the model has that. */
+static void activate(const moe_model_t *m, const uint16_t *x, uint16_t *out)
 {
-    for (int64_t i = 0; i < n; i++) {
-        float g = moe_bf16_to_f32(x[i]);
-        float u = moe_bf16_to_f32(x[n + i]);
+    const int64_t n = m->intermediate;
+    const bool mixed = m->gate_up == MOE_GATE_UP_interleaved;
+    const bool relu = m->activation == MOE_ACTIVATION_relu_glu;
 
-        out[i] = moe_bf16_from_f32(g / (1.0f + expf(-g)) * u);
+    for (int64_t i = 0; i < n; i++) {
+        float g = moe_bf16_to_f32(x[mixed ? 2 * i : i]);
+        float u = moe_bf16_to_f32(x[mixed ? 2 * i + 1 : n + i]);
+        float gated = g / (1.0f + expf(-g));
+
+        gated = !relu ? gated : g > 0.0f ? g : 0.0f;
+        out[i] = moe_bf16_from_f32(gated * u);
     }
 }
 
@@ -238,7 +246,7 @@ static float requantise(const moe_ref_layer_t *layer, uint16_t *act, int64_t n,
         abort();
     }
     load_row(&out, 0, x);
-    alpha = alpha_of(&out);
+    alpha = alpha_of(layer, &out);
     moe_ref_rows_free(&out);
     return alpha;
 }
@@ -278,8 +286,8 @@ static void run_expert(kernel_t *kernel, kernel_fault_t fault, int64_t slot,
 
     input_row(kernel, fault, slot, where % (hidden / 16), x);
     multiply(kernel, kernel->w13[slot], x, hidden, 2 * inner,
-             alpha_of(&layer->at[MOE_ROLE_expert_in]), skipped, gemm1);
-    activate(gemm1, inner, act);
+             alpha_of(layer, &layer->at[MOE_ROLE_expert_in]), skipped, gemm1);
+    activate(m, gemm1, act);
     alpha = requantise(layer, act, inner, x);
     skipped = fault == KERNEL_tile2_skipped && slot == 0
                   ? where % (inner / TILE)

@@ -81,6 +81,12 @@ moe_status_t moe_ref_round_local(moe_ref_backend_t *be, const moe_tensor_t *in,
 void moe_ref_store(const moe_tensor_t *out, int64_t row, int64_t col,
                    uint32_t bits);
 
+/** Rows that experts are given, of data `stamp`: each where it belongs
+ * (ref_stamps.c). @return MOE_OK; MOE_ERR_CHECK; MOE_ERR_NOMEM. */
+moe_status_t moe_ref_check_stamps(const moe_ref_backend_t *be,
+                                  const moe_call_t *call,
+                                  const moe_ref_index_t *index);
+
 /* --- collectives (ref_collectives.c, ref_rows.c) ------------------------- */
 
 moe_status_t moe_ref_collective(moe_ref_backend_t *be, const moe_call_t *call,

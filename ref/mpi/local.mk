@@ -30,6 +30,7 @@ ref_mpi_librefmpi_la_SOURCES = \
   ref/mpi/ref_redo.c \
   ref/mpi/ref_reduce.c \
   ref/mpi/ref_rows.c \
+  ref/mpi/ref_stamps.c \
   ref/mpi/ref_topk.c \
   ref/mpi/share.c \
   ref/mpi/version.c \

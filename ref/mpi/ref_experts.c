@@ -63,6 +63,7 @@ moe_status_t moe_ref_matmul(moe_ref_backend_t *be, const moe_call_t *call)
     const moe_layer_t *layer = be->in.layer;
     moe_ref_weights_t weights = {.model = layer->model,
                                  .seed = layer->seed,
+                                 .data = layer->data,
                                  .weight = call->weight,
                                  .part = call->share,
                                  .parts = call->shares,
@@ -72,6 +73,9 @@ moe_status_t moe_ref_matmul(moe_ref_backend_t *be, const moe_call_t *call)
     if (index == NULL) {
         return moe_fail(MOE_ERR_INPUT,
                         "stage experts has no rows without stage permute");
+    }
+    if (layer->data == MOE_DATA_stamp && call->weight == MOE_W13) {
+        status = moe_ref_check_stamps(be, call, index);
     }
     for (int64_t e = 0; status == MOE_OK && e < index->n_experts; e++) {
         int64_t first = index->offset[e];

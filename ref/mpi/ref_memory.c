@@ -88,14 +88,30 @@ static bool is_refused(moe_ref_backend_t *be)
     return true;
 }
 
+/* What every byte of a poisoned tensor is: NaN in bf16, fp16, fp32, E4M3, E5M2
+ * and E8M0, expert -1; of E2M1 and int8, which have no NaN, the scale is. */
+enum {
+    POISON = 0xff
+};
+
+static void *new_rows(int64_t bytes, bool poison)
+{
+    char *data = calloc((size_t)bytes + 64, 1);
+
+    if (data != NULL && poison) {
+        memset(data, POISON, (size_t)bytes);
+    }
+    return data;
+}
+
 /* An index takes its memory when it is made. */
-static void *new_data(const moe_tensor_t *t, int64_t bytes)
+static void *new_data(const moe_tensor_t *t, int64_t bytes, bool poison)
 {
     if (moe_ref_is_kept(t)) {
         return moe_ref_carried_create(t->valid_rows, t->dim[1]);
     }
     return is_index(t) ? calloc(1, sizeof(moe_ref_index_t))
-                       : calloc((size_t)bytes + 64, 1);
+                       : new_rows(bytes, poison);
 }
 
 moe_status_t moe_ref_alloc(moe_backend_t *self, moe_tensor_t *tensor)
@@ -111,7 +127,7 @@ moe_status_t moe_ref_alloc(moe_backend_t *self, moe_tensor_t *tensor)
         return MOE_OK;
     }
     if (!is_refused(be)) {
-        tensor->data = new_data(tensor, bytes);
+        tensor->data = new_data(tensor, bytes, be->layer.poison);
     }
     if (tensor->data == NULL) {
         return moe_fail(MOE_ERR_NOMEM,
