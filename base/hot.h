@@ -7,7 +7,8 @@
  * chooses. They hold plain C whose rounding does not depend on the choice:
  * no sum whose order the compiler may change, no contraction to fma
  * (-ffp-contract=off). Under sanitizers and valgrind's smaller processors
- * the plain clone runs.
+ * the plain clone runs. They are static, each with a name of its own in the
+ * program: Clang 14 gives the resolvers of all of them external linkage.
  */
 #ifndef BASE_HOT_H
 #define BASE_HOT_H

@@ -29,7 +29,7 @@ static bool is_given(const moe_judge_t *judge, moe_role_t role)
 
 static bool any_given(const moe_judge_t *judge, moe_role_t from, moe_role_t to)
 {
-    for (int r = from; r < (int)to; r++) {
+    for (int r = (int)from; r < (int)to; r++) {
         if (is_given(judge, (moe_role_t)r) && !is_router((moe_role_t)r)) {
             return true;
         }
@@ -140,7 +140,7 @@ static moe_status_t run(moe_judge_t *judge, moe_role_t made, moe_role_t seen)
         judge->verdict[seen].role = seen;
         return moe_judge_route(judge);
     }
-    for (int r = made; status == MOE_OK && r <= (int)seen; r++) {
+    for (int r = (int)made; status == MOE_OK && r <= (int)seen; r++) {
         const moe_role_t role = (moe_role_t)r;
 
         if (is_router(role)) {

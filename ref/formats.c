@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ref/formats.h"
 
+#include "base/hot.h"
+
 #include <math.h>
 
 enum {
@@ -22,6 +24,19 @@ double moe_float_value(moe_format_t format, uint32_t bits)
         return (double)moe_fp16_to_f32((uint16_t)bits);
     }
     return (double)moe_f32_of_bits(bits);
+}
+
+MOE_HOT static void decode_bf16(const uint16_t *bits, int64_t n,
+                                double *restrict out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        out[i] = (double)moe_bf16_to_f32(bits[i]);
+    }
+}
+
+void moe_bf16_values(const uint16_t *bits, int64_t n, double *restrict out)
+{
+    decode_bf16(bits, n, out);
 }
 
 /*

@@ -39,6 +39,9 @@ bool moe_format_is_float(moe_format_t format);
 /** Exact value of a code of a float format. */
 double moe_float_value(moe_format_t format, uint32_t bits);
 
+/** The values of n bf16 numbers, into out. */
+void moe_bf16_values(const uint16_t *bits, int64_t n, double *restrict out);
+
 /** Codes of a float format in memory: element i. */
 static inline uint32_t moe_float_load(moe_format_t format, const void *codes,
                                       int64_t i)

@@ -54,21 +54,14 @@ typedef struct {
     moe_ref_stats_t stats;
 } work_t;
 
-MOE_HOT static void decode_bf16(const uint16_t *bits, int64_t n, double *out)
-{
-    for (int64_t i = 0; i < n; i++) {
-        out[i] = (double)moe_bf16_to_f32(bits[i]);
-    }
-}
-
 static void decode_tile(const moe_rows_t *rows, int64_t first, int64_t n,
                         const tile_t *tile)
 {
     const int64_t k = rows->cols;
 
     if (rows->storage.format == MOE_FORMAT_bf16) {
-        decode_bf16((const uint16_t *)rows->codes + first * k, n * k,
-                    tile->value);
+        moe_bf16_values((const uint16_t *)rows->codes + first * k, n * k,
+                        tile->value);
         return;
     }
     for (int64_t i = 0; i < n; i++) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ref/operand.h"
 
-#include "base/hot.h"
 #include "ref/dot.h"
 #include "ref/formats.h"
 
@@ -115,14 +114,6 @@ static void make_table(moe_dtype_t dtype, double table[BYTES])
     }
 }
 
-MOE_HOT static void decode_bf16(const uint16_t *bits, int64_t n,
-                                double *restrict out)
-{
-    for (int64_t i = 0; i < n; i++) {
-        out[i] = (double)moe_bf16_to_f32(bits[i]);
-    }
-}
-
 /* Values of a row; global_scale of rows is 1. */
 static void decode_row(const moe_rows_t *rows, int64_t row,
                        const double table[BYTES], double *out)
@@ -131,7 +122,7 @@ static void decode_row(const moe_rows_t *rows, int64_t row,
     const uint8_t *codes = moe_rows_codes(rows, row);
 
     if (info->code == MOE_DTYPE_bf16) {
-        decode_bf16((const uint16_t *)(const void *)codes, rows->cols, out);
+        moe_bf16_values((const uint16_t *)(const void *)codes, rows->cols, out);
     } else if (moe_dtype_bits(info->code) == 8 &&
                (info->scale == MOE_DTYPE_none || has_long_scale(info))) {
         for (int64_t i = 0; i < rows->cols; i++) {

@@ -171,8 +171,8 @@ END_TEST
 static const char *const operands[] = {
     "expert_in=bf16 gemm2_in=bf16 weights=bf16",
     "expert_in=bf16 gemm2_in=fp16 weights=bf16 act_out=fp32",
-    "expert_in=fp8_1x128 gemm2_in=fp8_1x128 weights=fp8_1x128 "
-    "intermediate=128",
+    ("expert_in=fp8_1x128 gemm2_in=fp8_1x128 weights=fp8_1x128 "
+     "intermediate=128"),
     "expert_in=int8_token gemm2_in=int8_token weights=int8_token",
     "expert_in=mxfp8 gemm2_in=mxfp8 weights=mxfp4",
 };

@@ -100,7 +100,13 @@ START_TEST(a_machine_too_small_for_a_group_is_refused)
     int ranks[2] = {0, 5000};
     int64_t rows[2] = {1, 1};
     moe_trace_record_t r = {.op = MOE_OP_allgatherv,
-                            .transfer = {2, 0, ranks, rows, rows, 8, -1}};
+                            .transfer = {.n = 2,
+                                         .me = 0,
+                                         .ranks = ranks,
+                                         .send_rows = rows,
+                                         .recv_rows = rows,
+                                         .row_bytes = 8,
+                                         .root = -1}};
     moe_hand_t t;
 
     moe_hand_begin(&t, 1);

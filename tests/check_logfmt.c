@@ -130,7 +130,7 @@ START_TEST(bits_lie_as_the_kernel_packs_them)
     }
     round_trip();
     ck_assert_uint_eq(codes[0], 0x00);
-    ck_assert_uint_eq(codes[1] | (codes[2] & 3) << 8, 511 << 1);
+    ck_assert_int_eq(codes[1] | (codes[2] & 3) << 8, 511 << 1);
     ck_assert_uint_eq(codes[18], 0x04);
     ck_assert_uint_eq(codes[19], 0x00);
 }

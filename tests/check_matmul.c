@@ -68,7 +68,11 @@ static void draw_rows(const moe_rows_t *x)
 static case_t make(const moe_model_t *model, moe_weight_t weight,
                    const int64_t *rows, moe_format_t out)
 {
-    case_t c = {.weights = {model, SEED, weight, MOE_FORMAT_nvfp4, FIRST}};
+    case_t c = {.weights = {.model = model,
+                            .seed = SEED,
+                            .weight = weight,
+                            .format = MOE_FORMAT_nvfp4,
+                            .first_expert = FIRST}};
     int64_t n = moe_weight_rows(model, weight);
     int64_t k = moe_weight_cols(model, weight);
 

@@ -13,8 +13,10 @@
 #define moe_float_supports  broken_supports
 #define moe_float_workspace broken_workspace
 #define moe_float_matmul    broken_matmul
+#define decide              broken_decide /* clones share no name */
 #include "ref/matmul_float.c"
 #undef moe_float_matmul
+#undef decide
 
 enum {
     K = 96,

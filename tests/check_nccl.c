@@ -70,13 +70,18 @@ static moe_time_t price(const moe_machine_t *machine, moe_op_t op, int64_t size)
         rows[i] = whole ? size : size / RANKS;
     }
     for (int r = 0; r < RANKS; r++) {
-        moe_trace_record_t record = {
-            .id = 1,
-            .rank = r,
-            .op = op,
-            .group = MOE_GROUP_world,
-            .call = 1,
-            .transfer = {RANKS, r, ranks, rows, rows, 1, -1}};
+        moe_trace_record_t record = {.id = 1,
+                                     .rank = r,
+                                     .op = op,
+                                     .group = MOE_GROUP_world,
+                                     .call = 1,
+                                     .transfer = {.n = RANKS,
+                                                  .me = r,
+                                                  .ranks = ranks,
+                                                  .send_rows = rows,
+                                                  .recv_rows = rows,
+                                                  .row_bytes = 1,
+                                                  .root = -1}};
 
         ck_assert_int_eq(moe_price_record(p, &record), MOE_OK);
     }

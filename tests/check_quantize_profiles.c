@@ -43,7 +43,7 @@ static uint32_t code_at(const moe_rows_t *dst, int64_t i)
     const uint8_t *bytes = dst->codes;
 
     return moe_format_info(dst->storage.format)->code == MOE_DTYPE_e2m1
-               ? bytes[i / 2] >> (4 * (i % 2)) & 15
+               ? (uint32_t)bytes[i / 2] >> (4 * (i % 2)) & 15
                : bytes[i];
 }
 

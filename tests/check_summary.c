@@ -19,7 +19,13 @@ static void add_rank(moe_trace_sink_t *sink, int me)
                                  .op = MOE_OP_allgatherv,
                                  .payload = 2 * 100,
                                  .carried = 999,
-                                 .transfer = {3, me, ranks, two, two, 100, -1}};
+                                 .transfer = {.n = 3,
+                                              .me = me,
+                                              .ranks = ranks,
+                                              .send_rows = two,
+                                              .recv_rows = two,
+                                              .row_bytes = 100,
+                                              .root = -1}};
     moe_trace_record_t matmul = {.rank = me,
                                  .stage = MOE_STAGE_experts,
                                  .op = MOE_OP_grouped_matmul,
@@ -30,7 +36,13 @@ static void add_rank(moe_trace_sink_t *sink, int me)
         .stage = MOE_STAGE_finalize,
         .op = MOE_OP_alltoallv,
         .payload = 10 * (sizes[me][0] + sizes[me][1] + sizes[me][2]),
-        .transfer = {3, me, ranks, sizes[me], to_me, 10, -1}};
+        .transfer = {.n = 3,
+                     .me = me,
+                     .ranks = ranks,
+                     .send_rows = sizes[me],
+                     .recv_rows = to_me,
+                     .row_bytes = 10,
+                     .root = -1}};
     moe_trace_record_t known = {
         .rank = me, .op = MOE_OP_agree, .payload = 12345};
     moe_trace_record_t told = {.rank = me,
@@ -40,7 +52,13 @@ static void add_rank(moe_trace_sink_t *sink, int me)
                                .call = 1,
                                .payload = 3 * 8,
                                .carried = 3 * 8,
-                               .transfer = {3, me, ranks, two, two, 4, -1}};
+                               .transfer = {.n = 3,
+                                            .me = me,
+                                            .ranks = ranks,
+                                            .send_rows = two,
+                                            .recv_rows = two,
+                                            .row_bytes = 4,
+                                            .root = -1}};
 
     ck_assert_int_eq(sink->record(sink->self, &known), MOE_OK);
     ck_assert_int_eq(sink->record(sink->self, &told), MOE_OK);

@@ -115,7 +115,13 @@ static void write_full(FILE *file, moe_op_t op)
                             .call = 1,
                             .n_experts = 2,
                             .rows_per_expert = rows,
-                            .transfer = {2, 0, ranks, rows, rows, 4, 1},
+                            .transfer = {.n = 2,
+                                         .me = 0,
+                                         .ranks = ranks,
+                                         .send_rows = rows,
+                                         .recv_rows = rows,
+                                         .row_bytes = 4,
+                                         .root = 1},
                             .wall_s = 1.0};
 
     if (moe_op_plane(op) == MOE_PLANE_LOCAL) {
