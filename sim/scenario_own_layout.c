@@ -61,12 +61,13 @@ void moe_method_read_layout(const moe_build_t *b, const moe_at_t *at,
 moe_status_t moe_method_cut_tokens(const moe_layer_t *layer,
                                    moe_method_use_t *use)
 {
-    int64_t total = moe_layer_total_tokens(layer);
     int64_t *tokens;
+    int64_t total;
 
     if (use->layout.dp == 0 || moe_layout_equal(&use->layout, &layer->layout)) {
         return MOE_OK;
     }
+    total = moe_layer_total_tokens(layer);
     tokens = calloc((size_t)use->layout.dp, sizeof(*tokens));
     if (tokens == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for a method's tokens");
