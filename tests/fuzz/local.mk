@@ -51,6 +51,6 @@ tests_fuzz_fuzz_manifest_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_manifest_LDADD = $(FUZZ_SIM_LIBS)
 endif
 
-EXTRA_DIST += tests/fuzz/README.md tests/fuzz/fuzz_yaml.corpus \
+EXTRA_DIST += tests/fuzz/README.md tests/fuzz/fuzz.sh tests/fuzz/fuzz_yaml.corpus \
   tests/fuzz/fuzz_safetensors.corpus tests/fuzz/fuzz_scenario.corpus \
   tests/fuzz/fuzz_manifest.corpus
