@@ -24,6 +24,8 @@ moe_libmoe_la_SOURCES = \
   moe/format.def \
   moe/format.h \
   moe/gate_up.def \
+  moe/gathered.c \
+  moe/gathered.h \
   moe/grid.c \
   moe/grid.h \
   moe/group.def \

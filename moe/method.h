@@ -17,6 +17,7 @@
 
 #include "base/status.h"
 #include "moe/backend.h"
+#include "moe/gathered.h"
 #include "moe/layer.h"
 #include "moe/movement.h"
 #include "moe/operations.h"
@@ -56,14 +57,6 @@ typedef struct {
                            * for "dispatch": the format of hidden */
     const char *text;
 } moe_option_t;
-
-/** What a method's closed formula may use: agreed numbers only. */
-typedef struct {
-    const moe_layer_t *layer;
-    const int64_t *options;
-    int rank;
-    const moe_routing_t *routing; /* of all tokens: what n[src][dst] counts */
-} moe_formula_t;
 
 typedef struct {
     const char *name;

@@ -190,33 +190,3 @@ moe_tensor_t *moe_weighted_sum(moe_ctx_t *c, moe_tensor_t *rows,
     moe_ctx_do(c, &call, t);
     return t;
 }
-
-void moe_gathered_permute(moe_ctx_t *c, moe_gathered_t *g,
-                          moe_scale_layout_t layout)
-{
-    moe_tensor_t *in = moe_to(c, g->x, MOE_ROLE_expert_in);
-    moe_tensor_t *tiled = moe_swizzle(c, in, layout);
-
-    g->index = moe_group_rows(c, g->ids, g->rows);
-    moe_release(c, g->x);
-    moe_release(c, g->ids);
-    g->x = moe_gather_rows(c, tiled, g->index);
-    moe_release(c, in);
-    moe_release(c, tiled);
-}
-
-void moe_gathered_experts(moe_ctx_t *c, moe_gathered_t *g)
-{
-    g->y = moe_experts(c, g->x, g->index);
-    moe_release(c, g->x);
-}
-
-void moe_gathered_unpermute(moe_ctx_t *c, moe_gathered_t *g)
-{
-    moe_tensor_t *sums = moe_weighted_sum(c, g->y, g->index, g->weights);
-
-    moe_release(c, g->y);
-    moe_release(c, g->index);
-    moe_release(c, g->weights);
-    g->y = sums;
-}

@@ -82,28 +82,6 @@ moe_tensor_t *moe_group_rows(moe_ctx_t *c, moe_tensor_t *ids,
 moe_tensor_t *moe_gather_rows(moe_ctx_t *c, moe_tensor_t *rows,
                               moe_tensor_t *index);
 
-/** Rows of all tokens that a rank gathered, on their way through its
- * experts: what methods of families F0 and F1 share. */
-typedef struct {
-    const int64_t *rows;   /* [E_local] rows of each local expert, planned */
-    moe_tensor_t *ids;     /* [P][k] */
-    moe_tensor_t *weights; /* [P][k] */
-    moe_tensor_t *x;       /* [P][H], then grouped rows */
-    moe_tensor_t *index;
-    moe_tensor_t *y; /* rows that the experts return, then sums */
-} moe_gathered_t;
-
-/** To expert_in, scales in the layout that the kernel reads, then the local
- * experts' rows, sorted by expert (scales linear again). */
-void moe_gathered_permute(moe_ctx_t *c, moe_gathered_t *g,
-                          moe_scale_layout_t layout);
-
-/** The experts of the grouped rows. */
-void moe_gathered_experts(moe_ctx_t *c, moe_gathered_t *g);
-
-/** Weighted sums of the local experts' rows, y [P][H]. */
-void moe_gathered_unpermute(moe_ctx_t *c, moe_gathered_t *g);
-
 /** gemm1 -> gemm1_out -> SwiGLU -> act_out -> gemm2_in -> gemm2 ->
  * gemm2_out of grouped rows: the experts stage of every method. */
 moe_tensor_t *moe_experts(moe_ctx_t *c, moe_tensor_t *rows,

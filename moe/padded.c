@@ -5,10 +5,17 @@
 
 #include <stddef.h>
 
-const char *moe_padded_check(const moe_layer_t *layer)
+/* Of every card. */
+enum {
+    OPTION_DISPATCH,
+    OPTION_COMBINE
+};
+
+const char *moe_padded_check(const moe_layer_t *layer, const int64_t *options)
 {
     const moe_layout_t *l = &layer->layout;
 
+    (void)options;
     if (l->ep != moe_layout_world(l)) {
         return "needs ep = dp x tp: experts lie over all ranks";
     }
@@ -31,8 +38,9 @@ static int64_t longest(const int64_t *tokens, int n)
     return each;
 }
 
-void moe_padded_plan(moe_ctx_t *c, moe_padded_t *p)
+void moe_padded_plan(moe_ctx_t *c)
 {
+    moe_padded_t *p = moe_ctx_plan(c);
     const int64_t *tokens = moe_agree_tokens(c, MOE_GROUP_dp);
     int64_t token = 0;
 
@@ -47,7 +55,8 @@ void moe_padded_plan(moe_ctx_t *c, moe_padded_t *p)
         p->spans[i] = (moe_span_t){i * p->each, token, tokens[i]};
         token += tokens[i];
     }
-    p->pad = p->n * p->each - token;
+    p->all.rows =
+        moe_agree_expert_rows(c, MOE_GROUP_ep, p->n * p->each - token);
 }
 
 /* Rows of zeros behind the own ones, where there is something to fill. */
@@ -64,8 +73,9 @@ static moe_tensor_t *pad(moe_ctx_t *c, const moe_padded_t *p, moe_tensor_t *t)
     return rows;
 }
 
-void moe_padded_prepare(moe_ctx_t *c, const moe_padded_t *p, moe_gathered_t *g)
+void moe_padded_prepare(moe_ctx_t *c)
 {
+    moe_padded_t *p = moe_ctx_plan(c);
     moe_tensor_t *hidden = moe_hidden(c);
     moe_tensor_t *own = moe_logits(c, hidden);
     moe_tensor_t *rows = pad(c, p, hidden);
@@ -73,9 +83,9 @@ void moe_padded_prepare(moe_ctx_t *c, const moe_padded_t *p, moe_gathered_t *g)
     moe_tensor_t *x = moe_to(c, rows, MOE_ROLE_dispatch);
     moe_tensor_t *logits;
 
-    g->x = moe_allgather(c, MOE_GROUP_dp, x);
+    p->all.x = moe_allgather(c, MOE_GROUP_dp, x);
     logits = moe_allgather(c, MOE_GROUP_dp, own_rows);
-    moe_topk(c, logits, p->spans, p->n, &g->ids, &g->weights);
+    moe_topk(c, logits, p->spans, p->n, &p->all.ids, &p->all.weights);
     moe_release(c, hidden);
     moe_release(c, own);
     moe_release(c, rows);
@@ -84,30 +94,31 @@ void moe_padded_prepare(moe_ctx_t *c, const moe_padded_t *p, moe_gathered_t *g)
     moe_release(c, logits);
 }
 
-void moe_padded_finalize(moe_ctx_t *c, const moe_padded_t *p, moe_gathered_t *g)
+void moe_padded_finalize(moe_ctx_t *c)
 {
-    moe_tensor_t *sums = p->n > 1 ? moe_reducescatter(c, MOE_GROUP_dp, g->y)
-                                  : moe_allreduce(c, MOE_GROUP_tp, g->y);
-    moe_tensor_t *own = moe_slice(c, sums, 0, p->own);
+    moe_padded_t *p = moe_ctx_plan(c);
+    moe_tensor_t *sums = p->n > 1 ? moe_reducescatter(c, MOE_GROUP_dp, p->all.y)
+                                  : moe_allreduce(c, MOE_GROUP_tp, p->all.y);
 
-    moe_release(c, g->y);
-    moe_output(c, own);
-    moe_release(c, own);
-    moe_release(c, sums);
+    moe_gathered_output(c, &p->all, sums, 0, p->own);
 }
 
-int moe_padded_home(const moe_layer_t *layer, int64_t token)
+int moe_padded_home(const moe_formula_t *f, int64_t token)
 {
+    const moe_layer_t *layer = f->layer;
+
     return layer->layout.dp > 1
                ? moe_layer_owner(layer, token)
                : moe_layout_part_of(layer->tokens[0], layer->layout.tp, token);
 }
 
-void moe_padded_payload(const moe_layer_t *layer, moe_format_t dispatch,
-                        moe_format_t combine, int64_t *out)
+void moe_padded_payload(const moe_formula_t *f, int64_t *out)
 {
+    const moe_layer_t *layer = f->layer;
     const moe_layout_t *l = &layer->layout;
     const moe_model_t *m = layer->model;
+    moe_format_t dispatch = (moe_format_t)f->options[OPTION_DISPATCH];
+    moe_format_t combine = (moe_format_t)f->options[OPTION_COMBINE];
     int64_t each = longest(layer->tokens, l->dp);
 
     if (l->dp > 1) {

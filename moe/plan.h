@@ -14,6 +14,14 @@
 
 typedef struct moe_ctx moe_ctx_t; /* one method on one rank */
 
+/** What a method's closed formula may use: agreed numbers only. */
+typedef struct {
+    const moe_layer_t *layer;
+    const int64_t *options;
+    int rank;
+    const moe_routing_t *routing; /* of all tokens: what n[src][dst] counts */
+} moe_formula_t;
+
 const moe_layer_t *moe_ctx_layer(const moe_ctx_t *c);
 const moe_model_t *moe_ctx_model(const moe_ctx_t *c);
 int moe_ctx_rank(const moe_ctx_t *c);

@@ -31,9 +31,9 @@ static const moe_option_t options[] = {
 };
 
 typedef struct {
+    moe_gathered_t all;    /* first: its stages look there */
     const int64_t *tokens; /* [R] T_i */
     moe_span_t own;        /* own tokens */
-    moe_gathered_t all;
 } plan_t;
 
 static const char *check(const moe_layer_t *layer, const int64_t *option)
@@ -53,6 +53,7 @@ static void plan(moe_ctx_t *c)
 
     p->own = (moe_span_t){0, own.begin, own.end - own.begin};
     p->tokens = moe_agree_tokens(c, MOE_GROUP_ep);
+    p->all.scales = MOE_SCALES_128x4;
     p->all.rows = moe_agree_expert_rows(c, MOE_GROUP_ep, 0);
 }
 
@@ -80,27 +81,6 @@ static void prepare(moe_ctx_t *c)
     moe_release(c, x);
     moe_release(c, ids);
     moe_release(c, weights);
-}
-
-static void permute(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_gathered_permute(c, &p->all, MOE_SCALES_128x4);
-}
-
-static void experts(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_gathered_experts(c, &p->all);
-}
-
-static void unpermute(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_gathered_unpermute(c, &p->all);
 }
 
 static void finalize(moe_ctx_t *c)
@@ -158,6 +138,7 @@ const moe_method_t moe_method_allgatherv = {
     .plan_size = sizeof(plan_t),
     .check = check,
     .plan = plan,
-    .stage = {prepare, permute, experts, unpermute, finalize},
+    .stage = {prepare, moe_gathered_permute_stage, moe_gathered_experts_stage,
+              moe_gathered_unpermute_stage, finalize},
     .payload = payload,
 };

@@ -14,13 +14,8 @@
  */
 #include "moe/method.h"
 
-enum {
-    OPTION_DISPATCH,
-    OPTION_COMBINE,
-    OPTION_COMBINE_ORDER
-};
-
 static const moe_option_t options[] = {
+    /* as moe/padded.h wants them */
     {"dispatch", MOE_OPTION_format, "bf16", NULL,
      "format of rows on the way to the experts"},
     {"combine", MOE_OPTION_format, "bf16 fp16 fp32 exact", "bf16",
@@ -29,71 +24,6 @@ static const moe_option_t options[] = {
      "faithful: the order of the reduce-scatter, or all-reduce"},
     {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
 };
-
-typedef struct {
-    moe_padded_t rows;
-    moe_gathered_t all;
-} plan_t;
-
-static const char *check(const moe_layer_t *layer, const int64_t *option)
-{
-    (void)option;
-    return moe_padded_check(layer);
-}
-
-static void plan(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_padded_plan(c, &p->rows);
-    p->all.rows = moe_agree_expert_rows(c, MOE_GROUP_ep, p->rows.pad);
-}
-
-static void prepare(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_padded_prepare(c, &p->rows, &p->all);
-}
-
-static void permute(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_gathered_permute(c, &p->all, MOE_SCALES_linear);
-}
-
-static void experts(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_gathered_experts(c, &p->all);
-}
-
-static void unpermute(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_gathered_unpermute(c, &p->all);
-}
-
-static void finalize(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_padded_finalize(c, &p->rows, &p->all);
-}
-
-static int home(const moe_formula_t *f, int64_t token)
-{
-    return moe_padded_home(f->layer, token);
-}
-
-static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
-{
-    moe_padded_payload(f->layer, (moe_format_t)f->options[OPTION_DISPATCH],
-                       (moe_format_t)f->options[OPTION_COMBINE], out);
-}
 
 const moe_method_t moe_method_ascend_native_allgather = {
     .name = "ascend_native_allgather",
@@ -108,15 +38,17 @@ const moe_method_t moe_method_ascend_native_allgather = {
     .collectives = "allgather x2, reducescatter; dp = 1: allreduce",
     .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(partial) | MOE_ROUND(output),
                  MOE_ORDER_storage, MOE_ORDER_rank, MOE_WEIGH_output},
-    .home = home,
+    .home = moe_padded_home,
     .formula = "prepare M (row(H) + 4 E); finalize R M H b(combine); dp = 1: "
                "finalize T H b(combine)",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
     .options = options,
-    .plan_size = sizeof(plan_t),
-    .check = check,
-    .plan = plan,
-    .stage = {prepare, permute, experts, unpermute, finalize},
-    .payload = payload,
+    .plan_size = sizeof(moe_padded_t),
+    .check = moe_padded_check,
+    .plan = moe_padded_plan,
+    .stage = {moe_padded_prepare, moe_gathered_permute_stage,
+              moe_gathered_experts_stage, moe_gathered_unpermute_stage,
+              moe_padded_finalize},
+    .payload = moe_padded_payload,
 };

@@ -43,9 +43,9 @@ typedef struct {
 } hop_t;
 
 typedef struct {
+    moe_gathered_t rows; /* first: x, ids, weights of the rows that are here */
     moe_span_t own;
     hop_t hop[2];
-    moe_gathered_t rows; /* x, ids, weights of the rows that are here */
 } plan_t;
 
 /* What a rank tells another: see contribute(). */
@@ -233,14 +233,7 @@ static void permute(moe_ctx_t *c)
             go(c, &p->hop[h], record_bytes(h, x, m->topk), &p->rows);
         }
     }
-    moe_gathered_permute(c, &p->rows, MOE_SCALES_linear);
-}
-
-static void experts(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_gathered_experts(c, &p->rows);
+    moe_gathered_permute(c, &p->rows);
 }
 
 static void unpermute(moe_ctx_t *c)
@@ -340,6 +333,7 @@ const moe_method_t moe_method_deepep_normal = {
     .plan_size = sizeof(plan_t),
     .check = check,
     .plan = plan,
-    .stage = {prepare, permute, experts, unpermute, finalize},
+    .stage = {prepare, permute, moe_gathered_experts_stage, unpermute,
+              finalize},
     .payload = payload,
 };

@@ -30,11 +30,11 @@ static const moe_option_t options[] = {
 };
 
 typedef struct {
+    moe_gathered_t all; /* first: its stages look there */
     int n;
     moe_span_t own;    /* own tokens in the buffer */
     moe_span_t *spans; /* [R] each rank's */
     int64_t rows;      /* T */
-    moe_gathered_t all;
 } plan_t;
 
 static const char *check(const moe_layer_t *layer, const int64_t *option)
@@ -57,6 +57,7 @@ static void plan(moe_ctx_t *c)
 
     p->n = moe_ctx_group_size(c, MOE_GROUP_ep);
     p->spans = moe_ctx_spans(c, p->n);
+    p->all.scales = MOE_SCALES_128x4;
     p->all.rows = moe_agree_expert_rows(c, MOE_GROUP_ep, 0);
     for (int i = 0; p->all.rows != NULL && i < p->n; i++) {
         p->spans[i] = (moe_span_t){p->rows, p->rows, tokens[i]};
@@ -101,37 +102,12 @@ static void prepare(moe_ctx_t *c)
     moe_release(c, logits);
 }
 
-static void permute(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_gathered_permute(c, &p->all, MOE_SCALES_128x4);
-}
-
-static void experts(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_gathered_experts(c, &p->all);
-}
-
-static void unpermute(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_gathered_unpermute(c, &p->all);
-}
-
 static void finalize(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
-    moe_tensor_t *all = moe_allreduce(c, MOE_GROUP_ep, p->all.y);
-    moe_tensor_t *own = moe_slice(c, all, p->own.row, p->own.n);
 
-    moe_release(c, p->all.y);
-    moe_output(c, own);
-    moe_release(c, own);
-    moe_release(c, all);
+    moe_gathered_output(c, &p->all, moe_allreduce(c, MOE_GROUP_ep, p->all.y),
+                        p->own.row, p->own.n);
 }
 
 /* An all-reduce is a ring over equal blocks of the rows. */
@@ -179,6 +155,7 @@ const moe_method_t moe_method_naive_multicast = {
     .plan_size = sizeof(plan_t),
     .check = check,
     .plan = plan,
-    .stage = {prepare, permute, experts, unpermute, finalize},
+    .stage = {prepare, moe_gathered_permute_stage, moe_gathered_experts_stage,
+              moe_gathered_unpermute_stage, finalize},
     .payload = payload,
 };

@@ -49,11 +49,11 @@ typedef struct {
 } buffer_t;
 
 typedef struct {
+    moe_gathered_t all; /* first: its stages look there */
     buffer_t b;
     moe_span_t *spans; /* [n_spans] where each rank's tokens lie; one span for
                         * all where nothing is between them */
     int n_spans;
-    moe_gathered_t all;
 } plan_t;
 
 /* SGLang's rule (dp_attention.py): an extend batch sums; otherwise the
@@ -128,6 +128,7 @@ static void plan(moe_ctx_t *c)
                      moe_ctx_group_index(c, MOE_GROUP_ep));
     p->n_spans = p->b.pad == 0 ? 1 : moe_ctx_group_size(c, MOE_GROUP_ep);
     p->spans = spans_of(c, &p->b, tokens, p->n_spans);
+    p->all.scales = MOE_SCALES_128x4;
     p->all.rows = moe_agree_expert_rows(c, MOE_GROUP_ep, p->b.pad);
 }
 
@@ -166,37 +167,12 @@ static void prepare(moe_ctx_t *c)
     moe_release(c, logits);
 }
 
-static void permute(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_gathered_permute(c, &p->all, MOE_SCALES_128x4);
-}
-
-static void experts(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_gathered_experts(c, &p->all);
-}
-
-static void unpermute(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_gathered_unpermute(c, &p->all);
-}
-
 static void finalize(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
-    moe_tensor_t *all = moe_allreduce(c, MOE_GROUP_ep, p->all.y);
-    moe_tensor_t *own = moe_slice(c, all, p->b.own, p->b.n_own);
 
-    moe_release(c, p->all.y);
-    moe_output(c, own);
-    moe_release(c, own);
-    moe_release(c, all);
+    moe_gathered_output(c, &p->all, moe_allreduce(c, MOE_GROUP_ep, p->all.y),
+                        p->b.own, p->b.n_own);
 }
 
 /* An all-reduce is a ring over equal blocks of the buffer's rows. */
@@ -249,6 +225,7 @@ const moe_method_t moe_method_pad_allreduce = {
     .plan_size = sizeof(plan_t),
     .check = check,
     .plan = plan,
-    .stage = {prepare, permute, experts, unpermute, finalize},
+    .stage = {prepare, moe_gathered_permute_stage, moe_gathered_experts_stage,
+              moe_gathered_unpermute_stage, finalize},
     .payload = payload,
 };

@@ -27,8 +27,8 @@ static const moe_option_t options[] = {
 };
 
 typedef struct {
+    moe_gathered_t all; /* first: its stages look there */
     moe_span_t own;
-    moe_gathered_t all;
 } plan_t;
 
 /* All ranks hold all tokens and all experts. */
@@ -78,26 +78,12 @@ static void prepare(moe_ctx_t *c)
     moe_release(c, logits);
 }
 
-static void permute(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_gathered_permute(c, &p->all, MOE_SCALES_linear);
-}
-
 static void experts(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
 
     p->all.y = moe_experts_part(c, MOE_GROUP_tp, p->all.x, p->all.index);
     moe_release(c, p->all.x);
-}
-
-static void unpermute(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_gathered_unpermute(c, &p->all);
 }
 
 static void finalize(moe_ctx_t *c)
@@ -156,6 +142,7 @@ const moe_method_t moe_method_tp_allreduce = {
     .layout = layout,
     .check = check,
     .plan = plan,
-    .stage = {prepare, permute, experts, unpermute, finalize},
+    .stage = {prepare, moe_gathered_permute_stage, experts,
+              moe_gathered_unpermute_stage, finalize},
     .payload = payload,
 };

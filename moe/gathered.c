@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "moe/gathered.h"
+
+void moe_gathered_permute(moe_ctx_t *c, moe_gathered_t *g)
+{
+    moe_tensor_t *in = moe_to(c, g->x, MOE_ROLE_expert_in);
+    moe_tensor_t *tiled = moe_swizzle(c, in, g->scales);
+
+    g->index = moe_group_rows(c, g->ids, g->rows);
+    moe_release(c, g->x);
+    moe_release(c, g->ids);
+    g->x = moe_gather_rows(c, tiled, g->index);
+    moe_release(c, in);
+    moe_release(c, tiled);
+}
+
+void moe_gathered_permute_stage(moe_ctx_t *c)
+{
+    moe_gathered_permute(c, moe_ctx_plan(c));
+}
+
+void moe_gathered_experts_stage(moe_ctx_t *c)
+{
+    moe_gathered_t *g = moe_ctx_plan(c);
+
+    g->y = moe_experts(c, g->x, g->index);
+    moe_release(c, g->x);
+}
+
+void moe_gathered_unpermute(moe_ctx_t *c, moe_gathered_t *g)
+{
+    moe_tensor_t *sums = moe_weighted_sum(c, g->y, g->index, g->weights);
+
+    moe_release(c, g->y);
+    moe_release(c, g->index);
+    moe_release(c, g->weights);
+    g->y = sums;
+}
+
+void moe_gathered_unpermute_stage(moe_ctx_t *c)
+{
+    moe_gathered_unpermute(c, moe_ctx_plan(c));
+}
+
+void moe_gathered_output(moe_ctx_t *c, moe_gathered_t *g, moe_tensor_t *sums,
+                         int64_t row, int64_t n)
+{
+    moe_tensor_t *own = moe_slice(c, sums, row, n);
+
+    moe_release(c, g->y);
+    moe_output(c, own);
+    moe_release(c, own);
+    moe_release(c, sums);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Rows of all tokens that a rank gathered, on their way through its experts:
+ * what methods of families F0 and F1 share. Part of moe/method.h.
+ *
+ * A method whose plan begins with a moe_gathered_t puts the stages below in
+ * its card; one that has more to do calls the others from its own stages.
+ */
+#ifndef MOE_GATHERED_H
+#define MOE_GATHERED_H
+
+#include "moe/operations.h"
+
+typedef struct {
+    const int64_t *rows; /* [E_local] rows of each local expert, planned */
+    moe_scale_layout_t scales; /* that the kernel reads, planned */
+    moe_tensor_t *ids;         /* [P][k] */
+    moe_tensor_t *weights;     /* [P][k] */
+    moe_tensor_t *x;           /* [P][H], then grouped rows */
+    moe_tensor_t *index;
+    moe_tensor_t *y; /* rows that the experts return, then sums [P][H] */
+} moe_gathered_t;
+
+/** To expert_in, scales in the layout that the kernel reads, then the local
+ * experts' rows, sorted by expert (scales linear again). */
+void moe_gathered_permute(moe_ctx_t *c, moe_gathered_t *g);
+void moe_gathered_permute_stage(moe_ctx_t *c);
+
+/** The experts of the grouped rows. */
+void moe_gathered_experts_stage(moe_ctx_t *c);
+
+/** Weighted sums of the local experts' rows, y [P][H]. */
+void moe_gathered_unpermute(moe_ctx_t *c, moe_gathered_t *g);
+void moe_gathered_unpermute_stage(moe_ctx_t *c);
+
+/** The output: rows [row, row + n) of what a reduction of y returned. Both
+ * are released. */
+void moe_gathered_output(moe_ctx_t *c, moe_gathered_t *g, moe_tensor_t *sums,
+                         int64_t row, int64_t n);
+
+#endif
