@@ -24,6 +24,11 @@ void moe_results_title(json_t *document, char *out, size_t size);
  * the oracle saw, warnings. */
 void moe_results_notes(json_t *document, moe_line_func_t *line, void *self);
 
+/** Lines about `selection` of the document and of its points: what was taken,
+ * why, the ranking. */
+void moe_results_selection(const json_t *document, moe_line_func_t *line,
+                           void *self);
+
 /** Index of the lowest prediction of methods[]; -1 if none has a time above
  * 0: without tokens nothing is fast. */
 int moe_results_fastest(const json_t *methods);

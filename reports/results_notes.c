@@ -347,6 +347,7 @@ void moe_results_notes(json_t *document, moe_line_func_t *line, void *self)
     } else {
         sweep_fastest(document, &notes);
     }
+    moe_results_selection(document, line, self);
     oracle(document, &notes);
     faithful(document, &notes);
     memory(document, &notes);

@@ -86,7 +86,9 @@ static void check_object(walk_t *walk, json_t *object, const char *path);
 static void check_value(walk_t *walk, json_t *value,
                         const moe_report_field_t *field, int depth)
 {
-    bool same = strcmp(field->path, "sweep[].methods[]") == 0;
+    const bool point = strncmp(field->path, "sweep[].", 8) == 0;
+    const bool same = point && (strcmp(field->path + 8, "methods[]") == 0 ||
+                                strcmp(field->path + 8, "selection") == 0);
     size_t i;
 
     if (depth > 0) {
@@ -104,7 +106,7 @@ static void check_value(walk_t *walk, json_t *value,
         moe_diag_add(walk->diag, NULL, 0, 0, field->path,
                      "is of another type, expected %s", field->type);
     } else if (json_is_object(value)) {
-        check_object(walk, value, same ? "methods[]" : field->path);
+        check_object(walk, value, same ? field->path + 8 : field->path);
     }
 }
 

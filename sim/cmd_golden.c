@@ -237,6 +237,11 @@ static moe_status_t check_command(const moe_command_t *c,
                         "overwritten",
                         c->output);
     }
+    if (s->select.kind != MOE_SELECT_none) {
+        return moe_fail(MOE_ERR_INPUT,
+                        "golden writes what the first method dispatches: "
+                        "expected select: none, and that method");
+    }
     if (c->only_rank >= world) {
         return moe_fail(MOE_ERR_INPUT, "--only-rank: is %d, expected 0 to %d",
                         c->only_rank, world - 1);

@@ -13,6 +13,7 @@
 #include "sim/price_json.h"
 #include "sim/report_head.h"
 #include "sim/run_inputs.h"
+#include "sim/selection.h"
 #include "sim/sweep_json.h"
 
 #include <stdio.h>
@@ -78,12 +79,39 @@ static void tell_wait(const moe_command_t *command,
     }
 }
 
-/* Every method of a scenario, appended to methods[]. Points of a sweep go
- * without timeline and constants. */
+/* What the scenario's rule takes: a prediction, so that a method which is not
+ * there is a warning. */
+static moe_status_t add_selection(const moe_scenario_t *scenario,
+                                  const json_t *methods, json_t *document,
+                                  json_t *into)
+{
+    json_t *selection = NULL;
+    int chosen = -1;
+    moe_status_t status =
+        moe_selection_make(scenario, methods, &chosen, &selection);
+    char name[MOE_SELECT_TEXT];
+
+    if (status == MOE_OK && chosen < 0) {
+        status = moe_report_warn(
+            document, "select %s %s", moe_select_name(&scenario->select, name),
+            json_string_value(json_object_get(selection, "reason")));
+    }
+    if (status != MOE_OK) {
+        json_decref(selection);
+        return status;
+    }
+    return moe_json_set(into, "selection", selection)
+               ? MOE_OK
+               : moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
+}
+
+/* Every method of a scenario, appended to methods[] of an object. Points of a
+ * sweep go without timeline and constants. */
 static moe_status_t price_methods(const moe_command_t *command,
                                   const moe_scenario_t *scenario, bool point,
-                                  json_t *document, json_t *methods)
+                                  json_t *document, json_t *into)
 {
+    json_t *methods = json_object_get(into, "methods");
     moe_draws_t draws = {0};
     moe_status_t status = check_memory(command, scenario);
     size_t i;
@@ -110,6 +138,9 @@ static moe_status_t price_methods(const moe_command_t *command,
         }
     }
     moe_draws_fini(&draws);
+    if (status == MOE_OK && scenario->select.kind != MOE_SELECT_none) {
+        status = add_selection(scenario, methods, document, into);
+    }
     if (status == MOE_OK) {
         status = moe_report_add_left_out(scenario, methods);
     }
@@ -130,8 +161,7 @@ static moe_status_t price_point(const moe_command_t *command,
     }
     status = moe_sweep_point_json(points, i, scenario, &point);
     if (status == MOE_OK) {
-        status = price_methods(command, scenario, true, document,
-                               json_object_get(point, "methods"));
+        status = price_methods(command, scenario, true, document, point);
         if (!moe_json_append(json_object_get(document, "sweep"), point)) {
             status = moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
         }
@@ -206,8 +236,7 @@ static moe_status_t price(const moe_command_t *command,
         status = moe_report_head(command, scenario, &document);
     }
     if (status == MOE_OK) {
-        status = price_methods(command, scenario, false, document,
-                               json_object_get(document, "methods"));
+        status = price_methods(command, scenario, false, document, document);
     }
     if (status == MOE_OK) {
         status = price_sweep(command, scenario, diag, document);

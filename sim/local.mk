@@ -7,6 +7,11 @@ sim_libsim_la_SOURCES = \
 
 # Scenarios: the table of keys, the reader, the parts, the printer.
 sim_libsim_la_SOURCES += \
+  sim/ascend.c \
+  sim/ascend.def \
+  sim/ascend.h \
+  sim/ascend_device.def \
+  sim/ascend_method.def \
   sim/chain_print.c \
   sim/data.h \
   sim/data_find.c \
@@ -36,6 +41,7 @@ sim_libsim_la_SOURCES += \
   sim/scenario_published.c \
   sim/scenario_read.c \
   sim/scenario_relay.c \
+  sim/scenario_select.c \
   sim/scenario_sweep.c \
   sim/scenario_tensors.c \
   sim/scenario_workload.c \
@@ -44,6 +50,9 @@ sim_libsim_la_SOURCES += \
   sim/schema.h \
   sim/schema_markdown.c \
   sim/section.def \
+  sim/select.h \
+  sim/selection.c \
+  sim/selection.h \
   sim/yaml_print.c \
   sim/yaml_print.h
 
@@ -73,6 +82,7 @@ sim_libsim_la_SOURCES += \
   sim/run_routing.c \
   sim/run_sample.c \
   sim/run_sample.h \
+  sim/run_select.c \
   sim/run_sweep.c \
   sim/run_sweep.h \
   sim/sweep_json.c \
@@ -231,15 +241,22 @@ CLEANFILES += $(METHOD_DEPFILES)
 completiondir = $(datadir)/bash-completion/completions
 dist_completion_DATA = doc/completion/moesim
 
-TESTS += tests/check_options tests/check_sweep tests/check_doctor \
+TESTS += tests/e2e/selection.sh tests/check_options tests/check_sweep \
+  tests/check_doctor \
+  tests/check_select \
   tests/e2e/command_line.sh tests/e2e/price.sh
 check_PROGRAMS += tests/check_options tests/check_sweep tests/check_doctor \
+  tests/check_select \
   tests/report_judge
-EXTRA_DIST += tests/e2e/command_line.sh tests/e2e/price.sh
+EXTRA_DIST += tests/e2e/command_line.sh tests/e2e/price.sh \
+  tests/e2e/selection.sh
 tests_check_options_SOURCES = tests/check_options.c
 tests_check_options_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
 tests_check_sweep_SOURCES = tests/check_sweep.c
 tests_check_sweep_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
+tests_check_select_SOURCES = tests/check_select.c tests/scenarios.c \
+  tests/scenarios.h
+tests_check_select_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
 tests_check_doctor_SOURCES = tests/check_doctor.c
 tests_check_doctor_LDADD = sim/libsim.la $(CHECK_LIBS)
 tests_report_judge_SOURCES = tests/report_judge.c
@@ -263,5 +280,6 @@ tests_check_scenario_errors_SOURCES = tests/check_scenario_errors.c \
   tests/scenarios.c tests/scenarios.h
 tests_check_scenario_errors_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
 EXTRA_DIST += tests/fixtures/scenario/bad.expect \
-  tests/fixtures/scenario/bad.yaml tests/fixtures/scenario/good.yaml
+  tests/fixtures/scenario/bad.yaml tests/fixtures/scenario/good.yaml \
+  tests/fixtures/scenario/select.yaml tests/select_cases.def
 CLEANFILES += scenario_keys.md

@@ -53,6 +53,7 @@ typedef struct {
     int64_t start_bytes; /* resident after start */
     int64_t *predicted;  /* [n_ranks] peak memory; all ranks */
     int64_t n_calls;     /* collectives of the whole run on this rank */
+    json_t *selection;   /* of the report, rank 0; NULL: nothing selects */
     json_t *methods;     /* priced, rank 0 */
     moe_found_t *found;  /* [n_methods] */
     double start_s;
@@ -78,6 +79,9 @@ moe_status_t moe_job_place(moe_job_t *job);
 
 /** Own inputs, then the routing source of all ranks. */
 moe_status_t moe_job_inputs(moe_job_t *job);
+
+/** The one method that runs, if the scenario selects. */
+moe_status_t moe_job_select(moe_job_t *job);
 
 /** `meta` on rank 0: prices, collectives, memory; refuses what does not
  * fit. */

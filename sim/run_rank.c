@@ -74,6 +74,7 @@ static const struct {
 } steps[] = {
     {"the report's folder", moe_job_place},
     {"making the inputs", moe_job_inputs},
+    {"selecting", moe_job_select},
     {"planning", moe_job_plan},
     {"the methods", moe_job_methods},
     {"judging", moe_job_judge},
@@ -191,6 +192,7 @@ static void job_fini(moe_job_t *job)
     moe_routing_fini(&job->routing);
     moe_sample_fini(&job->sample);
     json_decref(job->methods);
+    json_decref(job->selection);
     free(job->injection);
     free(job->found);
     free(job->predicted);

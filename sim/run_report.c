@@ -74,6 +74,9 @@ static moe_status_t set_run(const moe_job_t *job, const moe_joined_t *j,
                                json_string(moe_ref_matmul_kernel_name()));
     bad |= json_object_set_new(document, "blas_threads",
                                json_integer(moe_blas_threads()));
+    if (job->selection != NULL) {
+        bad |= json_object_set(document, "selection", job->selection);
+    }
     bad |= json_object_set_new(document, "ledger",
                                json_pack("[s]", MOE_RUN_LEDGER));
     return bad != 0 ? no_memory() : MOE_OK;

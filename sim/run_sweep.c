@@ -85,11 +85,16 @@ static moe_status_t join_point(const char *folder, json_t *point,
     }
     free(path);
     bad |= json_object_set(point, "methods", json_object_get(own, "methods"));
+    if (json_object_get(own, "selection") != NULL) {
+        bad |= json_object_set(point, "selection",
+                               json_object_get(own, "selection"));
+    }
     if (*document_p == NULL) {
         *document_p = json_copy(own);
         bad |= *document_p == NULL;
         bad |= json_object_set_new(*document_p, "methods", json_array());
         bad |= json_object_set_new(*document_p, "sweep", json_array());
+        (void)json_object_del(*document_p, "selection");
     }
     bad |= json_array_append(json_object_get(*document_p, "sweep"), point);
     json_decref(own);

@@ -11,6 +11,7 @@
 #include "models/machine.h"
 #include "moe/run_method.h"
 #include "sim/data.h"
+#include "sim/select.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -63,6 +64,7 @@ typedef struct {
     moe_method_use_t *method; /* [n_methods] */
     size_t n_left_out;
     moe_left_out_t *left_out; /* [n_left_out] */
+    moe_select_t select;
     uint64_t seed;
     size_t n_sweeps;
     moe_sweep_t *sweep;

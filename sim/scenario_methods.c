@@ -318,14 +318,22 @@ static moe_status_t read_all(moe_build_t *b, const moe_at_t *at)
 moe_status_t moe_scenario_read_methods(moe_build_t *b)
 {
     moe_at_t at = moe_at_key(&b->root, "methods");
+    bool by_price = false;
+    bool all = false;
 
     if (!moe_at_given(&at)) {
         return MOE_OK; /* told by the scenario's own section */
     }
-    if (moe_at_is(&at, MOE_YAML_SCALAR) && strcmp(at.node->text, "all") == 0) {
+    if (moe_at_is(&at, MOE_YAML_SCALAR)) {
+        by_price = strcmp(at.node->text, "auto") == 0;
+        all = by_price || strcmp(at.node->text, "all") == 0;
+    }
+    moe_scenario_read_select(b, by_price);
+    if (all) {
         return read_all(b, &at);
     }
-    if (!moe_at_expect(&at, MOE_YAML_LIST, "a list of methods, or 'all'")) {
+    if (!moe_at_expect(&at, MOE_YAML_LIST,
+                       "a list of methods, 'all' or 'auto'")) {
         return MOE_OK;
     }
     return read_list(b, &at);

@@ -102,6 +102,9 @@ void moe_scenario_read_precision(moe_build_t *b);
 /** methods, last of all. */
 moe_status_t moe_scenario_read_methods(moe_build_t *b);
 
+/** select, before the methods; by_methods: they are `auto`. */
+void moe_scenario_read_select(const moe_build_t *b, bool by_methods);
+
 /** A method with the defaults of its options in a layer. */
 void moe_method_use_start(const moe_layer_t *layer, const moe_method_t *method,
                           moe_method_use_t *use_p);

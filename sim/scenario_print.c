@@ -255,6 +255,7 @@ moe_status_t moe_scenario_text(const moe_scenario_t *s, bool digest,
                 stream);
     moe_print_why(&p, numerics, s->layer.chain.numerics == MOE_NUMERICS_exact);
     moe_print_methods(&p, s);
+    moe_print_select(&p, &s->select);
     (void)fprintf(stream, "seed: %llu", (unsigned long long)s->seed);
     moe_print_why(&p, moe_schema_find(MOE_SECTION_scenario, "seed"),
                   s->seed == 0);

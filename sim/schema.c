@@ -4,6 +4,7 @@
 #include "models/machine.h"
 #include "moe/layer.h"
 #include "moe/routing.h"
+#include "sim/ascend.h"
 
 #include <string.h>
 
@@ -53,15 +54,22 @@ static const char provenance_words[] =
 #undef MOE_PROVENANCE
     ;
 
+static const char ascend_device_words[] =
+#define MOE_ASCEND_DEVICE(id, word, chip) word " "
+#include "sim/ascend_device.def"
+#undef MOE_ASCEND_DEVICE
+    ;
+
 const char moe_words_plain[] = "letters, digits, `.`, `-`, `_`";
 
-#define MOE_SAMPLER_WORDS     sampler_words
-#define MOE_SCORE_WORDS       score_words
-#define MOE_GROUP_LIMIT_WORDS group_limit_words
-#define MOE_ACTIVATION_WORDS  activation_words
-#define MOE_GATE_UP_WORDS     gate_up_words
-#define MOE_PROFILE_WORDS     profile_words
-#define MOE_PROVENANCE_WORDS  provenance_words
+#define MOE_SAMPLER_WORDS       sampler_words
+#define MOE_SCORE_WORDS         score_words
+#define MOE_GROUP_LIMIT_WORDS   group_limit_words
+#define MOE_ACTIVATION_WORDS    activation_words
+#define MOE_GATE_UP_WORDS       gate_up_words
+#define MOE_PROFILE_WORDS       profile_words
+#define MOE_PROVENANCE_WORDS    provenance_words
+#define MOE_ASCEND_DEVICE_WORDS ascend_device_words
 
 #define AT(type, member)                                                       \
     {                                                                          \

@@ -33,7 +33,8 @@ static json_t *make_object(const char *path, const char *command);
 
 static json_t *make_value(const moe_report_field_t *field, const char *command)
 {
-    bool same = strcmp(field->path, "sweep[].methods[]") == 0;
+    bool same = strcmp(field->path, "sweep[].methods[]") == 0 ||
+                strcmp(field->path, "sweep[].selection") == 0;
 
     if (strcmp(field->path, "schema") == 0) {
         return json_string(MOE_REPORT_SCHEMA);
@@ -43,7 +44,7 @@ static json_t *make_value(const moe_report_field_t *field, const char *command)
     }
     switch (field->type[0]) {
     case 'o':
-        return make_object(same ? "methods[]" : field->path, command);
+        return make_object(field->path + (same ? 8 : 0), command);
     case 's':
         return json_string("text");
     case 'i':
