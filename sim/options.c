@@ -43,11 +43,25 @@ char *moe_parse_own(moe_parse_t *parse, char *text)
     return text;
 }
 
+/* A key that is set has one value: earlier lists of it are off. */
+static void drop_list(moe_parse_t *parse, const char *path)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < parse->n_swept; i++) {
+        if (strcmp(parse->swept[i].key, path) != 0) {
+            parse->swept[kept++] = parse->swept[i];
+        }
+    }
+    parse->n_swept = kept;
+}
+
 void moe_parse_change(moe_parse_t *parse, const char *path, const char *value)
 {
     moe_command_t *command = parse->command;
     moe_change_t *change;
 
+    drop_list(parse, path);
     change =
         realloc(command->change, (command->n_changes + 1) * sizeof(*change));
     if (change == NULL) {

@@ -46,16 +46,9 @@ static void each_word(moe_parse_t *parse, const char *list,
 
 static void take_list(moe_parse_t *parse, const char *key, const char *list)
 {
-    moe_swept_t *swept;
-    size_t i;
+    moe_swept_t *swept =
+        realloc(parse->swept, (parse->n_swept + 1) * sizeof(*swept));
 
-    for (i = 0; i < parse->n_swept; ++i) {
-        if (strcmp(parse->swept[i].key, key) == 0) {
-            parse->swept[i].list = list;
-            return;
-        }
-    }
-    swept = realloc(parse->swept, (parse->n_swept + 1) * sizeof(*swept));
     if (swept == NULL) {
         parse->status = moe_fail(MOE_ERR_NOMEM, "out of memory in the options");
         return;

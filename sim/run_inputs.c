@@ -46,6 +46,26 @@ static moe_status_t find_tensor(moe_safetensors_t *file, const char *path,
     return MOE_OK;
 }
 
+/* Rows first... of a tensor that somebody else wrote: every value a number. */
+static moe_status_t check_finite(const char *path, const moe_safetensor_t *t,
+                                 int64_t first, int64_t n, const uint16_t *bits)
+{
+    const uint16_t exponent = 0x7f80; /* bf16: all ones is Inf or NaN */
+    int64_t cols = t->dim[1];
+
+    for (int64_t i = 0; i < n * cols; i++) {
+        if ((bits[i] & exponent) == exponent) {
+            return moe_fail(MOE_ERR_INPUT,
+                            "%s: tensor \"%s\": row %lld, column %lld is %s, "
+                            "expected a finite number",
+                            path, t->name, (long long)(first + i / cols),
+                            (long long)(i % cols),
+                            (bits[i] & 0x7f) != 0 ? "NaN" : "infinite");
+        }
+    }
+    return MOE_OK;
+}
+
 static moe_status_t read_hidden(const moe_inputs_t *in, int64_t first,
                                 int64_t n, uint16_t *out)
 {
@@ -55,9 +75,13 @@ static moe_status_t read_hidden(const moe_inputs_t *in, int64_t first,
         find_tensor(in->hidden_file, in->scenario->hidden_file, "hidden",
                     total_tokens(in), in->scenario->model.hidden, &t);
 
-    return status != MOE_OK ? status
-                            : moe_safetensors_read(in->hidden_file, t,
-                                                   first * row, n * row, out);
+    if (status == MOE_OK) {
+        status =
+            moe_safetensors_read(in->hidden_file, t, first * row, n * row, out);
+    }
+    return status != MOE_OK
+               ? status
+               : check_finite(in->scenario->hidden_file, t, first, n, out);
 }
 
 static moe_draw_t draw_of(const moe_scenario_t *s)
@@ -97,6 +121,9 @@ moe_status_t moe_inputs_gate(const moe_scenario_t *s, uint16_t *out)
                          s->model.hidden, &t);
     if (status == MOE_OK) {
         status = moe_safetensors_read(file, t, 0, t->size_bytes, out);
+    }
+    if (status == MOE_OK) {
+        status = check_finite(s->gate_file, t, 0, s->model.experts, out);
     }
     moe_safetensors_close(file);
     return status;

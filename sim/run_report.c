@@ -11,6 +11,7 @@
 #include "sim/report_head.h"
 #include "sim/run_folder.h"
 #include "sim/run_verdict.h"
+#include "sim/sweep.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -105,10 +106,46 @@ static moe_status_t warn_injections(const moe_job_t *job, const moe_joined_t *j,
     return status;
 }
 
+static bool gave_values(const moe_command_t *command)
+{
+    bool gave = false;
+
+    for (size_t i = 0; i < command->n_changes; i++) {
+        gave |= strcmp(command->change[i].path, "sweep") == 0;
+    }
+    return gave;
+}
+
+/* Somebody who gave a list of values gets to know that one of them ran. */
+static moe_status_t warn_sweep(const moe_job_t *job, json_t *document)
+{
+    moe_sweep_points_t points;
+    moe_status_t status;
+
+    if (!gave_values(job->command)) {
+        return MOE_OK;
+    }
+    status = moe_sweep_points_init(job->command, job->scenario, &points);
+    if (status == MOE_OK && points.n_points > 1) {
+        status = moe_report_warn(document,
+                                 "the first of %zu points was run; --sweep "
+                                 "all runs each",
+                                 points.n_points);
+    }
+    if (status == MOE_OK) {
+        moe_sweep_points_fini(&points);
+    }
+    return status;
+}
+
 static moe_status_t warn_all(const moe_job_t *job, json_t *document)
 {
     moe_stage_set_t all;
-    moe_status_t status = MOE_OK;
+    moe_status_t status = warn_sweep(job, document);
+
+    if (status != MOE_OK) {
+        return status;
+    }
 
     (void)moe_stage_set_find("all", &all);
     if (moe_job_stages(job) != all) {

@@ -306,6 +306,10 @@ START_TEST(a_comma_list_is_a_sweep_with_its_first_value_as_base)
     ck_assert_str_eq(changed(&line, "workload.tokens"), "[1,2]");
     ck_assert_ptr_null(changed(&line, "sweep"));
     end(&line);
+    parse(&line, "run f --tokens 1,2 --ep 2,4 --set=workload.tokens=7");
+    ck_assert_str_eq(changed(&line, "workload.tokens"), "7");
+    ck_assert_str_eq(changed(&line, "sweep"), "{layout.ep: [2,4]}");
+    end(&line);
 }
 END_TEST
 

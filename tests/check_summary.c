@@ -7,6 +7,18 @@
 
 static const int ranks[3] = {0, 1, 2};
 
+static moe_transfer_t transfer(int me, const int64_t *send, const int64_t *recv,
+                               int64_t row_bytes)
+{
+    return (moe_transfer_t){.n = 3,
+                            .me = me,
+                            .ranks = ranks,
+                            .send_rows = send,
+                            .recv_rows = recv,
+                            .row_bytes = row_bytes,
+                            .root = -1};
+}
+
 /* Rank me gathers 2 rows in prepare, then sends rows around in finalize. */
 static void add_rank(moe_trace_sink_t *sink, int me)
 {
@@ -19,13 +31,7 @@ static void add_rank(moe_trace_sink_t *sink, int me)
                                  .op = MOE_OP_allgatherv,
                                  .payload = 2 * 100,
                                  .carried = 999,
-                                 .transfer = {.n = 3,
-                                              .me = me,
-                                              .ranks = ranks,
-                                              .send_rows = two,
-                                              .recv_rows = two,
-                                              .row_bytes = 100,
-                                              .root = -1}};
+                                 .transfer = transfer(me, two, two, 100)};
     moe_trace_record_t matmul = {.rank = me,
                                  .stage = MOE_STAGE_experts,
                                  .op = MOE_OP_grouped_matmul,
@@ -36,13 +42,7 @@ static void add_rank(moe_trace_sink_t *sink, int me)
         .stage = MOE_STAGE_finalize,
         .op = MOE_OP_alltoallv,
         .payload = 10 * (sizes[me][0] + sizes[me][1] + sizes[me][2]),
-        .transfer = {.n = 3,
-                     .me = me,
-                     .ranks = ranks,
-                     .send_rows = sizes[me],
-                     .recv_rows = to_me,
-                     .row_bytes = 10,
-                     .root = -1}};
+        .transfer = transfer(me, sizes[me], to_me, 10)};
     moe_trace_record_t known = {
         .rank = me, .op = MOE_OP_agree, .payload = 12345};
     moe_trace_record_t told = {.rank = me,
@@ -52,13 +52,7 @@ static void add_rank(moe_trace_sink_t *sink, int me)
                                .call = 1,
                                .payload = 3 * 8,
                                .carried = 3 * 8,
-                               .transfer = {.n = 3,
-                                            .me = me,
-                                            .ranks = ranks,
-                                            .send_rows = two,
-                                            .recv_rows = two,
-                                            .row_bytes = 4,
-                                            .root = -1}};
+                               .transfer = transfer(me, two, two, 4)};
 
     ck_assert_int_eq(sink->record(sink->self, &known), MOE_OK);
     ck_assert_int_eq(sink->record(sink->self, &told), MOE_OK);

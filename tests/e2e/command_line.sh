@@ -3,7 +3,7 @@
 # The command line as a user meets it: problems, streams, lists, doctor,
 # completion.
 set -eu
-. "$top_srcdir/tests/e2e/lib.sh"
+. "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 cd "$work"
 price="$MOESIM price --model deepseek-r1 --machine dgx-b200 --ep 8 --tokens 8"
 

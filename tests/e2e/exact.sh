@@ -3,7 +3,7 @@
 # Data that are exact by construction, through every method with every dispatch
 # format: one output, the oracle's; and poisoned memory changes nothing.
 set -eu
-. "$top_srcdir/tests/e2e/lib.sh"
+. "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 grid=$top_srcdir/scenarios/tutorial/grid.yaml
 
 # digests NAME OPTION...: run every method, keep the digests of outputs

@@ -3,7 +3,7 @@
 # Faults: one message with rank and stage, the right exit status, no report,
 # no process left, within 10 seconds.
 set -eu
-. "$top_srcdir/tests/e2e/lib.sh"
+. "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 tiny=$top_srcdir/scenarios/tutorial/first.yaml
 
 # fault STATUS PATTERN INJECTION [OPTION...]

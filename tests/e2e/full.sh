@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # make check-full: the seed scenarios at their true size, and their bytes.
 set -eu
-. "$top_srcdir/tests/e2e/lib.sh"
+. "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 seeds=$top_srcdir/scenarios/seeds
 
 # the layer of DeepSeek-R1: all bits are the oracle's, on 1, 2, 4, 8 ranks

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # moesim golden: check passes it against itself, op makes each tensor of it
 # again, and what it refuses.
-. "$top_srcdir/tests/e2e/lib.sh"
+. "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 
 cat >"$work/in.yaml" <<END
 moesim: 1

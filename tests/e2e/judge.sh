@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # moesim check: what it finds in tensors with one mistake, and what it lets
 # pass; exit status, words, JSON, JUnit.
-. "$top_srcdir/tests/e2e/lib.sh"
+. "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 
 golden=$work/golden
 spoil="$PYTHON $top_srcdir/tests/e2e/spoil.py"

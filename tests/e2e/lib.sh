@@ -2,6 +2,8 @@
 # Shell helpers of the end-to-end tests: a scratch folder, pass and fail, and
 # questions to reports. Sourced; needs $MOESIM, $top_srcdir, $PYTHON.
 
+: "${MOESIM:?}" "${PYTHON:?}" "${top_srcdir:?}" "${top_builddir:?}"
+
 work=$(mktemp -d "${TMPDIR:-/tmp}/moesim-e2e.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 n_pass=0

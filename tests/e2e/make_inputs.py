@@ -3,7 +3,8 @@
 """Writes safetensors files for the end-to-end tests, with struct alone.
 
 make_inputs.py FOLDER: hidden.safetensors [16][256] bf16, gate.safetensors
-[16][256] bf16, nan.safetensors with one NaN, shape.safetensors with a wrong
+[16][256] bf16, nan.safetensors with one NaN, inf.safetensors with
+one -Inf, shape.safetensors with a wrong
 shape, ids.safetensors with topk_ids [16][4], twice.safetensors with an
 expert chosen twice.
 """
@@ -41,9 +42,10 @@ def main():
     write(folder + "/gate.safetensors", "gate", "BF16", [E, H], words(gate))
     write(folder + "/shape.safetensors", "hidden", "BF16", [T, H // 2],
           words(hidden[:T * H // 2]))
-    hidden[9 * H + 3] = 0x7FC0
-    write(folder + "/nan.safetensors", "hidden", "BF16", [T, H],
-          words(hidden))
+    for name, bits in (("nan", 0x7FC0), ("inf", 0xFF80)):
+        hidden[9 * H + 3] = bits
+        write(f"{folder}/{name}.safetensors", "hidden", "BF16", [T, H],
+              words(hidden))
     write(folder + "/ids.safetensors", "topk_ids", "I32", [T, K],
           struct.pack("<%di" % len(ids), *ids))
     ids[5 * K + 1] = ids[5 * K]

@@ -4,7 +4,7 @@
 # logits, biases of experts, interleaved clamped SwiGLU) and Llama-4 (top-1,
 # the weight on the expert's input): the oracle's bits.
 set -eu
-. "$top_srcdir/tests/e2e/lib.sh"
+. "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 tiny=$top_srcdir/scenarios/tutorial/first.yaml
 oss=(--set model.score=softmax_chosen --set model.n_group=1
     --set model.topk_group=1 --set model.renormalize=false

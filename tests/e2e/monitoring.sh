@@ -4,7 +4,7 @@
 # collectives per pair of ranks; less those of the same run with no tokens they
 # equal the report's pair_bytes (numerics: faithful).
 set -eu
-. "$top_srcdir/tests/e2e/lib.sh"
+. "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 
 scenario=$top_srcdir/scenarios/tutorial/first.yaml
 ranks=4

@@ -3,7 +3,7 @@
 # Ranks of several nodes: every method has the oracle's bits, also where sums
 # travel unrounded over two hops; what a rail cannot do is refused by name.
 set -eu
-. "$top_srcdir/tests/e2e/lib.sh"
+. "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 mkdir -p "$work/models/machines"
 
 # nodes_of N: a scenario on a machine with N ranks a node

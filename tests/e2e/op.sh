@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # moesim op: each operation against definitions in exact arithmetic; bad input
 # told at once; nothing overwritten, nothing left behind.
-. "$top_srcdir/tests/e2e/lib.sh"
+. "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 
 export MOESIM
 "$PYTHON" "$top_srcdir/tests/e2e/op_judge.py" "$work" >"$work/judged" ||

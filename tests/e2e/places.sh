@@ -4,7 +4,7 @@
 # a killed run left, files and file systems in the way; what is refused before
 # a rank is started.
 set -eu
-. "$top_srcdir/tests/e2e/lib.sh"
+. "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 tiny=$top_srcdir/scenarios/tutorial/first.yaml
 cd "$work"
 mkdir run

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # moesim price as a user runs it: numbers of the seeds, sweeps, files.
 set -eu
-. "$top_srcdir/tests/e2e/lib.sh"
+. "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 judge=$top_builddir/tests/report_judge
 cd "$work"
 price="$MOESIM price --model deepseek-r1 --machine dgx-b200 --ep 8"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # moesim run as a user runs it: reports, equality over ranks, refusals.
 set -eu
-. "$top_srcdir/tests/e2e/lib.sh"
+. "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 tiny=$top_srcdir/scenarios/tutorial/first.yaml
 
 # every method with every choice of its options, the same global tokens on 1,
