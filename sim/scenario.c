@@ -207,6 +207,12 @@ moe_status_t moe_scenario_load(const char *path, const moe_change_t *changes,
     moe_status_t status = MOE_OK;
     char *found = NULL;
 
+    if (path == NULL && n == 0) {
+        return moe_fail(MOE_ERR_INPUT,
+                        "no scenario: expected a file, a name of 'moesim list "
+                        "scenarios', or options that make one, such as "
+                        "--model NAME --ep N --tokens N");
+    }
     if (path != NULL) {
         status = moe_scenario_find(path, diag, &found);
     }

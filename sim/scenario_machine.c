@@ -84,7 +84,7 @@ static bool read_machine(const moe_at_t *at, void *object)
 
 moe_status_t moe_scenario_read_machine(moe_build_t *b)
 {
-    const moe_named_t machine = {.what = "a machine",
+    const moe_named_t machine = {.what = "a machine of 'moesim list machines'",
                                  .folder = "models/machines",
                                  .read = read_machine,
                                  .object = &b->s->machine,

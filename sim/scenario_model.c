@@ -110,7 +110,7 @@ static bool read_model(const moe_at_t *at, void *object)
 
 moe_status_t moe_scenario_read_model(moe_build_t *b)
 {
-    const moe_named_t model = {.what = "a model",
+    const moe_named_t model = {.what = "a model of 'moesim list models'",
                                .folder = "models/moe",
                                .read = read_model,
                                .object = &b->s->model,

@@ -26,7 +26,7 @@ static char *standard_name(const moe_scenario_t *s)
     size_t length;
 
     if (s->file == NULL) {
-        return s->has_machine
+        return s->has_machine && s->model.name[0] != '\0'
                    ? moe_strdup_printf("%s-%s", s->model.name, s->machine.name)
                    : strdup(s->model.name);
     }

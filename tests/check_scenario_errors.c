@@ -85,12 +85,14 @@ static const struct {
      "model.hidden: is 250, expected a multiple of 16\n"},
     {"model.moe_layers", "4",
      "model.moe_layers: is 4, expected at most layers = 3\n"},
-    {"model", "~", "model: has no value, expected a model\n"},
+    {"model", "~",
+     "model: has no value, expected a model of 'moesim list models'\n"},
     {"model", "../x",
      "model: is '../x', expected letters, digits, '.', '-', '_', the first a "
      "letter or a digit\n"},
     {"model", "deepseek-r2",
-     "model: 'deepseek-r2' is unknown, expected a model; did you mean "
+     "model: 'deepseek-r2' is unknown, expected a model of 'moesim list "
+     "models'; did you mean "
      "'deepseek-r1'?\n"},
     {"precision.gemm1_out", "nvfp4",
      "precision.gemm1_out: nvfp4 is not supported here, expected: bf16 fp16 "

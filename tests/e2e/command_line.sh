@@ -24,6 +24,10 @@ says '^--ranks: '
 says '^--color: '
 expect 2 "$MOESIM" price
 says 'SCENARIO.yaml'
+for verb in run golden; do
+    expect 2 "$MOESIM" $verb
+    says 'no scenario: expected a file'
+done
 for case in '--ep 8 --tokens 8=--model NAME, --machine NAME are missing' \
     '--model deepseek-r1=--machine NAME, --tokens N, --ep N are missing' \
     '--model deepseek-r1 --machine dgx-b200 --ep 8=--tokens N is missing'; do
