@@ -148,6 +148,40 @@ static moe_status_t put_constants(json_t *document, FILE *stream)
     return status;
 }
 
+/* Where each method rounds: what two outputs that differ are explained by. */
+static void put_contracts(const json_t *document, FILE *stream)
+{
+    const json_t *methods = json_object_get(document, "methods");
+
+    fputs("\n## Where it rounds, sums and weighs\n\n", stream);
+    for (size_t m = 0; m < json_array_size(methods); ++m) {
+        const json_t *method = json_array_get(methods, m);
+        const json_t *contract = json_object_get(method, "contract");
+        const json_t *rounds = json_object_get(contract, "rounds");
+
+        if (contract == NULL) {
+            continue;
+        }
+        fputs("- ", stream);
+        put_text(json_string_value(json_object_get(method, "label")), stream);
+        for (size_t i = 0; i < json_array_size(rounds); ++i) {
+            const json_t *point = json_array_get(rounds, i);
+
+            fputs(i == 0 ? ": " : ", ", stream);
+            put_text(json_string_value(json_object_get(point, "point")),
+                     stream);
+            fputs(" ", stream);
+            put_text(json_string_value(json_object_get(point, "format")),
+                     stream);
+        }
+        fprintf(stream, "; terms %s, ranks %s, weights on the ",
+                json_string_value(json_object_get(contract, "sum")),
+                json_string_value(json_object_get(contract, "reduce")));
+        put_text(json_string_value(json_object_get(contract, "weigh")), stream);
+        fputs("\n", stream);
+    }
+}
+
 static void put_published(json_t *document, FILE *stream)
 {
     const json_t *published = json_object_get(document, "published");
@@ -216,6 +250,7 @@ moe_status_t moe_report_markdown(json_t *document, FILE *stream)
               stream);
         status = put_stages(document, stream);
     }
+    put_contracts(document, stream);
     put_published(document, stream);
     if (status == MOE_OK &&
         json_is_object(json_object_get(document, "machine"))) {

@@ -100,6 +100,7 @@ sim_libsim_la_SOURCES += \
   sim/cmd_price.c \
   sim/command.h \
   sim/command_failed.c \
+  sim/contract_json.c \
   sim/doctor.def \
   sim/doctor.h \
   sim/doctor_blas.c \

@@ -30,7 +30,8 @@ json_t *moe_json_method(const moe_method_use_t *use)
     good = good &&
            moe_json_set(method, "name", json_string(use->method->name)) &&
            moe_json_set(method, "label", json_string(use->label)) &&
-           json_object_set(method, "options", options) == 0;
+           json_object_set(method, "options", options) == 0 &&
+           moe_json_set(method, "contract", moe_json_contract(&use->chain));
     json_decref(options);
     if (!good) {
         json_decref(method);

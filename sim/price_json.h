@@ -17,8 +17,12 @@
  * the ranks. */
 #define MOE_JSON_RANKS 256
 
-/** name, label, options. */
+/** name, label, options, contract. */
 json_t *moe_json_method(const moe_method_use_t *use);
+
+/** Where a chain rounds, in which orders it sums, where it weighs, in its
+ * numerics. A new object; NULL if out of memory. */
+json_t *moe_json_contract(const moe_chain_t *chain);
 
 /** dispatch_bytes_per_token, ratio_to_bf16 and the lists of bytes. */
 bool moe_json_bytes(json_t *method, const moe_model_t *model,
