@@ -73,6 +73,8 @@ struct moe_tensor {
     /* what an unrounded sum is made from, kept alive by it */
     moe_tensor_t *source[3];
     int refs;
+    int64_t bytes;      /* that the context counts: 0 if made in a stage that
+                         * is left out, where nothing touches its memory */
     void *data;         /* the backend's */
     moe_tensor_t *next; /* list of a context */
 };
