@@ -5,6 +5,7 @@ dist_doc_DATA += \
   doc/cost-model.md \
   doc/formats.md \
   doc/golden.md \
+  doc/kernel-quickstart.md \
   doc/judging.md \
   doc/numerics.md \
   doc/op.md \

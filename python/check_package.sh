@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The Python package as pip builds and installs it, and its tests, over the
-# libmoeref of this build.
+# The Python package as pip builds and installs it, over the libmoeref of this
+# build: what doc/kernel-quickstart.md tells to do, and the package's tests.
 set -u
 : "${top_srcdir:?}" "${top_builddir:?}"
 python=${PYTHON:-python3}
@@ -27,14 +27,20 @@ mkdir -p "$work/tree/models"
 cp -r "$top_srcdir/python" "$work/tree/" &&
     cp -r "$top_srcdir/models/moe" "$work/tree/models/" &&
     chmod -R u+w "$work/tree" || exit 1
-if ! MOESIM_BUILD=$(cd "$top_builddir" && pwd) "$python" -m pip install -q \
-    --no-build-isolation --no-deps --no-index --target "$work/site" \
-    "$work/tree/python" >"$work/pip.log" 2>&1; then
-    cat "$work/pip.log"
-    echo "FAIL: pip install"
-    exit 1
-fi
-cd "$work" &&
-    PYTHONPATH=$work/site${PYTHONPATH:+:$PYTHONPATH} "$python" -m pytest -q \
-        -p no:cacheprovider -n 2 \
-        "$work/tree/python/tests"
+ln -s "$(cd "$top_builddir" && pwd)" "$work/tree/build"
+page=$(cd "$top_srcdir" && pwd)/doc/kernel-quickstart.md
+
+# the page's "python3 -m pip install ./python", without a network and into a
+# folder that goes away
+mkdir "$work/bin"
+printf '#!/bin/sh\nexec "%s" "$@"\n' "$(command -v "$python")" \
+    >"$work/bin/python3"
+chmod +x "$work/bin/python3"
+export PATH=$work/bin:$PATH
+export PIP_TARGET=$work/site PIP_QUIET=1 PIP_NO_DEPS=1 PIP_NO_INDEX=1
+export PIP_NO_BUILD_ISOLATION=0 # which turns it off
+export PYTHONPATH=$work/site${PYTHONPATH:+:$PYTHONPATH}
+export PYTEST_ADDOPTS='-p no:cacheprovider'
+cd "$work/tree" || exit 1
+python3 "$(dirname "$page")/../tests/tools/run_page.py" "$page" || exit 1
+cd "$work" && python3 -m pytest -q -n 2 "$work/tree/python/tests"

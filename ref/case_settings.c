@@ -28,7 +28,8 @@ typedef enum {
     KIND_profile,
     KIND_format,
     KIND_weights,
-    KIND_data
+    KIND_data,
+    KIND_fault
 } kind_t;
 
 typedef struct {
@@ -89,12 +90,17 @@ static const char *data_name(int i)
     return i < MOE_DATA_COUNT ? moe_data_name((moe_data_t)i) : NULL;
 }
 
+static const char *fault_name(int i)
+{
+    return i < MOE_FAULT_COUNT ? moe_fault_name((moe_fault_kind_t)i) : NULL;
+}
+
 typedef const char *name_func_t(int i);
 
 /* Place of a word among names; -1, and all names recorded, if not there. */
 static int find_name(const setting_t *s, name_func_t *name, const char *word)
 {
-    char all[512] = "";
+    char all[2048] = "";
     size_t used = 0;
 
     for (int i = 0; name(i) != NULL; i++) {
@@ -225,6 +231,8 @@ static moe_status_t set(const setting_t *s, const char *word, uint8_t *base)
         return set_name(s, gate_up_name, word, to);
     case KIND_data:
         return set_name(s, data_name, word, to);
+    case KIND_fault:
+        return set_name(s, fault_name, word, to);
     case KIND_profile:
         return set_profile(s, word, to);
     case KIND_format: /* of a moe_storage_t, its first member */

@@ -16,6 +16,7 @@ typedef struct {
     moe_data_t data;
     moe_range_t tokens;
     moe_range_t local; /* experts */
+    moe_fault_kind_t inject;
 } moe_case_settings_t;
 
 /**

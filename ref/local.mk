@@ -77,7 +77,8 @@ ref_libref_la_SOURCES = \
   ref/moeref.h \
   ref/moeref_elements.c \
   ref/case_setting.def ref/case_settings.c ref/case_settings.h \
-  ref/moeref_case.c ref/moeref_check.c ref/moeref_inside.h \
+  ref/moeref_case.c ref/moeref_check.c ref/moeref_inject.c \
+  ref/moeref_inside.h \
   ref/nvfp4_decode.c \
   ref/nvfp4_decode.h \
   ref/nvfp4_decode_avx2.c \

@@ -348,7 +348,7 @@ MOEREF_API const char *moeref_error(void);
  * A case from settings, "key=value" separated by blanks: hidden,
  * intermediate, experts, topk, token_end and expert_end must be given; the
  * others are those of a scenario and of a model file (score, seed, dispatch,
- * profile, ...).
+ * profile, ...), and data and inject, see ref/case_setting.def.
  * @return Ended with moeref_case_free(); NULL, and moeref_error().
  */
 MOEREF_API moeref_case_t *moeref_case_new(const char *settings);
@@ -371,7 +371,11 @@ MOEREF_API moeref_status_t moeref_case_tensor(moeref_case_t *c,
  * @param[in]  names, got  [n]; a tensor of numbers may be of any float type.
  * @param[out] text        A line for each tensor, wrong ones first; in the
  *                         first what the mistake looks like.
- * @return MOEREF_OK, MOEREF_ERR_WRONG, or why it could not be judged.
+ *
+ * In a case with inject=NAME, what is given is replaced, from the place of
+ * that mistake on, by what the reference computes with it.
+ * @return MOEREF_OK, MOEREF_ERR_WRONG, or why it could not be judged:
+ *         MOEREF_ERR_UNSUPPORTED also if the mistake changes nothing here.
  */
 MOEREF_API moeref_status_t moeref_case_check(const moeref_case_t *c,
                                              const char *const *names,

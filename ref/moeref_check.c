@@ -128,9 +128,10 @@ static void say_verdicts(page_t *p, const moe_judge_t *judge,
     }
 }
 
-/* Ids, or all else: ids say what the rows of pairs are. */
-static moe_status_t give(moe_judge_t *judge, const char *const *names,
-                         const moeref_tensor_t *got, int n, bool ids)
+static moe_status_t read_all(const moe_ref_layer_t *layer,
+                             const char *const *names,
+                             const moeref_tensor_t *tensors, int n,
+                             moe_moeref_got_t *got)
 {
     moe_status_t status = MOE_OK;
 
@@ -138,12 +139,42 @@ static moe_status_t give(moe_judge_t *judge, const char *const *names,
         moe_role_t role = MOE_ROLE_none;
         moe_rows_t rows;
 
-        status = read_got(&judge->layer, names[i], &got[i], &role, &rows);
-        if (status == MOE_OK && (role == MOE_ROLE_topk_ids) == ids) {
-            status = moe_judge_give(judge, role, &rows);
+        status = read_got(layer, names[i], &tensors[i], &role, &rows);
+        if (status == MOE_OK) {
+            got->rows[role] = rows;
+            got->has[role] = true;
         }
     }
     return status;
+}
+
+/* Ids first: they say what the rows of pairs are. */
+static moe_status_t give(moe_judge_t *judge, const moe_moeref_got_t *got)
+{
+    moe_status_t status = MOE_OK;
+
+    if (got->has[MOE_ROLE_topk_ids]) {
+        status = moe_judge_give(judge, MOE_ROLE_topk_ids,
+                                &got->rows[MOE_ROLE_topk_ids]);
+    }
+    for (int r = 0; status == MOE_OK && r < MOE_ROLE_COUNT; r++) {
+        if (got->has[r] && r != MOE_ROLE_topk_ids) {
+            status = moe_judge_give(judge, (moe_role_t)r, &got->rows[r]);
+        }
+    }
+    return status;
+}
+
+static moe_status_t judge_all(const moeref_case_t *c, moe_judge_t *judge,
+                              moe_moeref_got_t *got, moe_ref_layer_t *wrong)
+{
+    moe_status_t status = MOE_OK;
+
+    if (c->settings.inject != MOE_FAULT_none) {
+        status = moe_moeref_inject(c, got, wrong);
+    }
+    status = status == MOE_OK ? give(judge, got) : status;
+    return status == MOE_OK ? moe_judge_run(judge) : status;
 }
 
 moeref_status_t moeref_case_check(const moeref_case_t *c,
@@ -154,9 +185,11 @@ moeref_status_t moeref_case_check(const moeref_case_t *c,
     const moe_ref_case_t case_of = moe_moeref_about(c);
     page_t page = {text, size, 0};
     moe_judge_t judge = {0};
+    moe_moeref_got_t all = {0};
+    moe_ref_layer_t wrong = {0};
     int64_t elements = 0;
     moe_status_t status;
-    char diagnosis[1024];
+    char diagnosis[1024] = "";
     bool good;
 
     moe_error_clear();
@@ -164,9 +197,10 @@ moeref_status_t moeref_case_check(const moeref_case_t *c,
         elements += got[i].rows * got[i].cols;
     }
     status = moe_judge_init(&case_of, MOE_ACCUMULATOR_fp32, elements, &judge);
-    status = status == MOE_OK ? give(&judge, names, got, n, true) : status;
-    status = status == MOE_OK ? give(&judge, names, got, n, false) : status;
-    status = status == MOE_OK ? moe_judge_run(&judge) : status;
+    if (status == MOE_OK) {
+        status = read_all(&judge.layer, names, got, n, &all);
+    }
+    status = status == MOE_OK ? judge_all(c, &judge, &all, &wrong) : status;
     if (status == MOE_OK) {
         status = moe_diagnose(&judge, diagnosis, sizeof(diagnosis));
     }
@@ -175,6 +209,7 @@ moeref_status_t moeref_case_check(const moeref_case_t *c,
     }
     good = moe_judge_is_good(&judge);
     moe_judge_fini(&judge);
+    moe_ref_layer_fini(&wrong);
     return status != MOE_OK ? moe_moeref_status(status)
            : good           ? MOEREF_OK
                             : MOEREF_ERR_WRONG;

@@ -18,6 +18,24 @@ struct moeref_case {
     float *abs[MOE_ROLE_COUNT];
 };
 
+/** What somebody has of the places of a layer. */
+typedef struct {
+    moe_rows_t rows[MOE_ROLE_COUNT]; /* borrowed */
+    bool has[MOE_ROLE_COUNT];
+} moe_moeref_got_t;
+
+/**
+ * Make the mistake that the case asks for: what got has of the place that it
+ * is made in, and of those after it, is replaced by what the reference
+ * computes with the mistake.
+ *
+ * @param[out] wrong_p  Holds the tensors; ended with moe_ref_layer_fini().
+ * @return MOE_OK; MOE_ERR_UNSUPPORTED if it would change nothing that got
+ *         has.
+ */
+moe_status_t moe_moeref_inject(const moeref_case_t *c, moe_moeref_got_t *got,
+                               moe_ref_layer_t *wrong_p);
+
 /** The library's status for ours. */
 moeref_status_t moe_moeref_status(moe_status_t status);
 

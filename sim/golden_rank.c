@@ -75,6 +75,7 @@ static void declare_place(moe_golden_file_t *f, moe_role_t role)
     const moe_format_info_t *info = moe_format_info(storage.format);
     const moe_range_t none = {0, 0};
     moe_ref_layer_t layer = {.about = case_of(f, none, none)};
+    const int64_t one = 1;
     int64_t dim[2];
     char name[64];
 
@@ -92,6 +93,11 @@ static void declare_place(moe_golden_file_t *f, moe_role_t role)
     if (dim[1] > 0) {
         (void)snprintf(name, sizeof(name), "%s.scale", moe_role_name(role));
         moe_golden_declare(f, name, info->scale, 2, dim);
+    }
+    if (info->has_global) {
+        (void)snprintf(name, sizeof(name), "%s.decode_scale",
+                       moe_role_name(role));
+        moe_golden_declare(f, name, MOE_DTYPE_fp32, 1, &one);
     }
 }
 
@@ -145,6 +151,8 @@ static void put_bound(moe_golden_file_t *f, moe_ref_layer_t *layer,
 static void put_place(moe_golden_file_t *f, moe_ref_layer_t *layer,
                       moe_role_t role)
 {
+    float decode;
+
     if (f->status == MOE_OK) {
         f->status = moe_ref_layer_make(layer, role);
     }
@@ -156,6 +164,10 @@ static void put_place(moe_golden_file_t *f, moe_ref_layer_t *layer,
         put_bound(f, layer, role);
     }
     moe_golden_put_rows(f, &layer->at[role], true);
+    if (moe_format_info(layer->at[role].storage.format)->has_global) {
+        decode = moe_storage_decode(&layer->at[role].storage);
+        moe_golden_put(f, &decode, sizeof(decode));
+    }
 }
 
 /* A layer that has the routing of its tokens, which was made once. */

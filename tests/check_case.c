@@ -217,6 +217,8 @@ static const struct {
     {SMALL "expert_end=8 seed=-1", "seed: '-1'"},
     {SMALL "expert_end=8 dispatch=fp3", "dispatch: 'fp3' is unknown"},
     {SMALL "expert_end=8 score=best", "score: 'best' is unknown"},
+    {SMALL "expert_end=8 data=gird", "data: 'gird' is unknown"},
+    {SMALL "expert_end=8 inject=nibbles", "inject: 'nibbles' is unknown"},
     {SMALL "expert_end=8 colour=red", "'colour' is no setting"},
     {SMALL "expert_end=8 seed", "'seed' is no setting"},
     {SMALL "expert_end=8 hidden=100000000", "hidden: '100000000'"},
@@ -262,6 +264,75 @@ START_TEST(what_is_no_tensor_of_the_case_is_refused)
 }
 END_TEST
 
+static const char *const mistakes[] = {
+#define MOE_FAULT(id, name, places, text) name,
+#include "ref/fault.def"
+#undef MOE_FAULT
+};
+
+enum {
+    MISTAKES = sizeof(mistakes) / sizeof(mistakes[0])
+};
+
+/* A mistake told by another's name. */
+static bool names_another(const char *text, const char *mistake)
+{
+    char line[TEXT];
+
+    (void)snprintf(line, sizeof(line), "%.*s", (int)strcspn(text, "\n"), text);
+    if (strstr(line, mistake) != NULL ||
+        strstr(line, "no known mistake") != NULL) {
+        return false;
+    }
+    for (int i = 0; i < MISTAKES; i++) {
+        if (strstr(line, mistakes[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Each mistake that is made in what check is given fails it, and is called
+ * by no other name; or it means nothing here, and check says so. */
+START_TEST(an_injected_mistake_is_found_and_named)
+{
+    static const char *const given[] = {"topk_ids",  "topk_weights", "dispatch",
+                                        "gemm1_out", "act_out",      "gemm2_in",
+                                        "gemm2_out", "combine"};
+    moeref_tensor_t t[8];
+    char text[TEXT] = "";
+    char settings[400];
+    moeref_case_t *c;
+    moeref_status_t status;
+
+    (void)snprintf(settings, sizeof(settings),
+                   SMALL "expert_end=8 dispatch=nvfp4 n_group=4 topk_group=2 "
+                         "token_end=16 inject=%s",
+                   mistakes[_i]);
+    c = new_case(settings);
+    for (int i = 0; i < 8; i++) {
+        t[i] = tensor(c, given[i]);
+    }
+    status = moeref_case_check(c, given, t, 8, text, sizeof(text));
+    if (status == MOEREF_ERR_UNSUPPORTED) {
+        ck_assert_ptr_nonnull(strstr(moeref_error(), mistakes[_i]));
+    } else {
+        ck_assert_int_eq(status, MOEREF_ERR_WRONG);
+        ck_assert_msg(!names_another(text, mistakes[_i]), "%s: %s",
+                      mistakes[_i], text);
+    }
+    if (strcmp(mistakes[_i], "nibbles-swapped") == 0 ||
+        strcmp(mistakes[_i], "not-renormalised") == 0 ||
+        strcmp(mistakes[_i], "gate-up-swapped") == 0 ||
+        strcmp(mistakes[_i], "off-by-one-expert") == 0 ||
+        strcmp(mistakes[_i], "reduced-twice") == 0) {
+        ck_assert_int_eq(status, MOEREF_ERR_WRONG);
+        ck_assert_ptr_nonnull(strstr(text, mistakes[_i]));
+    }
+    moeref_case_free(c);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("case");
@@ -275,6 +346,8 @@ int main(void)
                         OPERANDS);
     tcase_add_loop_test(tests, a_wrong_setting_is_refused_by_name, 0, WRONG);
     tcase_add_test(tests, what_is_no_tensor_of_the_case_is_refused);
+    tcase_add_loop_test(tests, an_injected_mistake_is_found_and_named, 0,
+                        MISTAKES);
     suite_add_tcase(suite, tests);
     return moe_suite_main(suite);
 }

@@ -66,5 +66,6 @@ HOUSE_TESTS = \
 TESTS += $(HOUSE_TESTS)
 
 EXTRA_DIST += $(HOUSE_TESTS) tests/tools/source_tree.py \
+  tests/tools/run_page.py \
   tests/tools/count_results.sh \
   tests/README.md tests/bench/README.md tests/installcheck.sh tests/lsan.supp

@@ -7,8 +7,10 @@
     case.check(out, stage="combine")
 """
 
-from moesim._case import Case, case, models
+from moesim._case import Case, NoEffect, case, models
+from moesim._files import load, save
 from moesim._library import MoesimError, version
 
-__all__ = ["Case", "MoesimError", "case", "models", "version"]
+__all__ = ["Case", "MoesimError", "NoEffect", "case", "load", "models", "save",
+           "version"]
 __version__ = version()

@@ -37,7 +37,7 @@ def _bytes(address, count, owner):
     return numpy.frombuffer(buffer, numpy.uint8)
 
 
-def _cast_numpy(flat, element):
+def cast_numpy(flat, element):
     plain, low, _, _ = ELEMENTS[element]
     if low is not None and ml_dtypes is not None:
         return flat.view(getattr(ml_dtypes, low))
@@ -61,7 +61,7 @@ def view(address, element, shape, owner, framework):
     shape = (*shape[:-1], shape[-1] // packed)
     count = int(numpy.prod(shape, dtype=numpy.int64))
     flat = _bytes(address, count * numpy.dtype(plain).itemsize, owner)
-    cast = _cast_torch if framework == "torch" else _cast_numpy
+    cast = _cast_torch if framework == "torch" else cast_numpy
     return cast(flat, element).reshape(shape)
 
 

@@ -5,9 +5,11 @@ import ctypes
 import difflib
 import json
 import pathlib
+import warnings
 
 from moesim import _arrays
-from moesim._library import ERR_WRONG, OK, MoesimError, Tensor, error, library
+from moesim._library import (ERR_UNSUPPORTED, ERR_WRONG, OK, MoesimError,
+                             Tensor, error, library)
 
 # settings of a model that the library takes under the same name
 MODEL_KEYS = ("hidden", "intermediate", "experts", "topk", "n_group",
@@ -20,6 +22,7 @@ TENSORS = ("x", "logits", "topk_ids", "topk_weights", "dispatch", "expert_in",
            "gemm1_out", "act_out", "gemm2_in", "gemm2_out", "combine", "w13",
            "w2", "router", "token", "slot", "expert")
 TEXT_BYTES = 16384
+injection = None  # of all cases that name no other; the pytest plugin sets it
 
 
 def models():
@@ -56,6 +59,10 @@ def _experts(count, ep, rank):
 
 def _text(value):
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class NoEffect(MoesimError):
+    """A mistake that was to be made changes nothing that is checked."""
 
 
 class Case:
@@ -160,7 +167,10 @@ class Case:
 
         More stages may be given by name; each is then judged from the one
         before it that is given. Tensors with scales are (codes, scales).
-        Returns the judge's text."""
+        Returns the judge's text. In a case with a mistake to inject, what is
+        given is replaced, from the mistake's stage on, by what the reference
+        computes with it: NoEffect if that is the same."""
+        __tracebackhide__ = True  # pytest shows the line of the test
         stages = {stage: out, **more}
         keep = []
         given = [self._given(name, value, keep)
@@ -174,20 +184,30 @@ class Case:
         said = text.value.decode().rstrip("\n")
         if status == ERR_WRONG:
             raise AssertionError(f"{said}\ncase: {self.settings}")
+        if status == ERR_UNSUPPORTED and "inject" in self.settings:
+            raise NoEffect(str(error()))
         if status != OK:
             raise error()
+        if "inject" in self.settings:
+            warnings.warn(f"{self.settings['inject']} was made in what check() "
+                          f"got, and found within the bounds", stacklevel=2)
         return said
 
 
 def case(model, tokens, ep=1, rank=0, dispatch="bf16", profile=None, seed=0,
-         data="normal", framework="numpy", **settings):
+         data="normal", framework="numpy", inject=None, **settings):
     """A rank's share of a layer: `tokens` tokens, all of which it sees, and
     the experts of `rank` in an ep group of `ep`.
 
     model       name or alias of a model file, or a dict of its keys
     dispatch    format of rows on the way to the experts
     profile     of quantisers: a profile's name, or a system's (vllm, ...)
+    data        "normal": realistic values; "grid": small integers, exact in
+                any order; "stamp": rows tell which token they are; "identity":
+                experts return their input
     framework   "numpy" or "torch": what tensors are given as
+    inject      a mistake of `moesim list diagnoses` that check() makes in what
+                it is given, so that it must fail; pytest's --moesim-inject
     settings    formats of the chain - hidden_format, expert_in, gemm1_out,
                 act_out, gemm2_in, gemm2_out, combine, output, weights -, as
                 in `moesim list formats`; keys of a model that differ
@@ -201,10 +221,11 @@ def case(model, tokens, ep=1, rank=0, dispatch="bf16", profile=None, seed=0,
     first, end = _experts(int(wanted["experts"]), ep, rank)
     wanted.update(token_end=tokens, expert_begin=first, expert_end=end,
                   dispatch=dispatch, seed=seed)
-    if data != "normal":
-        raise MoesimError(f"data={data!r}, expected normal: no other is made")
+    wanted["data"] = data
     if profile is not None:
         wanted["profile"] = profile
+    if inject is not None or injection is not None:
+        wanted["inject"] = inject if inject is not None else injection
     wanted.update(settings)
     if framework not in ("numpy", "torch"):
         raise MoesimError(f"framework {framework!r}, expected numpy or torch")

@@ -7,6 +7,7 @@ import os
 import pathlib
 
 OK = 0
+ERR_UNSUPPORTED = 6
 ERR_WRONG = 8
 
 

@@ -8,6 +8,8 @@ import pytest
 
 import moesim
 
+pytest_plugins = ["pytester"]
+
 SMALL = {"hidden": 256, "intermediate": 128, "experts": 8, "topk": 2,
          "score": "softmax", "renormalize": True}
 E2M1 = numpy.array([0, .5, 1, 1.5, 2, 3, 4, 6, -0., -.5, -1, -1.5, -2, -3, -4,
@@ -99,6 +101,76 @@ def test_codes_are_judged_with_their_scales():
     swapped = codes << 4 | codes >> 4
     with pytest.raises(AssertionError):
         case.check((swapped, case.dispatch_scale), stage="dispatch")
+
+
+@pytest.mark.parametrize("data", ["grid", "identity", "stamp"])
+def test_exact_data_are_exact_in_any_order(data):
+    case = moesim.case(SMALL, tokens=16, data=data, dispatch="nvfp4")
+    rows, _, _ = layer(case)
+    # relu_glu in float32, experts summed backwards: the same bits
+    w13 = nvfp4(case.w13, case.w13_scale, case.w13_decode)
+    w2 = nvfp4(case.w2, case.w2_scale, case.w2_decode)
+    out = numpy.zeros(bf16(case.combine).shape, numpy.float32)
+    for i in reversed(range(len(rows))):
+        wide = numpy.float32(w13[case.expert[i]] @ rows[i])
+        half = len(wide) // 2
+        act = numpy.maximum(wide[:half], 0) * wide[half:]
+        weight = case.topk_weights[case.token[i], case.slot[i]]
+        out[case.token[i]] += weight * numpy.float32(w2[case.expert[i]] @ act)
+    assert (out == bf16(case.combine)).all()
+    if data == "identity":
+        assert (out == bf16(case.x)).all()
+
+
+@pytest.mark.parametrize("name, stage", [
+    ("nibbles-swapped", "gemm1_out"), ("gate-up-swapped", "act_out"),
+    ("reduced-twice", "combine")])
+def test_an_injected_mistake_fails_a_right_kernel(name, stage):
+    case = moesim.case(SMALL, tokens=16, dispatch="nvfp4", inject=name)
+    with pytest.raises(AssertionError) as told:
+        case.check(getattr(case, stage), stage=stage)
+    assert str(told.value).startswith(f"{stage}: wrong: {name}: ")
+
+
+def test_an_injection_without_effect_is_told():
+    case = moesim.case(SMALL, tokens=16, inject="e8m0-rule-floor")
+    with pytest.raises(moesim.NoEffect, match="changes nothing"):
+        case.check(case.combine)
+
+
+def test_the_plugin_injects_skips_and_knows_its_names(pytester):
+    pytester.makepyfile(f"""
+        import moesim
+        def test_kernel():
+            case = moesim.case({SMALL}, tokens=16, dispatch="nvfp4")
+            case.check(case.combine)
+    """)
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+    run = pytester.runpytest_inprocess("--moesim-inject", "reduced-twice")
+    run.assert_outcomes(failed=1)
+    run.stdout.fnmatch_lines(["*AssertionError: combine: wrong: reduced-tw*"])
+    run = pytester.runpytest_inprocess("--moesim-inject", "clamp-missing")
+    run.assert_outcomes(skipped=1)
+    run = pytester.runpytest_inprocess("--moesim-inject", "nibble")
+    assert run.ret == pytest.ExitCode.USAGE_ERROR
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+
+
+def test_files_are_read_as_they_were_written(tmp_path):
+    case = moesim.case(SMALL, tokens=16, dispatch="nvfp4")
+    path = tmp_path / "x.safetensors"
+    tensors = {"dispatch": case.dispatch, "dispatch.scale": case.dispatch_scale,
+               "gemm1_out": case.gemm1_out, "expert": case.expert,
+               "topk_weights": case.topk_weights}
+    moesim.save(path, tensors)
+    again = moesim.load(path)
+    assert list(again) == list(tensors)
+    for name, array in tensors.items():
+        assert again[name].shape == array.shape
+        assert again[name].tobytes() == array.tobytes()
+    path.write_bytes(b"no such thing")
+    with pytest.raises(moesim.MoesimError):
+        moesim.load(path)
 
 
 @pytest.mark.parametrize("wrong, told", [
