@@ -49,16 +49,12 @@ static moe_ref_case_t case_of(const moe_golden_file_t *f, moe_range_t tokens,
     return moe_layer_case(f->job->scenario, f->job->dispatch, tokens, experts);
 }
 
-/* A bound goes with numbers; of matmuls it is known for NVFP4 weights. */
-static bool has_bound(const moe_golden_file_t *f, moe_role_t role)
+/* A bound goes with numbers that are computed. */
+static bool has_bound(moe_role_t role)
 {
-    const bool matmul =
-        role == MOE_ROLE_gemm1_out || role == MOE_ROLE_gemm2_out;
-
-    return role == MOE_ROLE_logits || role == MOE_ROLE_act_out ||
-           role == MOE_ROLE_combine || role == MOE_ROLE_output ||
-           (matmul &&
-            f->job->scenario->layer.chain.weights == MOE_FORMAT_nvfp4);
+    return role == MOE_ROLE_logits || role == MOE_ROLE_gemm1_out ||
+           role == MOE_ROLE_act_out || role == MOE_ROLE_gemm2_out ||
+           role == MOE_ROLE_combine || role == MOE_ROLE_output;
 }
 
 static moe_storage_t storage_of(const moe_golden_file_t *f, moe_role_t role)
@@ -85,7 +81,7 @@ static void declare_place(moe_golden_file_t *f, moe_role_t role)
                  ? f->share->all_tokens.end - f->share->all_tokens.begin
                  : f->share->tokens.end - f->share->tokens.begin;
     moe_golden_declare(f, moe_role_name(role), info->code, 2, dim);
-    if (has_bound(f, role)) {
+    if (has_bound(role)) {
         (void)snprintf(name, sizeof(name), "%s.abs", moe_role_name(role));
         moe_golden_declare(f, name, MOE_DTYPE_fp32, 2, dim);
     }
@@ -160,7 +156,7 @@ static void put_place(moe_golden_file_t *f, moe_ref_layer_t *layer,
         return;
     }
     moe_golden_put_rows(f, &layer->at[role], false);
-    if (has_bound(f, role)) {
+    if (has_bound(role)) {
         put_bound(f, layer, role);
     }
     moe_golden_put_rows(f, &layer->at[role], true);

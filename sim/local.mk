@@ -173,12 +173,9 @@ sim_libsim_la_SOURCES += \
   sim/op_settings.c \
   sim/op_tensor.c
 
-# check, on golden folders that a program of the tests makes.
-check_PROGRAMS += tests/golden_maker
+# check, on golden folders that golden makes.
 TESTS += tests/e2e/judge.sh
 EXTRA_DIST += tests/e2e/judge.sh tests/e2e/spoil.py
-tests_golden_maker_SOURCES = tests/golden_maker.c
-tests_golden_maker_LDADD = $(moesim_LDADD)
 
 # Ranks and who watches them.
 sim_libsim_la_SOURCES += \

@@ -55,6 +55,33 @@ cmp "$work/g/rank-0000.safetensors" "$work/again/rank-0000.safetensors" &&
 golden 0 -o "$work/four" --ranks 4
 expect 0 "$MOESIM" check "$work/four" "$work/four"
 
+# bounds of matmuls whose weights are not NVFP4: products in float64
+golden 0 -o "$work/plain" --weights local --set precision.weights=bf16 \
+    --set precision.expert_in=bf16 --set precision.gemm2_in=bf16 \
+    --method allgatherv --dispatch bf16
+"$PYTHON" - "$work/plain" "$top_srcdir/tests/e2e" <<'END' &&
+import struct, sys
+sys.path.insert(0, sys.argv[2])
+import tensors as T
+r = T.read(sys.argv[1] + "/rank-0000.safetensors")
+def wide(name):
+    return [struct.unpack("<f", struct.pack("<I", c << 16))[0]
+            for c in T.values(r[name])]
+expert = T.values(r["expert"])
+for x, w, out in (("expert_in", "w13", "gemm1_out"),
+                  ("gemm2_in", "w2", "gemm2_out")):
+    (n, k), rows = r[x][1], r[w][1][1]
+    a, b, bound = wide(x), wide(w), T.values(r[out + ".abs"])
+    assert len(bound) == n * rows
+    for i in range(0, n, 3):
+        for j in range(0, rows, 7):
+            at = ((expert[i] - expert[0]) * rows + j) * k
+            s = sum(abs(p * q) for p, q in zip(a[i * k:(i + 1) * k],
+                                               b[at:at + k]))
+            assert s <= bound[i * rows + j] * (1 + 1e-6) <= 9 * s, (i, j)
+END
+    pass "bounds of bf16 weights" || fail "bounds of bf16 weights"
+
 # what it refuses, before anything is written
 golden 2 -o "$work/g"
 says 'is there already, and golden folders are never overwritten'

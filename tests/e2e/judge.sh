@@ -7,8 +7,7 @@ golden=$work/golden
 spoil="$PYTHON $top_srcdir/tests/e2e/spoil.py"
 
 make_golden() { # DIR DP TOKENS
-    mkdir -p "$1"
-    cat >"$1/in.yaml" <<END
+    cat >"$1.yaml" <<END
 moesim: 1
 name: judged
 model: {name: small, source: "test", hidden: 512, intermediate: 256, experts: 16, topk: 4, score: sigmoid, bias: true, n_group: 4, topk_group: 2, renormalize: true, routed_scaling: 2.5, layers: 1, moe_layers: 1}
@@ -18,7 +17,7 @@ precision: {expert_in: nvfp4, weights: nvfp4, gemm2_in: nvfp4}
 methods: [{allgatherv: {dispatch: nvfp4}}]
 seed: 5
 END
-    "$top_builddir/tests/golden_maker" "$1/in.yaml" "$1" || fail "golden $1"
+    "$MOESIM" golden -q "$1.yaml" -o "$1" || fail "golden $1"
 }
 
 # judge STATUS CHANGE...: of rank 0's file, spoiled
