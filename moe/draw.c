@@ -215,6 +215,12 @@ void moe_draw_rows(const moe_draw_t *d, moe_weight_t weight,
     const int64_t bytes = moe_format_code_bytes(format, cols);
     const int64_t blocks = moe_format_scale_cols(format, cols);
 
+    if (format == MOE_FORMAT_nvfp4) {
+        moe_draw_weight_codes(d, weight, expert, row, rows, col, cols, codes);
+        moe_draw_weight_scales(d, weight, expert, row, rows, col / info->block,
+                               blocks, scales);
+        return;
+    }
     if (d->data == MOE_DATA_normal) {
         moe_fill_rows(d->seed, d->model, weight, format, expert, row, rows, col,
                       cols, codes, scales);

@@ -37,7 +37,8 @@ void moe_draw_panel_scales(const moe_draw_t *draw, moe_weight_t weight,
 /** Decode global scale of NVFP4 weights of K columns. */
 float moe_draw_weight_global(moe_data_t data, int64_t cols);
 
-/** As moe_fill_rows(). */
+/** As moe_fill_rows(); NVFP4 as the functions above, with the global scale of
+ * moe_draw_weight_global(). */
 void moe_draw_rows(const moe_draw_t *draw, moe_weight_t weight,
                    moe_format_t format, int64_t expert, int64_t row,
                    int64_t rows, int64_t col, int64_t cols, void *codes,

@@ -98,39 +98,6 @@ static double any_row(const moe_rows_t *rows, int64_t row, float *most_p)
     return sum;
 }
 
-/* NVFP4 weights that meet NVFP4 rows are drawn by moe/fill.h itself, on the
- * grid of ref/matmul_nvfp4.c. */
-static bool is_on_grid(const moe_ref_layer_t *layer, moe_weight_t weight)
-{
-    const moe_ref_weights_t *weights = &layer->weights[weight];
-    const moe_role_t in =
-        weight == MOE_W13 ? MOE_ROLE_expert_in : MOE_ROLE_gemm2_in;
-
-    return weights->given == NULL && weights->format == MOE_FORMAT_nvfp4 &&
-           layer->about.chain.at[in].format == MOE_FORMAT_nvfp4;
-}
-
-static void get_panel(const moe_ref_weights_t *w, bool grid, int64_t expert,
-                      int64_t row, int64_t n, moe_weight_panel_t *panel)
-{
-    const int64_t k = moe_ref_weights_k(w);
-    const moe_draw_t from = {w->data, w->seed, w->model};
-
-    if (!grid) {
-        moe_ref_weights_get(w, expert, row, n, panel);
-        return;
-    }
-    panel->rows = (moe_rows_t){.storage = {.format = MOE_FORMAT_nvfp4},
-                               .rows = n,
-                               .cols = k,
-                               .codes = panel->codes,
-                               .scales = panel->scales};
-    moe_draw_weight_codes(&from, w->weight, w->first_expert + expert, row, n, 0,
-                          k, panel->codes);
-    moe_draw_weight_scales(&from, w->weight, w->first_expert + expert, row, n,
-                           0, k / 16, panel->scales);
-}
-
 /* Norms of a panel of rows, the first of which is output `first`; drawn: their
  * decode global scale, 0 if the rows have their own. */
 static void panel_norms(const pairs_table_t *table, const moe_rows_t *rows,
@@ -161,11 +128,11 @@ static moe_status_t make_norms(moe_ref_layer_t *layer, moe_weight_t weight,
                                int64_t expert, moe_ref_norms_t *norms)
 {
     const moe_ref_weights_t *weights = &layer->weights[weight];
-    const bool grid = is_on_grid(layer, weight);
     const int64_t n = moe_ref_weights_n(weights);
     const float drawn =
-        grid ? moe_draw_weight_global(weights->data, moe_ref_weights_k(weights))
-             : 0.0f;
+        weights->given == NULL && weights->format == MOE_FORMAT_nvfp4
+            ? moe_draw_weight_global(weights->data, moe_ref_weights_k(weights))
+            : 0.0f;
     moe_weight_panel_t panel;
     pairs_table_t table;
 
@@ -182,7 +149,7 @@ static moe_status_t make_norms(moe_ref_layer_t *layer, moe_weight_t weight,
     for (int64_t row = 0; row < n; row += PANEL) {
         int64_t rows = n - row < PANEL ? n - row : PANEL;
 
-        get_panel(weights, grid, expert, row, rows, &panel);
+        moe_ref_weights_get(weights, expert, row, rows, &panel);
         panel_norms(&table, &panel.rows, rows, row, drawn, (double)n, norms);
     }
     moe_weight_panel_fini(&panel);

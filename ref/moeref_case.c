@@ -9,10 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    NVFP4_BLOCK = 16
-};
-
 const char *moeref_error(void)
 {
     return moe_error_text();
@@ -130,14 +126,8 @@ static void draw_expert(const moeref_case_t *c, moe_weight_t weight,
     uint8_t *codes = moe_rows_codes(all, first);
     uint8_t *to = all->scales != NULL ? (uint8_t *)all->scales + scales : NULL;
 
-    if (format != MOE_FORMAT_nvfp4) {
-        moe_draw_rows(&from, weight, format, expert, 0, rows, 0, all->cols,
-                      codes, to);
-        return;
-    }
-    moe_draw_weight_codes(&from, weight, expert, 0, rows, 0, all->cols, codes);
-    moe_draw_weight_scales(&from, weight, expert, 0, rows, 0,
-                           all->cols / NVFP4_BLOCK, to);
+    moe_draw_rows(&from, weight, format, expert, 0, rows, 0, all->cols, codes,
+                  to);
 }
 
 static moe_status_t draw_weights(moeref_case_t *c, moe_weight_t weight)

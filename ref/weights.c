@@ -91,11 +91,15 @@ static int64_t row_of(const moe_ref_weights_t *w, int64_t j)
 }
 
 /* Encode global scale of drawn codes that have no other: a power of two that
- * gives them a standard deviation near 1 / sqrt(K). */
+ * gives them a standard deviation near 1 / sqrt(K). That of NVFP4 is nearly
+ * this: its class takes moe_draw_weight_global(), to the bit. */
 static float global_of(const moe_ref_weights_t *w)
 {
     const double k = (double)moe_weight_cols(w->model, w->weight);
 
+    if (w->format == MOE_FORMAT_nvfp4) {
+        return 1.0f / moe_draw_weight_global(w->data, (int64_t)k);
+    }
     if (w->data != MOE_DATA_normal) {
         return moe_format_info(w->format)->has_global ? 1.0f : 0.0f;
     }
@@ -115,9 +119,14 @@ static void draw(const moe_ref_weights_t *w, int64_t e, int64_t row, int64_t n,
     const int64_t col = w->weight == MOE_W2 ? w->part * k : 0;
     const moe_draw_t draw = {w->data, w->seed, w->model};
 
+    if (parts_of(w) == 1) {
+        moe_draw_rows(&draw, w->weight, w->format, w->first_expert + e, row, n,
+                      0, k, panel->codes, panel->scales);
+        return;
+    }
     for (int64_t i = 0; i < n; i++) {
         moe_draw_rows(&draw, w->weight, w->format, w->first_expert + e,
-                      row_of(w, row + i), 1, parts_of(w) > 1 ? col : 0, k,
+                      row_of(w, row + i), 1, col, k,
                       (uint8_t *)panel->codes + i * code_bytes,
                       (uint8_t *)panel->scales + i * scale_bytes);
     }

@@ -57,13 +57,8 @@ static void fill(const moe_golden_file_t *f, moe_weight_t w, int64_t e,
     const int64_t k = moe_weight_cols(&s->model, w);
     const moe_draw_t from = {s->layer.data, s->seed, &s->model};
 
-    if (s->layer.chain.weights == MOE_FORMAT_nvfp4) {
-        moe_draw_weight_codes(&from, w, e, row, n, 0, k, codes);
-        moe_draw_weight_scales(&from, w, e, row, n, 0, k / 16, scales);
-    } else {
-        moe_draw_rows(&from, w, s->layer.chain.weights, e, row, n, 0, k, codes,
-                      scales);
-    }
+    moe_draw_rows(&from, w, s->layer.chain.weights, e, row, n, 0, k, codes,
+                  scales);
 }
 
 static void put_weight(moe_golden_file_t *f, moe_weight_t w, bool want_scales)
