@@ -17,8 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const weights_names[] = {"seed", "local", "none"};
-
 moe_golden_share_t moe_golden_share(const moe_golden_job_t *job, int rank)
 {
     const moe_scenario_t *s = job->scenario;
@@ -68,11 +66,6 @@ static moe_status_t make_routing(moe_golden_job_t *job)
     return status;
 }
 
-static json_t *range(moe_range_t r)
-{
-    return json_pack("[I, I]", (json_int_t)r.begin, (json_int_t)r.end);
-}
-
 /* One rank: its size only, or its file and its line of the manifest. */
 static moe_status_t do_rank(moe_golden_job_t *job, int rank, bool writes)
 {
@@ -84,20 +77,12 @@ static moe_status_t do_rank(moe_golden_job_t *job, int rank, bool writes)
     if (!writes) {
         return moe_golden_rank(job, &share, NULL);
     }
-    (void)snprintf(name, sizeof(name), "rank-%04d.safetensors", rank);
+    (void)snprintf(name, sizeof(name), MOE_GOLDEN_FILE, rank);
     path = moe_strdup_printf("%s/%s", job->folder, name);
     status = path == NULL ? moe_fail(MOE_ERR_NOMEM, "no memory for a path")
                           : moe_golden_rank(job, &share, path);
     free(path);
-    if (json_array_append_new(
-            job->ranks,
-            json_pack("{s:i, s:s, s:o, s:o, s:o, s:I}", "rank", rank, "file",
-                      name, "tokens", range(share.tokens), "all_tokens",
-                      range(share.all_tokens), "experts", range(share.experts),
-                      "pairs", (json_int_t)share.pairs)) != 0) {
-        return moe_fail(MOE_ERR_NOMEM, "no memory for the manifest");
-    }
-    return status;
+    return status == MOE_OK ? moe_golden_add_rank(job, &share) : status;
 }
 
 static moe_status_t each_rank(moe_golden_job_t *job, bool writes)
@@ -114,73 +99,17 @@ static moe_status_t each_rank(moe_golden_job_t *job, bool writes)
     return status;
 }
 
-static json_t *manifest(const moe_golden_job_t *job)
-{
-    const moe_scenario_t *s = job->scenario;
-
-    return json_pack(
-        "{s:s, s:s, s:{s:s, s:s}, s:I, s:s, s:s, s:s, s:s, s:s, s:{s:I, s:I, "
-        "s:I, s:i}, s:O}",
-        "schema", MOE_GOLDEN_SCHEMA, "moesim", PACKAGE_VERSION, "scenario",
-        "file", "scenario.yaml", "digest", s->digest, "seed",
-        (json_int_t)s->seed, "data",
-        s->hidden_file != NULL ? "file" : moe_data_name(s->layer.data),
-        "dispatch", moe_format_name(job->dispatch), "accumulator",
-        moe_accumulator_name(MOE_ACCUMULATOR_fp32), "order", "exact", "weights",
-        weights_names[job->command->weights], "k", "logits",
-        (json_int_t)s->model.hidden, "gemm1_out", (json_int_t)s->model.hidden,
-        "gemm2_out", (json_int_t)s->model.intermediate, "combine",
-        s->model.topk, "ranks", job->ranks);
-}
-
-static moe_status_t write_text(const moe_golden_job_t *job, const char *name,
-                               const json_t *json)
-{
-    char *path = moe_strdup_printf("%s/%s", job->folder, name);
-    moe_outfile_t *file = NULL;
-    FILE *stream;
-    moe_status_t status;
-
-    status = path == NULL ? moe_fail(MOE_ERR_NOMEM, "no memory for a path")
-                          : moe_outfile_open(path, &file, &stream);
-    free(path);
-    if (status != MOE_OK) {
-        return status;
-    }
-    if (json != NULL) {
-        if (json_dumpf(json, stream, JSON_INDENT(1)) != 0) {
-            status = moe_fail(MOE_ERR_IO, "%s: cannot be written", name);
-        }
-        (void)fputc('\n', stream);
-    } else {
-        status = moe_scenario_print(job->scenario, stream);
-    }
-    if (status != MOE_OK) {
-        moe_outfile_abort(file);
-        return status;
-    }
-    return moe_outfile_commit(file);
-}
-
 static moe_status_t write_all(moe_golden_job_t *job)
 {
     moe_status_t status = moe_make_folder(job->folder);
-    json_t *root;
 
     if (status == MOE_OK) {
-        status = write_text(job, "scenario.yaml", NULL);
+        status = moe_golden_write_scenario(job);
     }
     if (status == MOE_OK) {
         status = each_rank(job, true);
     }
-    if (status == MOE_OK) {
-        root = manifest(job);
-        status = root == NULL
-                     ? moe_fail(MOE_ERR_NOMEM, "no memory for the manifest")
-                     : write_text(job, "manifest.json", root);
-        json_decref(root);
-    }
-    return status;
+    return status == MOE_OK ? moe_golden_write_manifest(job) : status;
 }
 
 /* Made beside its name, and renamed when it is whole. */
@@ -248,8 +177,8 @@ static moe_status_t check_command(const moe_command_t *c,
     }
     if (s->layer.chain.numerics != MOE_NUMERICS_exact) {
         return moe_fail(MOE_ERR_UNSUPPORTED,
-                        "numerics: faithful: a golden folder holds the exact "
-                        "results, each rounded once");
+                        "numerics: faithful: rounds as a method does on its "
+                        "ranks; 'moesim run --golden' executes it");
     }
     return MOE_OK;
 }

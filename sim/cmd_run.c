@@ -140,10 +140,36 @@ static moe_status_t check_injections(const moe_command_t *command,
     return MOE_OK;
 }
 
+/* A golden folder needs the whole layer, as the scenario lays it. */
+static moe_status_t check_golden(const moe_command_t *command,
+                                 const moe_scenario_t *scenario)
+{
+    moe_stage_set_t all;
+
+    (void)moe_stage_set_find("all", &all);
+    if (command->stages != all) {
+        return moe_fail(MOE_ERR_INPUT, "--golden: needs all stages");
+    }
+    if (scenario->n_methods == 0 ||
+        scenario->method[0].chain.contract.weigh == MOE_WEIGH_nowhere) {
+        return moe_fail(MOE_ERR_INPUT,
+                        "--golden: needs a first method that computes");
+    }
+    if (scenario->method[0].tokens != NULL) {
+        return moe_fail(MOE_ERR_INPUT,
+                        "--golden: %s lays the layer in its own way; give the "
+                        "scenario that layout",
+                        scenario->method[0].label);
+    }
+    return MOE_OK;
+}
+
 /* What can be known to be wrong before anything is started. */
 static moe_status_t check_command(const moe_command_t *command,
                                   const moe_scenario_t *scenario)
 {
+    moe_status_t status = MOE_OK;
+
     if (command->backend == MOE_RUN_ON_gpu) {
         return no_gpu();
     }
@@ -152,7 +178,10 @@ static moe_status_t check_command(const moe_command_t *command,
                         "--sweep all: each point starts its own ranks: start "
                         "moesim without a launcher");
     }
-    return check_injections(command, scenario);
+    if (command->golden) {
+        status = check_golden(command, scenario);
+    }
+    return status == MOE_OK ? check_injections(command, scenario) : status;
 }
 
 static int run_supervised(const moe_command_t *command,

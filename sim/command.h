@@ -75,6 +75,7 @@ typedef struct {
     const char **injection; /* [n_injections] NAME[@...] as given */
     bool no_verify_calls;
     moe_run_on_t backend;
+    bool golden; /* what the ranks compute goes into the report */
 
     /* check */
     moe_check_order_t order;

@@ -9,6 +9,7 @@
 #include "base/safetensors_write.h"
 #include "ref/layer.h"
 #include "sim/command.h"
+#include "sim/golden_tap.h"
 #include "sim/layer_case.h"
 
 #include <jansson.h>
@@ -19,6 +20,8 @@ typedef struct {
     const moe_scenario_t *scenario;
     const char *folder; /* unfinished */
     moe_format_t dispatch;
+    moe_golden_tap_t *tap; /* of a run; NULL: computed in process alone */
+    unsigned held;         /* bit r: every rank's place r is the run's */
     /* routing of all tokens, made once */
     moe_ref_layer_t routing;
     moe_layer_feed_t feed;
@@ -55,6 +58,18 @@ void moe_golden_put_rows(moe_golden_file_t *f, const moe_rows_t *rows,
 /** The weights of a rank's experts, with --weights local. */
 void moe_golden_declare_weights(moe_golden_file_t *f);
 void moe_golden_put_weights(moe_golden_file_t *f);
+
+/** Name of a rank's file. */
+#define MOE_GOLDEN_FILE "rank-%04d.safetensors"
+
+/** Add a rank's line to job->ranks. */
+moe_status_t moe_golden_add_rank(moe_golden_job_t *job,
+                                 const moe_golden_share_t *share);
+
+/** Write the scenario, or the manifest, whose ranks are job->ranks, into
+ * job->folder. */
+moe_status_t moe_golden_write_scenario(const moe_golden_job_t *job);
+moe_status_t moe_golden_write_manifest(const moe_golden_job_t *job);
 
 /** True for places of --stages. */
 bool moe_golden_wants(const moe_golden_job_t *job, moe_role_t role);

@@ -11,6 +11,16 @@ enum {
     TOKENS = 1024 /* of the output that are computed at a time */
 };
 
+/* Partial sums of a run that rounds its own way are the run's, or nobody's. */
+static bool has_sums(const moe_golden_job_t *job)
+{
+    const moe_storage_t *storage =
+        &job->scenario->layer.chain.at[MOE_ROLE_combine];
+
+    return job->tap == NULL || moe_golden_tap_is_plain(job->tap) ||
+           moe_golden_tap_rules(job->tap, MOE_ROLE_combine, storage);
+}
+
 bool moe_golden_wants(const moe_golden_job_t *job, moe_role_t role)
 {
     const moe_stage_t stage = role <= MOE_ROLE_dispatch    ? MOE_STAGE_prepare
@@ -19,7 +29,8 @@ bool moe_golden_wants(const moe_golden_job_t *job, moe_role_t role)
                               : role == MOE_ROLE_combine   ? MOE_STAGE_unpermute
                                                            : MOE_STAGE_finalize;
 
-    return (job->command->stages & 1u << stage) != 0;
+    return (job->command->stages & 1u << stage) != 0 &&
+           (role != MOE_ROLE_combine || has_sums(job));
 }
 
 void moe_golden_declare(moe_golden_file_t *f, const char *name,
@@ -143,10 +154,29 @@ static void put_bound(moe_golden_file_t *f, moe_ref_layer_t *layer,
     free(bound);
 }
 
+/* The rows of a place that are written: those of the layer, to which a run's
+ * are equal, or a run's own. First is the run's row of the layer's first. */
+static moe_rows_t answer(moe_golden_file_t *f, const moe_ref_layer_t *layer,
+                         moe_role_t role, int64_t first)
+{
+    moe_golden_tap_t *tap = f->job->tap;
+    moe_rows_t rows = layer->at[role];
+
+    if (tap == NULL) {
+        return rows;
+    }
+    f->status = moe_golden_tap_hold(tap, layer, role, first);
+    if (moe_golden_tap_rules(tap, role, &rows.storage)) {
+        rows.codes = moe_rows_codes(&tap->at[role], first);
+    }
+    return rows;
+}
+
 /* Make a place and write it. */
 static void put_place(moe_golden_file_t *f, moe_ref_layer_t *layer,
                       moe_role_t role)
 {
+    moe_rows_t rows;
     float decode;
 
     if (f->status == MOE_OK) {
@@ -155,7 +185,8 @@ static void put_place(moe_golden_file_t *f, moe_ref_layer_t *layer,
     if (f->status != MOE_OK) {
         return;
     }
-    moe_golden_put_rows(f, &layer->at[role], false);
+    rows = answer(f, layer, role, 0);
+    moe_golden_put_rows(f, &rows, false);
     if (has_bound(role)) {
         put_bound(f, layer, role);
     }
@@ -271,6 +302,9 @@ static void put_output(moe_golden_file_t *f, bool bounds)
     const moe_range_t experts = {0, f->job->scenario->model.experts};
     const moe_range_t own = f->share->tokens;
 
+    if (f->job->tap != NULL && own.begin == own.end) {
+        f->job->tap->held |= 1u << MOE_ROLE_output; /* there is none */
+    }
     for (int64_t t = own.begin; f->status == MOE_OK && t < own.end;
          t += TOKENS) {
         const moe_range_t some = {t,
@@ -285,7 +319,9 @@ static void put_output(moe_golden_file_t *f, bool bounds)
         if (f->status == MOE_OK && bounds) {
             put_bound(f, &layer, MOE_ROLE_output);
         } else if (f->status == MOE_OK) {
-            moe_golden_put_rows(f, &layer.at[MOE_ROLE_output], false);
+            moe_rows_t rows = answer(f, &layer, MOE_ROLE_output, t - own.begin);
+
+            moe_golden_put_rows(f, &rows, false);
         }
         close_layer(&layer, &feed);
     }

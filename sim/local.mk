@@ -61,6 +61,7 @@ sim_libsim_la_SOURCES += \
   sim/run_claim.c \
   sim/run_claim.h \
   sim/run_folder.c \
+  sim/run_golden.c \
   sim/run_folder.h \
   sim/run_inputs.c \
   sim/run_inputs.h \
@@ -159,7 +160,10 @@ sim_libsim_la_SOURCES += \
   sim/cmd_golden.c \
   sim/cmd_op.c \
   sim/golden.h \
+  sim/golden_manifest.c \
   sim/golden_rank.c \
+  sim/golden_tap.c \
+  sim/golden_tap.h \
   sim/golden_weights.c \
   sim/op.def \
   sim/op.h \

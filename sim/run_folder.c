@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define DEFAULT "moesim-out"
+#define GOLDEN  "golden"
 
 static char *default_folder(const char *name)
 {
@@ -84,9 +85,27 @@ enum {
     PARTS = sizeof(parts) / sizeof(parts[0])
 };
 
+/* The golden folder, of runs that write one; an older one goes. */
+static moe_status_t move_golden(const char *unfinished, const char *folder)
+{
+    char *from = moe_strdup_printf("%s/" GOLDEN, unfinished);
+    char *to = moe_strdup_printf("%s/" GOLDEN, folder);
+    moe_status_t status = MOE_OK;
+
+    if (from == NULL || to == NULL) {
+        status = moe_fail(MOE_ERR_NOMEM, "no memory for a path");
+    } else if (access(from, F_OK) == 0) {
+        moe_remove_tree(to);
+        status = move_file(unfinished, folder, GOLDEN);
+    }
+    free(from);
+    free(to);
+    return status;
+}
+
 static moe_status_t move_all(const char *unfinished, const char *folder)
 {
-    moe_status_t status = MOE_OK;
+    moe_status_t status = move_golden(unfinished, folder);
 
     for (size_t i = 0; status == MOE_OK && i < PARTS; i++) {
         status = move_file(unfinished, folder, parts[i]);
@@ -101,7 +120,8 @@ static bool is_part(const char *name)
             return true;
         }
     }
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+    return strcmp(name, GOLDEN) == 0 || strcmp(name, ".") == 0 ||
+           strcmp(name, "..") == 0;
 }
 
 /* Leave nothing in a folder but the report. */

@@ -14,6 +14,7 @@
 #include "ref/mpi/ledger.h"
 #include "ref/mpi/world.h"
 #include "sim/command.h"
+#include "sim/golden.h"
 #include "sim/run_claim.h"
 #include "sim/run_inputs.h"
 #include "sim/run_janitor.h"
@@ -50,12 +51,14 @@ typedef struct {
     moe_injection_t *injection; /* [command->n_injections] */
     int rank;
     int n_ranks;
-    int64_t start_bytes; /* resident after start */
-    int64_t *predicted;  /* [n_ranks] peak memory; all ranks */
-    int64_t n_calls;     /* collectives of the whole run on this rank */
-    json_t *selection;   /* of the report, rank 0; NULL: nothing selects */
-    json_t *methods;     /* priced, rank 0 */
-    moe_found_t *found;  /* [n_methods] */
+    int64_t start_bytes;  /* resident after start */
+    int64_t *predicted;   /* [n_ranks] peak memory; all ranks */
+    int64_t n_calls;      /* collectives of the whole run on this rank */
+    json_t *selection;    /* of the report, rank 0; NULL: nothing selects */
+    json_t *methods;      /* priced, rank 0 */
+    moe_found_t *found;   /* [n_methods] */
+    moe_golden_tap_t tap; /* --golden: of the method at work */
+    unsigned golden_held; /* bit r: place r of the first method is the run's */
     double start_s;
 } moe_job_t;
 
@@ -89,6 +92,13 @@ moe_status_t moe_job_plan(moe_job_t *job);
 
 /** Every method on the reference; outputs go to scratch files. */
 moe_status_t moe_job_methods(moe_job_t *job);
+
+/** --golden: hold what a method computed here against the share of this rank
+ * in process; the first method's is written, in sim/run_golden.c. */
+moe_status_t moe_job_hold_golden(moe_job_t *job, size_t method);
+
+/** --golden: what goes with the ranks' files. */
+moe_status_t moe_job_golden(moe_job_t *job);
 
 /** Outputs of methods against each other and against the oracle. */
 moe_status_t moe_job_judge(moe_job_t *job);

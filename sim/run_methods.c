@@ -55,7 +55,9 @@ static moe_status_t keep_output(void *self, const moe_tensor_t *output)
     }
     status = write_rows(path, output);
     free(path);
-    return status;
+    return status == MOE_OK && one->job->command->golden
+               ? moe_golden_tap_output(&one->job->tap, output)
+               : status;
 }
 
 static moe_ref_stats_t stats_since(const moe_ref_stats_t *now,
@@ -123,9 +125,14 @@ static moe_status_t run_one(one_t *one, moe_backend_t *backend)
     if (status == MOE_OK) {
         status = moe_ref_backend_begin(backend, use);
     }
+    moe_golden_tap_init(&job->scenario->layer, use, job->rank, &job->tap);
     if (status == MOE_OK) {
         status = moe_run_method(&run);
     }
+    if (status == MOE_OK && job->command->golden) {
+        status = moe_job_hold_golden(job, one->number);
+    }
+    moe_golden_tap_fini(&job->tap);
     free(hidden);
     one->found->wall_s = moe_job_now() - start;
     one->found->injected = injected(job);
@@ -150,19 +157,22 @@ static moe_status_t run_all(moe_job_t *job, moe_backend_t *backend)
 moe_status_t moe_job_methods(moe_job_t *job)
 {
     const moe_scenario_t *s = job->scenario;
-    moe_ref_inputs_t inputs = {.world = job->world,
-                               .agreement = job->agreement,
-                               .ledger = job->ledger,
-                               .layer = &s->layer,
-                               .routing = &job->routing,
-                               .impose_routing = s->router != MOE_ROUTER_data,
-                               .hidden = job->inputs.hidden,
-                               .router = job->inputs.router,
-                               .bias = job->inputs.bias,
-                               .injections = job->injection,
-                               .n_injections = job->command->n_injections,
-                               .n_calls = job->n_calls,
-                               .n_methods = (int)s->n_methods};
+    moe_ref_inputs_t inputs = {
+        .world = job->world,
+        .agreement = job->agreement,
+        .ledger = job->ledger,
+        .layer = &s->layer,
+        .routing = &job->routing,
+        .impose_routing = s->router != MOE_ROUTER_data,
+        .hidden = job->inputs.hidden,
+        .router = job->inputs.router,
+        .bias = job->inputs.bias,
+        .injections = job->injection,
+        .n_injections = job->command->n_injections,
+        .n_calls = job->n_calls,
+        .observe = job->command->golden ? moe_golden_tap_observe : NULL,
+        .observe_self = &job->tap,
+        .n_methods = (int)s->n_methods};
     moe_backend_t *backend;
     moe_status_t status = moe_ref_backend_create(&inputs, &backend);
 

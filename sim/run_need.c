@@ -6,6 +6,7 @@
 #include "models/backend_meta.h"
 #include "ref/mpi/backend_ref.h"
 #include "reports/units.h"
+#include "sim/layer_case.h"
 #include "sim/memory.h"
 #include "sim/run_inputs.h"
 
@@ -71,6 +72,25 @@ static moe_status_t peaks(const moe_scenario_t *scenario,
     return status;
 }
 
+/* What --golden keeps of a rank's tensors, and computes beside them. */
+static int64_t golden_bytes(const moe_scenario_t *s,
+                            const moe_routing_t *routing, int rank)
+{
+    const moe_layout_t *l = &s->layer.layout;
+    const moe_range_t all = {0, moe_layer_total_tokens(&s->layer)};
+    const moe_range_t experts = moe_layout_experts(
+        l, s->model.experts, moe_layout_group_index(l, MOE_GROUP_ep, rank));
+    const moe_ref_case_t about = moe_layer_case(
+        s, s->layer.chain.at[MOE_ROLE_hidden].format, all, experts);
+    int64_t pairs = 0;
+
+    for (int64_t i = 0; i < all.end * s->model.topk; i++) {
+        pairs +=
+            routing->ids[i] >= experts.begin && routing->ids[i] < experts.end;
+    }
+    return 2 * moe_ref_layer_bytes(&about, pairs);
+}
+
 static moe_status_t by_sample(const moe_command_t *command,
                               const moe_scenario_t *scenario, moe_need_t *need)
 {
@@ -88,6 +108,9 @@ static moe_status_t by_sample(const moe_command_t *command,
         scenario->seed, 0, moe_layer_total_tokens(&scenario->layer), &routing);
     if (status == MOE_OK) {
         status = peaks(scenario, command->stages, &routing, need->ranks, peak);
+        for (int r = 0; command->golden && r < need->ranks; r++) {
+            need->bytes += golden_bytes(scenario, &routing, r);
+        }
         moe_routing_fini(&routing);
     }
     for (int r = 0; r < need->ranks; r++) {

@@ -78,6 +78,7 @@ static const struct {
     {"planning", moe_job_plan},
     {"the methods", moe_job_methods},
     {"judging", moe_job_judge},
+    {"the golden folder", moe_job_golden},
     {"the report", moe_job_report},
 };
 

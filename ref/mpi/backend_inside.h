@@ -38,9 +38,6 @@ int64_t moe_ref_workspace_bytes(const moe_layer_t *layer,
 /** Bytes of n rows as they lie in memory; modelled ones may be shorter. */
 int64_t moe_ref_row_bytes(const moe_tensor_t *t, int64_t n);
 
-/** Index of a tensor; NULL if no stage has made it. */
-const moe_ref_index_t *moe_ref_index_of(const moe_tensor_t *tensor);
-
 /** An unrounded sum: the tensor with its sources, and the row of it at
  * which a view begins. */
 const moe_tensor_t *moe_ref_sum_of(const moe_tensor_t *tensor, int64_t *row_p);

@@ -25,7 +25,9 @@ static moe_status_t run(moe_backend_t *self, const moe_call_t *call,
     }
     record->start_s = start;
     record->wall_s = moe_mpi_now() - start;
-    return status;
+    return status == MOE_OK && be->in.observe != NULL
+               ? be->in.observe(be->in.observe_self, call)
+               : status;
 }
 
 /* Each operation is done at once; a group is a name for several. */

@@ -18,6 +18,7 @@
 #include "ref/mpi/injection.h"
 #include "ref/mpi/ledger.h"
 #include "ref/mpi/world.h"
+#include "ref/permute.h"
 #include "ref/rows.h"
 #include "ref/stats.h"
 
@@ -37,8 +38,12 @@ typedef struct {
     size_t n_injections;
     int64_t n_calls; /* collectives of this rank in the whole run, as `meta`
                       * counts them; for skip-collective@R:last; 0 unknown */
-    int n_methods;   /* of the run, for progress in the run state; 0: the
-                      * backend reports none */
+    /** Told of each operation that was done, its tensors still there; NULL:
+     * nobody asks. */
+    moe_status_t (*observe)(void *self, const moe_call_t *call);
+    void *observe_self;
+    int n_methods; /* of the run, for progress in the run state; 0: the
+                    * backend reports none */
 } moe_ref_inputs_t;
 
 /**
@@ -63,6 +68,9 @@ const moe_ref_stats_t *moe_ref_backend_stats(const moe_backend_t *backend);
 
 /** Rows of a tensor of this backend, with its scales. */
 moe_rows_t moe_ref_rows(const moe_tensor_t *tensor);
+
+/** Index of a tensor; NULL if no stage has made it. */
+const moe_ref_index_t *moe_ref_index_of(const moe_tensor_t *tensor);
 
 /** A table with storage_bytes and workspace_bytes alone: the memory that a
  * rank will take, for the meta backend. Needs no MPI. */

@@ -82,6 +82,50 @@ for x, w, out in (("expert_in", "w13", "gemm1_out"),
 END
     pass "bounds of bf16 weights" || fail "bounds of bf16 weights"
 
+# what ranks of a run compute, of every method: the same bytes; in faithful
+# as far as sums, which are the method's own
+run() { # STATUS ARGUMENT...
+    local want=$1
+    shift
+    expect "$want" "$MOESIM" run -q "$work/in.yaml" --golden --weights local "$@"
+}
+run 0 -o "$work/all" --method all
+run 0 -o "$work/run"
+for rank in 0 1; do
+    cmp "$work/g/rank-000$rank.safetensors" "$work/run/golden/rank-000$rank.safetensors" &&
+        pass "rank $rank computed the same bytes" || fail "rank $rank differs"
+done
+run 0 -o "$work/faithful" --numerics faithful
+holds "$work/faithful/golden/manifest.json" "r['order'] == 'fp32_slot, rank' and
+    r['executed']['method'] == 'allgatherv' and
+    set('hidden logits topk_ids topk_weights dispatch expert_in gemm1_out act_out gemm2_in gemm2_out combine output'.split()) ==
+    set(r['executed']['places'])"
+"$PYTHON" - "$work" "$top_srcdir/tests/e2e" <<'END' && pass sums || fail sums
+import struct, sys
+sys.path.insert(0, sys.argv[2])
+import tensors as T
+def wide(t):
+    return [struct.unpack("<f", struct.pack("<I", c << 16))[0]
+            for c in T.values(t)]
+def bf16(x):
+    bits = struct.unpack("<I", struct.pack("<f", x))[0]
+    return (bits + 0x7fff + (bits >> 16 & 1)) >> 16
+exact, own = ([T.read("%s/%s/rank-%04d.safetensors" % (sys.argv[1], d, r))
+               for r in (0, 1)] for d in ("g", "faithful/golden"))
+for a, b in zip(exact, own):
+    assert all(a[n] == b[n] for n in a if n.split(".")[0] not in
+               ("combine", "output"))
+a, b = (wide(r["combine"]) for r in own)
+out = [c for r in own for c in T.values(r["output"])]
+assert out == [bf16(x + y) for x, y in zip(a, b)]
+assert out != [c for r in exact for c in T.values(r["output"])]
+END
+expect 0 "$MOESIM" check "$work/faithful/golden" "$work/faithful/golden"
+run 1 -o "$work/no" --inject gate-up-swapped@1
+says 'rank . of allgatherv: row [0-9]+ of [a-z0-9_]+ is not what the reference'
+run 2 -o "$work/no" --stages dispatch
+says 'golden: needs all stages'
+
 # what it refuses, before anything is written
 golden 2 -o "$work/g"
 says 'is there already, and golden folders are never overwritten'
