@@ -34,7 +34,7 @@ static moe_role_t first_bad(const moe_judge_t *judge)
 static void suspect(moe_diagnosis_t *d, const moe_fault_t *fault,
                     uint64_t digest)
 {
-    moe_suspect_t *s = &d->suspect[d->n_suspects - 1];
+    moe_suspect_t *s = d->suspect + (d->n_suspects > 0 ? d->n_suspects - 1 : 0);
 
     if (d->n_suspects == 0 || s->kind != fault->kind) {
         s = &d->suspect[d->n_suspects++];
