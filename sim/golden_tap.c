@@ -119,7 +119,7 @@ static moe_status_t keep_routed(moe_golden_tap_t *tap, const moe_call_t *call,
     }
     tap->has[role] = status == MOE_OK && n == tap->at[role].rows;
     if (!tap->has[role]) {
-        drop(tap, role);
+        drop(tap, (int)role);
     }
     return status;
 }
