@@ -19,7 +19,7 @@
 #define ALL_STAGES  ((1u << MOE_STAGE_COUNT) - 1)
 #define SEED_STEP   0x9e3779b97f4a7c15U /* 2^64 / golden ratio */
 #define NORMAL_90   1.645
-#define FEW_TOKENS  (1 << 15)
+#define FEW_TOKENS  (1 << 12)
 #define FEW_RANKS   64
 #define MANY_TOKENS (1 << 20)
 #define MANY_RANKS  1024
@@ -137,19 +137,47 @@ static bool tell_draws(json_t *method, const double *us, int n)
            moe_json_set(method, "high_us", json_real(up));
 }
 
-static moe_status_t price_all(const moe_scenario_t *scenario,
+static moe_status_t price_one(const moe_scenario_t *scenario,
                               const moe_method_use_t *use,
-                              const moe_draws_t *draws, json_t **method)
+                              const moe_routing_t *routing, json_t **json_p)
+{
+    return moe_price_methods_one(scenario, use, routing, NULL, ALL_STAGES,
+                                 json_p);
+}
+
+/* Times of the draws after the first. */
+static moe_status_t time_others(const moe_scenario_t *scenario,
+                                const moe_method_use_t *use,
+                                const moe_draws_t *draws, double *us)
 {
     moe_status_t status = MOE_OK;
 
-    for (int i = 0; i < draws->n && status == MOE_OK; i++) {
-        status = moe_price_methods_one(scenario, use, &draws->routing[i], NULL,
-                                       ALL_STAGES, &method[i]);
-        if (status == MOE_OK &&
-            !json_is_number(json_object_get(method[i], "predicted_us"))) {
-            break; /* refused: by every routing alike */
+    for (int i = 1; i < draws->n && status == MOE_OK; i++) {
+        status =
+            moe_price_methods_us(scenario, use, &draws->routing[i], &us[i]);
+    }
+    return status;
+}
+
+/* *json_p is draw 0's, and becomes that of the draw in the middle. */
+static moe_status_t take_middle(const moe_scenario_t *scenario,
+                                const moe_method_use_t *use,
+                                const moe_draws_t *draws, json_t **json_p)
+{
+    double us[MOE_DRAWS_MAX] = {us_of(*json_p, "predicted_us")};
+    moe_status_t status = time_others(scenario, use, draws, us);
+    int middle = median_of(us, draws->n);
+
+    if (status == MOE_OK && middle > 0) {
+        json_t *first = *json_p;
+
+        status = price_one(scenario, use, &draws->routing[middle], json_p);
+        if (status == MOE_OK) {
+            json_decref(first);
         }
+    }
+    if (status == MOE_OK && !tell_draws(*json_p, us, draws->n)) {
+        status = moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
     }
     return status;
 }
@@ -158,26 +186,18 @@ moe_status_t moe_draws_price(const moe_scenario_t *scenario,
                              const moe_method_use_t *use,
                              const moe_draws_t *draws, json_t **json_p)
 {
-    json_t *method[MOE_DRAWS_MAX] = {NULL};
-    double us[MOE_DRAWS_MAX];
-    moe_status_t status = price_all(scenario, use, draws, method);
-    int n = 0;
-    int middle;
+    json_t *method = NULL;
+    moe_status_t status = price_one(scenario, use, &draws->routing[0], &method);
 
-    while (status == MOE_OK && n < draws->n &&
-           json_is_number(json_object_get(method[n], "predicted_us"))) {
-        us[n] = us_of(method[n], "predicted_us");
-        n++;
+    /* what is refused, or has no machine, is so by every routing alike */
+    if (status == MOE_OK &&
+        json_is_number(json_object_get(method, "predicted_us"))) {
+        status = take_middle(scenario, use, draws, &method);
     }
-    middle = n == 0 ? 0 : median_of(us, n);
-    if (n > 0 && !tell_draws(method[middle], us, n)) {
-        status = moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
+    if (status != MOE_OK) {
+        json_decref(method);
+        return status;
     }
-    if (status == MOE_OK) {
-        *json_p = json_incref(method[middle]);
-    }
-    for (int i = 0; i < draws->n; i++) {
-        json_decref(method[i]);
-    }
-    return status;
+    *json_p = method;
+    return MOE_OK;
 }

@@ -149,3 +149,30 @@ moe_status_t moe_price_methods_one(const moe_scenario_t *scenario,
     *json_p = method;
     return MOE_OK;
 }
+
+moe_status_t moe_price_methods_us(const moe_scenario_t *scenario,
+                                  const moe_method_use_t *use,
+                                  const moe_routing_t *routing, double *us_p)
+{
+    moe_price_result_t result;
+    moe_trace_sink_t times = {.record = moe_price_record};
+    moe_price_t *price;
+    moe_status_t status = moe_price_create(
+        &scenario->machine, moe_layout_world(&scenario->layer.layout), &price);
+
+    if (status != MOE_OK) {
+        return status;
+    }
+    times.self = price;
+    status = moe_meta_run(&scenario->layer, use, routing, NULL,
+                          (1u << MOE_STAGE_COUNT) - 1, &times, NULL);
+    if (status == MOE_OK) {
+        status = moe_price_finish(price, &result);
+    }
+    if (status == MOE_OK) {
+        *us_p = result.total.us;
+        moe_price_result_fini(&result);
+    }
+    moe_price_free(price);
+    return status;
+}

@@ -29,4 +29,12 @@ moe_status_t moe_price_methods_one(const moe_scenario_t *scenario,
                                    const moe_backend_t *like,
                                    moe_stage_set_t stages, json_t **json_p);
 
+/**
+ * The predicted time alone, in us, of a method that moe_price_methods_one()
+ * priced under another routing, for a scenario with a machine; all stages.
+ */
+moe_status_t moe_price_methods_us(const moe_scenario_t *scenario,
+                                  const moe_method_use_t *use,
+                                  const moe_routing_t *routing, double *us_p);
+
 #endif
