@@ -12,7 +12,7 @@
 
 /** Multiply-adds up to which the oracle takes every token: a few seconds of
  * one core. */
-#define MOE_SAMPLE_ALL_MACS INT64_C(6000000000)
+#define MOE_SAMPLE_ALL_MACS INT64_C(2000000000)
 
 /** Tokens of a sample: at least, and at most unless more ranks than half of
  * it hold tokens. */
