@@ -136,17 +136,31 @@ const int64_t *moe_agree_max(moe_ctx_t *c, moe_group_t group, moe_dtype_t dtype,
     return agree_on(c, &agree, dtype);
 }
 
-const int64_t *moe_agree_told(moe_ctx_t *c, moe_group_t group,
-                              moe_dtype_t dtype, int each,
-                              moe_contribute_func_t *contribute)
+static const int64_t *told(moe_ctx_t *c, moe_group_t group,
+                           moe_agree_kind_t kind, moe_dtype_t dtype, int each,
+                           moe_contribute_func_t *contribute)
 {
     moe_agree_t agree = {.group = group,
-                         .kind = MOE_AGREE_alltoall,
+                         .kind = kind,
                          .want = MOE_WANT_told,
                          .n = each,
                          .contribute = contribute};
 
     return agree_on(c, &agree, dtype);
+}
+
+const int64_t *moe_agree_told(moe_ctx_t *c, moe_group_t group,
+                              moe_dtype_t dtype, int each,
+                              moe_contribute_func_t *contribute)
+{
+    return told(c, group, MOE_AGREE_alltoall, dtype, each, contribute);
+}
+
+const int64_t *moe_agree_flags(moe_ctx_t *c, moe_group_t group,
+                               moe_dtype_t dtype, int each,
+                               moe_contribute_func_t *contribute)
+{
+    return told(c, group, MOE_AGREE_flags, dtype, each, contribute);
 }
 
 static void own_tokens(const moe_layer_t *layer, const int64_t *options,

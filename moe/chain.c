@@ -70,9 +70,12 @@ bool moe_storage_equal(const moe_storage_t *a, const moe_storage_t *b)
 
 bool moe_chain_rounds(const moe_chain_t *chain, moe_rounding_t point)
 {
+    const moe_format_t format = chain->at[moe_rounding_role(point)].format;
+
     return moe_contract_rounds(&chain->contract, point,
-                               chain->numerics == MOE_NUMERICS_faithful) &&
-           chain->at[moe_rounding_role(point)].format != MOE_FORMAT_exact;
+                               chain->numerics == MOE_NUMERICS_faithful ||
+                                   moe_format_is_coded(format)) &&
+           format != MOE_FORMAT_exact;
 }
 
 /* Dispatch rounds nothing that expert_in would not round the same way. */

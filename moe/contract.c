@@ -44,10 +44,10 @@ static const struct {
 };
 
 bool moe_contract_rounds(const moe_contract_t *contract, moe_rounding_t point,
-                         bool faithful)
+                         bool quantised_or_faithful)
 {
     return (contract->points >> point & 1) != 0 &&
-           (faithful || points[point].exact);
+           (quantised_or_faithful || points[point].exact);
 }
 
 moe_contract_t moe_contract_default(void)

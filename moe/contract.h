@@ -53,9 +53,10 @@ typedef struct {
     moe_weigh_t weigh;
 } moe_contract_t;
 
-/** True if a point is declared, and rounds in these numerics. */
+/** True if a point is declared, and rounds: where its rows are quantised, in
+ * `faithful`, or in `exact` too. */
 bool moe_contract_rounds(const moe_contract_t *contract, moe_rounding_t point,
-                         bool faithful);
+                         bool quantised_or_faithful);
 
 /** What a chain has without a method: all points of the experts, dispatch,
  * partial and output; fp32 by slot, then rank order. */

@@ -51,6 +51,21 @@ const moe_storage_t *moe_ctx_storage(const moe_ctx_t *c, moe_role_t role)
     return &c->run->use->chain.at[role];
 }
 
+moe_storage_t moe_ctx_sum_storage(const moe_ctx_t *c)
+{
+    const moe_storage_t *combine = moe_ctx_storage(c, MOE_ROLE_combine);
+
+    return moe_format_is_coded(combine->format)
+               ? (moe_storage_t){.format = MOE_FORMAT_bf16}
+               : *combine;
+}
+
+bool moe_ctx_carries_sums(const moe_ctx_t *c)
+{
+    return c->run->use->chain.numerics == MOE_NUMERICS_exact ||
+           moe_ctx_storage(c, MOE_ROLE_combine)->format == MOE_FORMAT_exact;
+}
+
 int moe_ctx_group_size(const moe_ctx_t *c, moe_group_t group)
 {
     return moe_layout_group_size(&c->run->layer->layout, group, c->run->rank);

@@ -53,6 +53,17 @@ void moe_ctx_fini(moe_ctx_t *c);
 /** Storage of a place of the chain. */
 const moe_storage_t *moe_ctx_storage(const moe_ctx_t *c, moe_role_t role);
 
+/** Storage of sums that are combined: the combine format, or bf16 where that
+ * is quantised, for rows are quantised after they were summed. */
+moe_storage_t moe_ctx_sum_storage(const moe_ctx_t *c);
+
+/** True if sums are carried unrounded. */
+bool moe_ctx_carries_sums(const moe_ctx_t *c);
+
+/** moe_to() with a storage that is not that of the place. */
+moe_tensor_t *moe_ctx_to(moe_ctx_t *c, moe_tensor_t *rows, moe_role_t role,
+                         const moe_storage_t *to);
+
 /** What a tensor is to be; see moe_tensor_t. */
 typedef struct {
     moe_role_t role;

@@ -30,6 +30,8 @@ moe_libmoe_la_SOURCES = \
   moe/grid.h \
   moe/group.def \
   moe/group_limit.def \
+  moe/hop.c \
+  moe/hop.h \
   moe/layer.c \
   moe/layer.h \
   moe/layout.c \
@@ -52,6 +54,8 @@ moe_libmoe_la_SOURCES = \
   moe/ops.def \
   moe/order.def \
   moe/options.c \
+  moe/pairs.c \
+  moe/pairs.h \
   moe/plan.h \
   moe/budget.def \
   moe/profile.c \
@@ -76,6 +80,8 @@ moe_libmoe_la_SOURCES = \
   moe/tensor.h \
   moe/trace.c \
   moe/trace.h \
+  moe/two_level.c \
+  moe/two_level.h \
   moe/vocabulary.c \
   moe/vocabulary.h \
   moe/weigh.def

@@ -18,14 +18,17 @@
 #include "base/status.h"
 #include "moe/backend.h"
 #include "moe/gathered.h"
+#include "moe/hop.h"
 #include "moe/layer.h"
 #include "moe/movement.h"
 #include "moe/operations.h"
 #include "moe/operations_collective.h"
 #include "moe/padded.h"
+#include "moe/pairs.h"
 #include "moe/plan.h"
 #include "moe/routing.h"
 #include "moe/tensor.h"
+#include "moe/two_level.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -69,7 +72,7 @@ typedef struct {
     moe_contract_t contract; /* where it rounds, sums and weighs */
     const char *formula;     /* payload a rank, in the letters above */
     const char *test;        /* which test holds it to that */
-    bool capturable;         /* no data-dependent agreement */
+    bool capturable;         /* no agreement that a host waits for */
 
     const moe_option_t *options; /* ended by key NULL */
     size_t plan_size;            /* bytes of its plan, zeroed before plan */

@@ -39,6 +39,12 @@ moe_tensor_t *moe_sort_members(moe_ctx_t *c, moe_tensor_t *ids,
                                moe_group_t group,
                                const int64_t *rows_per_member);
 
+/** The same, but a row has each member in the slot where it first occurs, as
+ * the contract's order of ranks may want it. */
+moe_tensor_t *moe_sort_first_slots(moe_ctx_t *c, moe_tensor_t *ids,
+                                   moe_group_t group,
+                                   const int64_t *rows_per_member);
+
 /**
  * Rows that came as chunks, of each source in turn those of each local
  * expert, by expert, then source.
@@ -58,13 +64,15 @@ moe_tensor_t *moe_scatter_rows(moe_ctx_t *c, moe_tensor_t *rows,
 
 /**
  * Sum of the grouped rows of each row of the index, unweighted, in the order
- * of its slots: in the combine format (`faithful`), or unrounded (`exact`).
+ * of its slots: in the combine format, bf16 where that is quantised
+ * (`faithful`), or unrounded (`exact`).
  */
 moe_tensor_t *moe_sum_rows(moe_ctx_t *c, moe_tensor_t *rows,
                            moe_tensor_t *index);
 
-/** Rows of the experts as they travel home one by one: in the combine format
- * (`faithful`); in `exact` a float combine format sizes them, no more. */
+/** Rows as they travel home one by one: in the combine format (`faithful`); in
+ * `exact` a float combine format sizes them, no more. To a quantised one, in
+ * both, by bf16. */
 moe_tensor_t *moe_to_combine(moe_ctx_t *c, moe_tensor_t *rows);
 
 /* --- records ------------------------------------------------------------ */

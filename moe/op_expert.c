@@ -160,9 +160,9 @@ moe_tensor_t *moe_experts_part(moe_ctx_t *c, moe_group_t group,
 moe_tensor_t *moe_weighted_sum(moe_ctx_t *c, moe_tensor_t *rows,
                                moe_tensor_t *index, moe_tensor_t *weights)
 {
-    const moe_storage_t *combine = moe_ctx_storage(c, MOE_ROLE_combine);
     const bool weigh = c->run->use->chain.contract.weigh != MOE_WEIGH_input;
-    moe_tensor_spec_t spec = {.role = MOE_ROLE_combine, .storage = *combine};
+    moe_tensor_spec_t spec = {.role = MOE_ROLE_combine,
+                              .storage = moe_ctx_sum_storage(c)};
     moe_tensor_t *t;
     moe_call_t call;
 
@@ -172,9 +172,7 @@ moe_tensor_t *moe_weighted_sum(moe_ctx_t *c, moe_tensor_t *rows,
     spec.rows = weights->dim[0];
     spec.cols = rows->dim[1];
     spec.valid_rows = weights->valid_rows;
-    if (combine->format == MOE_FORMAT_exact ||
-        (c->run->use->chain.numerics == MOE_NUMERICS_exact &&
-         !moe_format_is_coded(combine->format))) {
+    if (moe_ctx_carries_sums(c)) {
         spec.carried_exact = true;
         /* made late from its sources; of kept rows at once */
         spec.kept = rows->kept;

@@ -156,9 +156,9 @@ static moe_op_t op_between(const moe_tensor_t *rows, const moe_storage_t *to)
                                                      : MOE_OP_convert;
 }
 
-moe_tensor_t *moe_to(moe_ctx_t *c, moe_tensor_t *rows, moe_role_t role)
+moe_tensor_t *moe_ctx_to(moe_ctx_t *c, moe_tensor_t *rows, moe_role_t role,
+                         const moe_storage_t *to)
 {
-    const moe_storage_t *to = moe_ctx_storage(c, role);
     moe_tensor_spec_t spec = {.role = role, .storage = *to};
     moe_tensor_t *t;
     moe_call_t call;
@@ -176,6 +176,11 @@ moe_tensor_t *moe_to(moe_ctx_t *c, moe_tensor_t *rows, moe_role_t role)
     call = call_of(op_between(rows, to), rows, t);
     moe_ctx_do(c, &call, t);
     return t;
+}
+
+moe_tensor_t *moe_to(moe_ctx_t *c, moe_tensor_t *rows, moe_role_t role)
+{
+    return moe_ctx_to(c, rows, role, moe_ctx_storage(c, role));
 }
 
 moe_tensor_t *moe_swizzle(moe_ctx_t *c, moe_tensor_t *rows,

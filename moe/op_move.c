@@ -56,16 +56,30 @@ moe_tensor_t *moe_sort_pairs(moe_ctx_t *c, moe_tensor_t *ids,
     return moe_sort_pairs_in_slots(c, ids, rows_per_expert, 0);
 }
 
-moe_tensor_t *moe_sort_members(moe_ctx_t *c, moe_tensor_t *ids,
-                               moe_group_t group,
-                               const int64_t *rows_per_member)
+static moe_tensor_t *sort_members(moe_ctx_t *c, moe_tensor_t *ids,
+                                  moe_group_t group, moe_index_kind_t kind,
+                                  const int64_t *rows_per_member)
 {
     const int64_t *member = moe_ctx_members_of_experts(c, group);
-    moe_tensor_spec_t spec = {.index = MOE_INDEX_members,
+    moe_tensor_spec_t spec = {.index = kind,
                               .n_experts = moe_ctx_group_size(c, group),
                               .rows_per_expert = rows_per_member};
 
     return c->status == MOE_OK ? sort_ids(c, ids, &spec, member) : NULL;
+}
+
+moe_tensor_t *moe_sort_members(moe_ctx_t *c, moe_tensor_t *ids,
+                               moe_group_t group,
+                               const int64_t *rows_per_member)
+{
+    return sort_members(c, ids, group, MOE_INDEX_members, rows_per_member);
+}
+
+moe_tensor_t *moe_sort_first_slots(moe_ctx_t *c, moe_tensor_t *ids,
+                                   moe_group_t group,
+                                   const int64_t *rows_per_member)
+{
+    return sort_members(c, ids, group, MOE_INDEX_first_slots, rows_per_member);
 }
 
 moe_tensor_t *moe_sort_chunks(moe_ctx_t *c, const int64_t *rows, int n_sources,
@@ -91,11 +105,19 @@ moe_tensor_t *moe_sort_chunks(moe_ctx_t *c, const int64_t *rows, int n_sources,
     return make_index(c, &call, &spec);
 }
 
-/* Sums are in the order of slots: an index of members lists them by rank. */
+/* Sums are in the order of slots: an index of members lists them by rank, one
+ * of first slots as the order over ranks has them. */
+static moe_order_t order_of(const moe_ctx_t *c, const moe_tensor_t *index)
+{
+    return index->index == MOE_INDEX_first_slots
+               ? c->run->use->chain.contract.reduce
+               : MOE_ORDER_fp32_slot;
+}
+
 static moe_tensor_t *by_index(moe_ctx_t *c, moe_op_t op, moe_tensor_t *rows,
                               moe_tensor_t *index, moe_tensor_spec_t *spec)
 {
-    moe_call_t call = {.op = op, .root = -1, .order = MOE_ORDER_fp32_slot};
+    moe_call_t call = {.op = op, .root = -1, .order = order_of(c, index)};
     moe_tensor_t *t;
 
     spec->cols = rows->dim[1];
@@ -136,16 +158,6 @@ moe_tensor_t *moe_scatter_rows(moe_ctx_t *c, moe_tensor_t *rows,
     return by_index(c, MOE_OP_scatter_rows, rows, index, &spec);
 }
 
-/* In `exact` sums are carried unrounded, of whatever they are made. */
-static bool carries(const moe_ctx_t *c)
-{
-    const moe_storage_t *combine = moe_ctx_storage(c, MOE_ROLE_combine);
-
-    return combine->format == MOE_FORMAT_exact ||
-           (c->run->use->chain.numerics == MOE_NUMERICS_exact &&
-            moe_format_info(combine->format)->block == 0);
-}
-
 moe_tensor_t *moe_sum_rows(moe_ctx_t *c, moe_tensor_t *rows,
                            moe_tensor_t *index)
 {
@@ -154,10 +166,21 @@ moe_tensor_t *moe_sum_rows(moe_ctx_t *c, moe_tensor_t *rows,
     if (c->status != MOE_OK) {
         return NULL;
     }
-    spec.storage = *moe_ctx_storage(c, MOE_ROLE_combine);
+    spec.storage = moe_ctx_sum_storage(c);
     spec.rows = sorted_rows(index);
-    spec.carried_exact = spec.kept = carries(c);
+    spec.carried_exact = spec.kept = moe_ctx_carries_sums(c);
     return by_index(c, MOE_OP_weighted_sum, rows, index, &spec);
+}
+
+/* Rounded once, then quantised. */
+static moe_tensor_t *to_codes(moe_ctx_t *c, moe_tensor_t *rows)
+{
+    const moe_storage_t plain = moe_ctx_sum_storage(c);
+    moe_tensor_t *rounded = moe_ctx_to(c, rows, MOE_ROLE_combine, &plain);
+    moe_tensor_t *codes = moe_to(c, rounded, MOE_ROLE_combine);
+
+    moe_release(c, rounded);
+    return codes;
 }
 
 moe_tensor_t *moe_to_combine(moe_ctx_t *c, moe_tensor_t *rows)
@@ -171,9 +194,14 @@ moe_tensor_t *moe_to_combine(moe_ctx_t *c, moe_tensor_t *rows)
     if (c->status != MOE_OK) {
         return NULL;
     }
-    if (!carries(c) ||
-        (moe_storage_equal(&rows->storage, combine) && !rows->carried_exact)) {
+    if (moe_format_is_coded(combine->format)) {
+        return to_codes(c, rows);
+    }
+    if (!moe_ctx_carries_sums(c)) {
         return moe_to(c, rows, MOE_ROLE_combine);
+    }
+    if (moe_storage_equal(&rows->storage, combine)) {
+        return moe_tensor_keep(rows);
     }
     spec.storage = *combine;
     spec.rows = rows->dim[0];

@@ -70,6 +70,11 @@ const int64_t *moe_agree_told(moe_ctx_t *c, moe_group_t group,
                               moe_dtype_t dtype, int each,
                               moe_contribute_func_t *contribute);
 
+/** The same by flags that devices write: no host waits. */
+const int64_t *moe_agree_flags(moe_ctx_t *c, moe_group_t group,
+                               moe_dtype_t dtype, int each,
+                               moe_contribute_func_t *contribute);
+
 /** What a rank contributes itself: its own counts need no agreement, [n]. */
 const int64_t *moe_own_counts(moe_ctx_t *c, int64_t n,
                               moe_contribute_func_t *contribute);

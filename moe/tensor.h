@@ -30,10 +30,12 @@ const char *moe_scale_layout_name(moe_scale_layout_t layout);
 
 /** What the rows of an index are sorted by, and so what its parts are. */
 typedef enum {
-    MOE_INDEX_experts, /* pairs of local experts, by expert */
-    MOE_INDEX_pairs,   /* (row, slot) pairs of all experts, by expert */
-    MOE_INDEX_members, /* (row, member) pairs, by member of a group */
-    MOE_INDEX_chunks   /* rows that came in chunks, by local expert */
+    MOE_INDEX_experts,     /* pairs of local experts, by expert */
+    MOE_INDEX_pairs,       /* (row, slot) pairs of all experts, by expert */
+    MOE_INDEX_members,     /* (row, member) pairs, by member of a group */
+    MOE_INDEX_first_slots, /* the same, in the slot of a member's first expert
+                            */
+    MOE_INDEX_chunks       /* rows that came in chunks, by local expert */
 } moe_index_kind_t;
 
 typedef struct moe_tensor moe_tensor_t;

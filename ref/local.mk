@@ -100,6 +100,7 @@ ref_libref_la_SOURCES = \
   ref/oracle_combine.h \
   ref/oracle_gate.h \
   ref/oracle_linear.h \
+  ref/oracle_logfmt.c ref/oracle_logfmt.h \
   ref/oracle_numbers.h \
   ref/oracle_quantize.c ref/oracle_quantize.h \
   ref/oracle_route.c \

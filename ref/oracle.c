@@ -291,7 +291,8 @@ static bool is_supported(const moe_model_t *m, const moe_chain_t *chain)
     good = good && (!m->weight_on_input || m->topk == 1);
     return good && m->hidden % BLOCK == 0 && m->intermediate % BLOCK == 0 &&
            is_place(in, m->hidden) && is_place(mid, m->intermediate) &&
-           is_place(&chain->at[MOE_ROLE_dispatch], m->hidden);
+           is_place(&chain->at[MOE_ROLE_dispatch], m->hidden) &&
+           is_place(&chain->at[MOE_ROLE_combine], m->hidden);
 }
 
 /* Arrays of a token, all in one piece of memory. */

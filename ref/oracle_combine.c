@@ -4,6 +4,7 @@
 #include "ref/oracle_combine.h"
 
 #include "ref/oracle_numbers.h"
+#include "ref/oracle_quantize.h"
 
 #include <stdlib.h>
 
@@ -12,7 +13,11 @@ typedef struct {
     const oracle_terms_t *t;
     const moe_chain_t *chain;
     int64_t col;
-    moe_format_t combine;
+    moe_format_t combine; /* of sums: bf16 where rows are quantised */
+    double *x;            /* [n] partial sums */
+    int n;                /* ranks, or parts of I */
+    double *rows;         /* [k][H] quantised rows of the slots' ranks */
+    oracle_nvfp4_t codes; /* what a quantiser of nvfp4 leaves */
 } element_t;
 
 static double weight_of(const element_t *e, int slot)
@@ -30,8 +35,25 @@ static int64_t place_of(const element_t *e, int part, int slot)
     return ((int64_t)part * m->topk + slot) * m->hidden + e->col;
 }
 
-/* The exact sum, rounded once to output. */
-static double sum_exactly(const element_t *e, moe_format_t format)
+/* Place of the rank of its ep group that holds the expert of a slot. */
+static int holder(const element_t *e, int slot)
+{
+    const moe_layer_t *layer = e->t->oracle->layer;
+    int r = 0;
+
+    while (e->t->token->ids[slot] >=
+           moe_layout_experts(&layer->layout, layer->model->experts, r).end) {
+        r++;
+    }
+    return r;
+}
+
+enum {
+    ALL = -1 /* ranks */
+};
+
+/* The exact sum of the terms of a rank, or of all, rounded once. */
+static double sum_exactly(const element_t *e, moe_format_t format, int rank)
 {
     const int topk = e->t->oracle->layer->model->topk;
     mpfr_t x;
@@ -41,6 +63,9 @@ static double sum_exactly(const element_t *e, moe_format_t format)
     for (int i = 0; i < e->t->parts * topk; i++) {
         int64_t at = place_of(e, i / topk, i % topk);
 
+        if (rank != ALL && holder(e, i % topk) != rank) {
+            continue;
+        }
         mpfr_set_d(x, e->t->term[at], MPFR_RNDN);
         mpfr_add_d(x, x, e->t->rest[at], MPFR_RNDN);
         mpfr_mul_d(x, x, weight_of(e, i % topk), MPFR_RNDN);
@@ -119,26 +144,14 @@ static double term_of(const element_t *e, int part, int slot)
 }
 
 /* Exact sum of the terms of some slots, or of partial sums. */
-static double fold_exactly(const element_t *e, const double *x, int n)
+static double fold_exactly(const element_t *e, const double *x, int n,
+                           moe_format_t format)
 {
     mpfr_set_zero(e->t->sum, 1);
     for (int i = 0; i < n; i++) {
         mpfr_add_d(e->t->sum, e->t->sum, x[i], MPFR_RNDN);
     }
-    return oracle_round_sum(e->t->sum, e->combine);
-}
-
-/* Place of the rank of its ep group that holds an expert. */
-static int holder(const element_t *e, int32_t expert)
-{
-    const moe_layer_t *layer = e->t->oracle->layer;
-    int r = 0;
-
-    while (expert >=
-           moe_layout_experts(&layer->layout, layer->model->experts, r).end) {
-        r++;
-    }
-    return r;
+    return oracle_round_sum(e->t->sum, format);
 }
 
 /* What rank r sends home: the sum of its own slots, or of its part of all
@@ -154,7 +167,7 @@ static double partial(const element_t *e, int r, bool all)
     int n = 0;
 
     for (int s = 0; s < topk; s++) {
-        if (all || e->t->parts > 1 || holder(e, e->t->token->ids[s]) == r) {
+        if (all || e->t->parts > 1 || holder(e, s) == r) {
             x[n++] =
                 oracle_rounded(inner, term_of(e, e->t->parts > 1 ? r : 0, s));
         } else if (gaps) {
@@ -165,8 +178,36 @@ static double partial(const element_t *e, int r, bool all)
         return 0.0;
     }
     return order == MOE_ORDER_exact
-               ? fold_exactly(e, x, n)
+               ? fold_exactly(e, x, n, e->combine)
                : oracle_rounded(e->combine, fold(order, inner, x, n, 0));
+}
+
+/* No slot before it is of the same rank. */
+static bool is_first(const element_t *e, int slot)
+{
+    for (int s = 0; s < slot; s++) {
+        if (holder(e, s) == holder(e, slot)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The ranks' sums in the slots where they first occur. */
+static double reduce_by_slot(const element_t *e, const double *x)
+{
+    const moe_order_t order = e->chain->contract.reduce;
+    const moe_format_t inner = adds_in(order, e->combine);
+    const int topk = e->t->oracle->layer->model->topk;
+    double y[MOE_TOPK_MAX] = {0.0};
+
+    for (int s = 0; s < topk; s++) {
+        if (is_first(e, s)) {
+            y[s] = oracle_rounded(
+                inner, oracle_rounded(MOE_FORMAT_fp32, x[holder(e, s)]));
+        }
+    }
+    return oracle_rounded(e->combine, fold(order, inner, y, topk, 0));
 }
 
 /* The partial sums x of n ranks made one. */
@@ -175,8 +216,11 @@ static double reduce(const element_t *e, const double *x, int n, int home)
     const moe_order_t order = e->chain->contract.reduce;
     const int first = order == MOE_ORDER_ring ? (home + 1) % n : 0;
 
+    if (!moe_order_is_of_ranks(order)) {
+        return reduce_by_slot(e, x);
+    }
     return order == MOE_ORDER_exact
-               ? fold_exactly(e, x, n)
+               ? fold_exactly(e, x, n, e->combine)
                : oracle_rounded(
                      e->combine,
                      fold(order, adds_in(order, e->combine), x, n, first));
@@ -194,42 +238,145 @@ static double reduce_by_node(const element_t *e, double *x, int n)
     return reduce(e, x, nodes, 0);
 }
 
-/* As the modelled system rounds; x has room for the ranks' partial sums. */
-static double sum_faithfully(const element_t *e, double *x, int n)
+/* The ranks' partial sums, in x, made one. */
+static double join(const element_t *e)
+{
+    return moe_chain_rounds(e->chain, MOE_ROUNDING_node_partial)
+               ? reduce_by_node(e, e->x, e->n)
+               : reduce(e, e->x, e->n, e->t->oracle->home);
+}
+
+/* As the modelled system rounds. */
+static double sum_faithfully(const element_t *e)
 {
     if (e->chain->contract.weigh == MOE_WEIGH_source) {
         return partial(e, 0, true);
     }
-    for (int r = 0; r < n; r++) {
-        x[r] = partial(e, r, false);
+    for (int r = 0; r < e->n; r++) {
+        e->x[r] = partial(e, r, false);
     }
-    return moe_chain_rounds(e->chain, MOE_ROUNDING_node_partial)
-               ? reduce_by_node(e, x, n)
-               : reduce(e, x, n, e->t->oracle->home);
+    return join(e);
+}
+
+static bool is_exact(const element_t *e)
+{
+    return e->chain->numerics == MOE_NUMERICS_exact ||
+           e->combine == MOE_FORMAT_exact;
+}
+
+/* True if rows of the combine format are codes. */
+static bool quantises(const element_t *e)
+{
+    return moe_format_is_coded(e->chain->at[MOE_ROLE_combine].format);
+}
+
+/* A row of the combine format, which its elements are rounded to already. */
+static moe_status_t quantise(element_t *e, double *row)
+{
+    return quantises(e)
+               ? oracle_quantise(&e->chain->at[MOE_ROLE_combine], row,
+                                 e->t->oracle->layer->model->hidden, &e->codes)
+               : MOE_OK;
+}
+
+/* What the experts return, as it travels home. */
+static moe_status_t return_rows(element_t *e)
+{
+    const moe_model_t *m = e->t->oracle->layer->model;
+    moe_status_t status = MOE_OK;
+
+    for (int s = 0; status == MOE_OK && s < m->topk &&
+                    moe_chain_rounds(e->chain, MOE_ROUNDING_returned);
+         s++) {
+        for (e->col = 0; e->col < m->hidden; e->col++) {
+            const int64_t at = place_of(e, 0, s);
+
+            mpfr_set_d(e->t->sum, e->t->term[at], MPFR_RNDN);
+            mpfr_add_d(e->t->sum, e->t->sum, e->t->rest[at], MPFR_RNDN);
+            e->t->term[at] = oracle_round_sum(e->t->sum, e->combine);
+            e->t->rest[at] = 0.0;
+        }
+        status = quantise(e, e->t->term + s * m->hidden);
+    }
+    return status;
+}
+
+/* Quantised partial sums of the token's ranks, by their first slots. */
+static moe_status_t make_rows(element_t *e)
+{
+    const moe_model_t *m = e->t->oracle->layer->model;
+    moe_status_t status = MOE_OK;
+
+    for (int s = 0; status == MOE_OK && s < m->topk; s++) {
+        double *row = e->rows + s * m->hidden;
+
+        for (e->col = 0; is_first(e, s) && e->col < m->hidden; e->col++) {
+            row[e->col] = is_exact(e) ? sum_exactly(e, e->combine, holder(e, s))
+                                      : partial(e, holder(e, s), false);
+        }
+        status = is_first(e, s) ? quantise(e, row) : MOE_OK;
+    }
+    return status;
+}
+
+/* Sum of these rows' elements. */
+static double sum_rows(const element_t *e, moe_format_t format)
+{
+    const moe_model_t *m = e->t->oracle->layer->model;
+
+    for (int r = 0; r < e->n; r++) {
+        e->x[r] = 0.0;
+    }
+    for (int s = 0; s < m->topk; s++) {
+        if (is_first(e, s)) {
+            e->x[holder(e, s)] = e->rows[s * m->hidden + e->col];
+        }
+    }
+    return is_exact(e) ? fold_exactly(e, e->x, e->n, format) : join(e);
+}
+
+static moe_status_t combine(element_t *e, moe_format_t format)
+{
+    const moe_model_t *m = e->t->oracle->layer->model;
+    const bool coded =
+        quantises(e) && moe_chain_rounds(e->chain, MOE_ROUNDING_partial);
+    moe_status_t status = return_rows(e);
+
+    if (status == MOE_OK && coded) {
+        status = make_rows(e);
+    }
+    for (e->col = 0; status == MOE_OK && e->col < m->hidden; e->col++) {
+        double sum = coded         ? sum_rows(e, format)
+                     : is_exact(e) ? sum_exactly(e, format, ALL)
+                                   : sum_faithfully(e);
+
+        e->t->token->output[e->col] = oracle_code_of(format, sum);
+    }
+    return status;
 }
 
 moe_status_t oracle_combine(const oracle_terms_t *terms)
 {
     const moe_layer_t *layer = terms->oracle->layer;
     const moe_chain_t *chain = terms->oracle->chain;
-    const moe_format_t format = chain->at[MOE_ROLE_output].format;
+    const moe_format_t home = chain->at[MOE_ROLE_combine].format;
+    const int64_t h = layer->model->hidden;
+    const int n = terms->parts > 1 ? terms->parts : layer->layout.ep;
     element_t e = {.t = terms,
                    .chain = chain,
-                   .combine = chain->at[MOE_ROLE_combine].format};
-    int n = terms->parts > 1 ? terms->parts : layer->layout.ep;
-    double *x = calloc((size_t)n + 1, sizeof(*x));
+                   .n = n,
+                   .combine =
+                       moe_format_is_coded(home) ? MOE_FORMAT_bf16 : home};
+    moe_status_t status;
 
-    if (x == NULL) {
+    e.x = calloc((size_t)((layer->model->topk + 2) * h + n), sizeof(*e.x));
+    if (e.x == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "oracle: no memory for partial sums");
     }
-    for (e.col = 0; e.col < layer->model->hidden; e.col++) {
-        double sum = chain->numerics == MOE_NUMERICS_exact ||
-                             e.combine == MOE_FORMAT_exact
-                         ? sum_exactly(&e, format)
-                         : sum_faithfully(&e, x, n);
-
-        terms->token->output[e.col] = oracle_code_of(format, sum);
-    }
-    free(x);
-    return MOE_OK;
+    e.rows = e.x + n;
+    e.codes.twice = (int32_t *)(void *)(e.rows + layer->model->topk * h);
+    e.codes.units = e.codes.twice + h;
+    status = combine(&e, chain->at[MOE_ROLE_output].format);
+    free(e.x);
+    return status;
 }

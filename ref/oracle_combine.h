@@ -14,10 +14,10 @@
 typedef struct {
     const moe_oracle_t *oracle;
     const moe_oracle_token_t *token;
-    int parts;          /* of I that round by themselves; 1: whole experts */
-    const double *term; /* [parts][k][H] what the experts return, and */
-    const double *rest; /* what is to be added to that; 0 if rounded */
-    mpfr_ptr sum;       /* ORACLE_BITS wide */
+    int parts;    /* of I that round by themselves; 1: whole experts */
+    double *term; /* [parts][k][H] what the experts return, and */
+    double *rest; /* what is to be added to that; 0 if rounded */
+    mpfr_ptr sum; /* ORACLE_BITS wide */
 } oracle_terms_t;
 
 /** token->output by weighted sums, in the chain's numerics and orders. */

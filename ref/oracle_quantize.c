@@ -4,6 +4,7 @@
  * integers, rounded once. */
 #include "ref/oracle_quantize.h"
 
+#include "ref/oracle_logfmt.h"
 #include "ref/oracle_numbers.h"
 #include "ref/rcp_table.h"
 
@@ -303,14 +304,14 @@ static void quantise_block(const moe_storage_t *as, double *x, int64_t at,
 
 bool oracle_quantises(moe_profile_t profile)
 {
-    return profile != MOE_PROFILE_none &&
-           moe_profile_format(profile) != MOE_FORMAT_logfmt10;
+    return profile != MOE_PROFILE_none;
 }
 
 moe_status_t oracle_quantise(const moe_storage_t *as, double *x, int64_t n,
                              oracle_nvfp4_t *row)
 {
     const int block = moe_format_info(as->format)->block;
+    const bool logarithms = as->format == MOE_FORMAT_logfmt10;
     const int64_t width = block == 0 || block > n ? n : block;
     moe_status_t status = MOE_OK;
 
@@ -322,6 +323,13 @@ moe_status_t oracle_quantise(const moe_storage_t *as, double *x, int64_t n,
                   : moe_format_info(as->format)->has_global
                       ? 1.0f / as->global_scale
                       : 1.0f;
+    for (int64_t i = 0; logarithms && i < n; i++) {
+        x[i] = oracle_rounded(MOE_FORMAT_bf16, x[i]);
+    }
+    if (logarithms) {
+        oracle_logfmt(x, n);
+        return MOE_OK;
+    }
     for (int64_t i = 0; status == MOE_OK && i < n; i += width) {
         quantise_block(as, x, i, i + width, n, row);
     }

@@ -57,66 +57,76 @@ moe_status_t moe_ref_sort_slots(const int32_t *ids, int64_t rows, int topk,
     return status;
 }
 
-/* Marks the members of a row; returns how many it has. */
-static int mark(const int32_t *ids, int topk, const int64_t *member,
-                int64_t n_experts, int64_t row, int64_t *seen)
+/* Member of a (row, slot) pair, or -1. */
+static int64_t member_of(const moe_ref_members_t *members, int32_t id)
 {
-    int n = 0;
-
-    for (int s = 0; s < topk; s++) {
-        int64_t m = ids[s] >= 0 && ids[s] < n_experts ? member[ids[s]] : -1;
-
-        if (m >= 0 && seen[m] != row + 1) {
-            seen[m] = row + 1;
-            n++;
-        }
-    }
-    return n;
+    return id >= 0 && id < members->n_experts ? members->of_expert[id] : -1;
 }
 
-/* Counts of each member into offset[m + 1], then where each begins. */
+/* Counts of each member into offset[m + 1], then where each begins. seen[m]
+ * is the last row, from 1, that had the member. */
 static int64_t count_members(const int32_t *ids, int64_t rows, int topk,
-                             const int64_t *member, int64_t n_experts,
-                             int64_t n_members, int64_t *offset, int64_t *seen)
+                             const moe_ref_members_t *members, int64_t *offset,
+                             int64_t *seen)
 {
-    for (int64_t i = 0; i < rows; i++) {
-        (void)mark(ids + i * topk, topk, member, n_experts, i, seen);
-        for (int64_t m = 0; m < n_members; m++) {
-            offset[m + 1] += seen[m] == i + 1;
+    for (int64_t i = 0; i < rows * topk; i++) {
+        const int64_t m = member_of(members, ids[i]);
+
+        if (m >= 0 && seen[m] != i / topk + 1) {
+            seen[m] = i / topk + 1;
+            offset[m + 1]++;
         }
     }
-    for (int64_t m = 0; m < n_members; m++) {
+    for (int64_t m = 0; m < members->n; m++) {
         offset[m + 1] += offset[m];
     }
-    return offset[n_members];
+    return offset[members->n];
 }
 
-static void place_members(const int32_t *ids, const int64_t *member,
-                          int64_t n_experts, int64_t *seen, int64_t *next,
-                          moe_ref_index_t *index)
+/* The members of a row in order, whatever the slots. */
+static void list_members(const int64_t *seen, int64_t row, int64_t *next,
+                         moe_ref_index_t *index)
 {
-    int topk = index->topk;
+    int64_t *place = index->place + row * index->topk;
 
-    memset(seen, 0, (size_t)index->n_experts * sizeof(*seen));
-    memcpy(next, index->offset, (size_t)index->n_experts * sizeof(*next));
+    for (int64_t m = 0; m < index->n_experts; m++) {
+        if (seen[m] == row + 1) {
+            index->row[next[m]] = row;
+            *place++ = next[m]++;
+        }
+    }
+}
+
+static void place_members(const int32_t *ids, const moe_ref_members_t *members,
+                          int64_t *seen, int64_t *next, moe_ref_index_t *index)
+{
+    const int topk = index->topk;
+
+    memset(seen, 0, (size_t)members->n * sizeof(*seen));
+    memcpy(next, index->offset, (size_t)members->n * sizeof(*next));
     for (int64_t i = 0; i < index->source_rows; i++) {
-        int64_t *place = index->place + i * topk;
+        for (int s = 0; s < topk; s++) {
+            const int64_t m = member_of(members, ids[i * topk + s]);
 
-        (void)mark(ids + i * topk, topk, member, n_experts, i, seen);
-        for (int64_t m = 0; m < index->n_experts; m++) {
-            if (seen[m] == i + 1) {
-                index->row[next[m]] = i;
-                *place++ = next[m]++;
+            if (m >= 0 && seen[m] != i + 1) {
+                seen[m] = i + 1;
+                if (members->in_slots) {
+                    index->row[next[m]] = i;
+                    index->place[i * topk + s] = next[m]++;
+                }
             }
+        }
+        if (!members->in_slots) {
+            list_members(seen, i, next, index);
         }
     }
 }
 
 moe_status_t moe_ref_sort_members(const int32_t *ids, int64_t rows, int topk,
-                                  const int64_t *member, int64_t n_experts,
-                                  int64_t n_members, moe_ref_index_t *index_p)
+                                  const moe_ref_members_t *members,
+                                  moe_ref_index_t *index_p)
 {
-    size_t size = (size_t)n_members + 1;
+    size_t size = (size_t)members->n + 1;
     int64_t *seen = calloc(3 * size, sizeof(*seen));
     int64_t *offset = seen + size;
     moe_status_t status;
@@ -125,12 +135,11 @@ moe_status_t moe_ref_sort_members(const int32_t *ids, int64_t rows, int topk,
     if (seen == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for an index");
     }
-    n = count_members(ids, rows, topk, member, n_experts, n_members, offset,
-                      seen);
-    status = make(rows, topk, n_members, n, index_p);
+    n = count_members(ids, rows, topk, members, offset, seen);
+    status = make(rows, topk, members->n, n, index_p);
     if (status == MOE_OK) {
         memcpy(index_p->offset, offset, size * sizeof(*offset));
-        place_members(ids, member, n_experts, seen, offset + size, index_p);
+        place_members(ids, members, seen, offset + size, index_p);
     }
     free(seen);
     return status;

@@ -9,20 +9,27 @@
 
 #include "ref/permute.h"
 
+#include <stdbool.h>
+
 /** (row, slot) pairs of n_experts experts; capacity rows an expert, the rest
  * of them without a row (-1), pairs beyond left out. */
 moe_status_t moe_ref_sort_slots(const int32_t *ids, int64_t rows, int topk,
                                 int64_t n_experts, int64_t capacity,
                                 moe_ref_index_t *index_p);
 
-/**
- * (row, member) pairs, each once: place[row][] lists those of a row in order
- * of members.
- * @param[in] member  [n_experts] of each expert, below n_members; or -1.
- */
+/** What rows are sorted by. */
+typedef struct {
+    const int64_t *of_expert; /* [n_experts] member of each, below n; or -1 */
+    int64_t n_experts;
+    int64_t n;
+    bool in_slots; /* a row has a member in the slot of its first expert there;
+                    * else its members are listed in their order */
+} moe_ref_members_t;
+
+/** (row, member) pairs, each once, by member, then row. */
 moe_status_t moe_ref_sort_members(const int32_t *ids, int64_t rows, int topk,
-                                  const int64_t *member, int64_t n_experts,
-                                  int64_t n_members, moe_ref_index_t *index_p);
+                                  const moe_ref_members_t *members,
+                                  moe_ref_index_t *index_p);
 
 /**
  * Rows in chunks [n_sources][n_experts], by expert, then source.

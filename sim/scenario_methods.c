@@ -68,6 +68,7 @@ static void finish_chain(const moe_layer_t *layer, moe_method_use_t *use)
     int dispatch = moe_method_option_place(use->method, "dispatch");
     int combine = moe_method_option_place(use->method, "combine");
     moe_storage_t *sent = &use->chain.at[MOE_ROLE_dispatch];
+    moe_storage_t *home = &use->chain.at[MOE_ROLE_combine];
 
     use->chain = layer->chain;
     use->chain.contract = moe_method_contract(use->method, use->options);
@@ -81,10 +82,13 @@ static void finish_chain(const moe_layer_t *layer, moe_method_use_t *use)
                           moe_data_bound(layer->data, MOE_FILL_HIDDEN_BOUND));
     }
     if (combine >= 0) {
-        use->chain.at[MOE_ROLE_combine] =
-            (moe_storage_t){.format = (moe_format_t)use->options[combine]};
-        moe_storage_default(&use->chain.at[MOE_ROLE_combine],
-                            moe_data_bound(layer->data, MOE_FILL_ACT_BOUND));
+        *home = (moe_storage_t){.format = (moe_format_t)use->options[combine]};
+        /* E4M3 without a scale is a cast (TensorRT-LLM) */
+        moe_chain_default(
+            &layer->chain, home,
+            home->format == MOE_FORMAT_fp8_tensor
+                ? 0.0f
+                : moe_data_bound(layer->data, MOE_FILL_ACT_BOUND));
     }
 }
 

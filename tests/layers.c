@@ -183,6 +183,7 @@ moe_method_use_t moe_test_use(const moe_method_t *method,
     (void)snprintf(use.label, sizeof(use.label), "%s", method->name);
     moe_option_defaults(method, layer->chain.at[MOE_ROLE_hidden].format,
                         use.options);
+    (void)moe_option_set(method, "limits", "off", use.options, NULL);
     if (key != NULL) {
         ck_assert(moe_option_set(method, key, value, use.options, NULL));
     }

@@ -41,7 +41,8 @@ void moe_test_layer_init(moe_test_layer_t *t, const moe_model_t *model,
                          int n_ranks, moe_test_tokens_t tokens, int64_t each);
 void moe_test_layer_fini(moe_test_layer_t *t);
 
-/** A method with its default options, then key set to value (NULL: none). */
+/** A method with its default options, but without the limits of a library's
+ * build (option limits), then key set to value (NULL: none). */
 moe_method_use_t moe_test_use(const moe_method_t *method,
                               const moe_layer_t *layer, const char *key,
                               const char *value);

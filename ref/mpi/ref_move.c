@@ -36,10 +36,15 @@ moe_status_t moe_ref_sort(moe_ref_backend_t *be, const moe_call_t *call)
     int topk = (int)ids->dim[1];
     moe_status_t status;
 
-    if (out->index == MOE_INDEX_members) {
-        status =
-            moe_ref_sort_members(ids->data, ids->valid_rows, topk, call->parts,
-                                 call->n_parts, out->n_experts, out->data);
+    if (call->n_parts > 0) {
+        const moe_ref_members_t members = {.of_expert = call->parts,
+                                           .n_experts = call->n_parts,
+                                           .n = out->n_experts,
+                                           .in_slots = out->index ==
+                                                       MOE_INDEX_first_slots};
+
+        status = moe_ref_sort_members(ids->data, ids->valid_rows, topk,
+                                      &members, out->data);
     } else if (out->capacity > 0) {
         status = moe_ref_sort_slots(ids->data, ids->valid_rows, topk,
                                     out->n_experts, out->capacity, out->data);

@@ -29,16 +29,8 @@ static const moe_option_t options[] = {
 };
 
 typedef struct {
-    const int64_t *own; /* [E] pairs of own tokens */
-    int64_t *send;      /* [R] rows to each rank, and from each */
-    int64_t *recv;
-    int64_t *chunks; /* [R][E_local] rows from each rank for each expert */
-    moe_tensor_t *ids;
-    moe_tensor_t *weights;
-    moe_tensor_t *x;
-    moe_tensor_t *by_rank;   /* index of own pairs */
-    moe_tensor_t *by_expert; /* index of the rows that came */
-    moe_tensor_t *y;
+    moe_gathered_t rows; /* first: stages that methods share know it */
+    moe_pairs_t pairs;
 } plan_t;
 
 static const char *check(const moe_layer_t *layer, const int64_t *option)
@@ -53,103 +45,29 @@ static const char *check(const moe_layer_t *layer, const int64_t *option)
 static void plan(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
-    const moe_layer_t *layer = moe_ctx_layer(c);
-    int64_t n_experts = layer->model->experts;
-    int n = moe_ctx_group_size(c, MOE_GROUP_ep);
-    moe_range_t local = moe_ctx_experts(c);
+    const int64_t n_experts = moe_ctx_model(c)->experts;
+    const int me = moe_ctx_group_index(c, MOE_GROUP_ep);
     const int64_t *counts =
         moe_agree_expert_counts(c, MOE_GROUP_ep, MOE_DTYPE_i64);
 
-    p->send = moe_ctx_array(c, n);
-    p->recv = moe_ctx_array(c, n);
-    p->chunks = moe_ctx_array(c, n * (local.end - local.begin));
-    if (counts == NULL || p->chunks == NULL) {
-        return;
+    if (counts != NULL) {
+        moe_pairs_plan(c, counts + me * n_experts,
+                       counts + moe_ctx_experts(c).begin, n_experts, &p->pairs);
     }
-    p->own = counts + moe_ctx_group_index(c, MOE_GROUP_ep) * n_experts;
-    for (int64_t e = 0; e < n_experts; e++) {
-        p->send[moe_layout_holder(&layer->layout, n_experts, e)] += p->own[e];
-    }
-    for (int s = 0, at = 0; s < n; s++) {
-        for (int64_t e = local.begin; e < local.end; e++) {
-            p->chunks[at++] = counts[s * n_experts + e];
-            p->recv[s] += counts[s * n_experts + e];
-        }
-    }
-}
-
-static void prepare(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-    moe_range_t own = moe_ctx_tokens(c, moe_ctx_rank(c));
-    moe_span_t *span = moe_ctx_spans(c, 1);
-    moe_tensor_t *hidden = moe_hidden(c);
-    moe_tensor_t *logits = moe_logits(c, hidden);
-    moe_tensor_t *rows;
-
-    if (span != NULL) {
-        *span = (moe_span_t){0, own.begin, own.end - own.begin};
-    }
-    moe_topk(c, logits, span, 1, &p->ids, &p->weights);
-    rows = moe_weigh_input(c, hidden, p->weights);
-    p->x = moe_to(c, rows, MOE_ROLE_dispatch);
-    moe_release(c, rows);
-    moe_release(c, hidden);
-    moe_release(c, logits);
 }
 
 static void permute(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
-    moe_tensor_t *rows;
-    moe_tensor_t *came;
-    moe_tensor_t *in;
 
-    p->by_rank = moe_sort_pairs(c, p->ids, p->own);
-    rows = moe_gather_rows(c, p->x, p->by_rank);
-    came = moe_alltoallv(c, MOE_GROUP_ep, rows, p->send, p->recv);
-    p->by_expert =
-        moe_sort_chunks(c, p->chunks, moe_ctx_group_size(c, MOE_GROUP_ep), 0);
-    in = moe_to(c, came, MOE_ROLE_expert_in);
-    moe_release(c, p->x);
-    moe_release(c, p->ids);
-    moe_release(c, rows);
-    p->x = moe_gather_rows(c, in, p->by_expert);
-    moe_release(c, came);
-    moe_release(c, in);
-}
-
-static void experts(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    p->y = moe_experts(c, p->x, p->by_expert);
-    moe_release(c, p->x);
+    moe_pairs_go(c, &p->pairs, 0, &p->rows);
 }
 
 static void unpermute(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
-    moe_tensor_t *as_came = moe_scatter_rows(c, p->y, p->by_expert);
-    moe_tensor_t *rows = moe_to_combine(c, as_came);
-    moe_tensor_t *home = moe_alltoallv(c, MOE_GROUP_ep, rows, p->recv, p->send);
 
-    moe_release(c, p->y);
-    moe_release(c, p->by_expert);
-    moe_release(c, as_came);
-    moe_release(c, rows);
-    p->y = moe_weighted_sum(c, home, p->by_rank, p->weights);
-    moe_release(c, home);
-    moe_release(c, p->by_rank);
-    moe_release(c, p->weights);
-}
-
-static void finalize(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_output(c, p->y);
-    moe_release(c, p->y);
+    moe_pairs_back(c, &p->pairs, &p->rows);
 }
 
 static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
@@ -183,7 +101,7 @@ const moe_method_t moe_method_alltoallv = {
            "the same way back, weighed and summed at the source",
     .family = MOE_FAMILY_F3,
     .collectives = "allgather of counts, alltoallv, alltoallv",
-    .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(partial) |
+    .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(returned) |
                      MOE_ROUND(output),
                  MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_source},
     .formula = "prepare 8 E; permute T_r k row(H); unpermute n_r rowc(H)",
@@ -193,6 +111,7 @@ const moe_method_t moe_method_alltoallv = {
     .plan_size = sizeof(plan_t),
     .check = check,
     .plan = plan,
-    .stage = {prepare, permute, experts, unpermute, finalize},
+    .stage = {moe_hop_prepare_stage, permute, moe_gathered_experts_stage,
+              unpermute, moe_hop_finalize_stage},
     .payload = payload,
 };

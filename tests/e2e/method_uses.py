@@ -1,30 +1,38 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every method with every choice of every option, a YAML map a line.
+"""Every method with every choice of every option, a YAML map a line: one
+option at a time, beside the others' defaults.
 
 Reads what `moesim list methods --json -` prints from stdin. combine stays at
 its default: what it is quantised to is a rounding point of its own; so do the
-orders of sums, which numerics exact has none of.
+orders of sums, which numerics exact has none of. What a library is compiled for
+(limits) is lifted.
 """
-import itertools
 import json
 import sys
 
 
 def uses(method):
-    """Maps {method: {option: choice}}, all combinations."""
-    options = [o for o in method["options"]
+    """Maps {method: {option: choice}}, each once."""
+    options = {o["key"]: o for o in method["options"]
                if o["choices"] and o["key"] != "combine" and
-               not o["key"].endswith("_order")]
-    for words in itertools.product(*(o["choices"].split() for o in options)):
-        chosen = ", ".join("%s: %s" % (o["key"], word)
-                           for o, word in zip(options, words))
-        yield "{%s: {%s}}" % (method["name"], chosen)
+               not o["key"].endswith("_order")}
+    lifted = {"limits": "off"} if "limits" in options else {}
+    options.pop("limits", None)
+    base = {}
+    for key, o in options.items():
+        words = o["choices"].split()
+        base[key] = o["default"] if o["default"] in words else words[0]
+    maps = [base] + [{**base, key: word} for key, o in options.items()
+                     for word in o["choices"].split()]
+    for chosen in maps:
+        text = ", ".join("%s: %s" % c for c in {**lifted, **chosen}.items())
+        yield "{%s: {%s}}" % (method["name"], text)
 
 
 def main():
     for method in json.load(sys.stdin)["items"]:
-        for use in uses(method):
+        for use in dict.fromkeys(uses(method)):
             print(use)
 
 

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Rows that go once to each member of a group that holds one of their
+ * experts, with all their ids and weights, and the members' sums the same way
+ * back: family F4, one hop of it. Part of moe/method.h.
+ *
+ * The plan says how many rows go to each member and come from it. A member
+ * weighs and sums its own experts (moe_gathered_t), so that one row comes back
+ * for each that went.
+ */
+#ifndef MOE_HOP_H
+#define MOE_HOP_H
+
+#include "moe/gathered.h"
+#include "moe/movement.h"
+#include "moe/operations_collective.h"
+#include "moe/routing.h"
+
+typedef struct {
+    moe_group_t group;
+    bool used;     /* false: a level that the layout does not have */
+    bool in_slots; /* sums are added in the slots where members first occur,
+                    * in the contract's order; else in member order, fp32 */
+    const int64_t *send; /* [members] rows to each */
+    const int64_t *recv; /* [members] and from each */
+    moe_tensor_t *index;
+} moe_hop_t;
+
+/** Stage prepare of a plan that begins with a moe_gathered_t: the rank's own
+ * tokens, routed, weighed if experts want that, and in the dispatch format. */
+void moe_hop_prepare_stage(moe_ctx_t *c);
+
+/** Rows of g to the members, each a record of x, ids and weights; g becomes
+ * what came. @param[in] stride  Bytes of a record. */
+void moe_hop_go(moe_ctx_t *c, moe_hop_t *hop, int64_t stride,
+                moe_gathered_t *g);
+
+/** Sums y of g back, in the combine format, and added up. */
+void moe_hop_back(moe_ctx_t *c, moe_hop_t *hop, moe_gathered_t *g);
+
+/** Stage finalize of such a plan: y is what the layer returns. */
+void moe_hop_finalize_stage(moe_ctx_t *c);
+
+/** Rows of a rank's own tokens for each rank of its ep group, out[R], in one
+ * pass over their ids. */
+void moe_hop_count(const moe_layer_t *layer, const moe_routing_t *routing,
+                   int rank, int64_t *out);
+
+/**
+ * Rows of hops, for closed formulas: tokens of the dp ranks first, first +
+ * stride, .. that have an expert with the ranks [to, to + n_to).
+ */
+int64_t moe_hop_rows(const moe_layer_t *layer, const moe_routing_t *routing,
+                     int first, int stride, int to, int n_to);
+
+#endif

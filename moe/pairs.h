@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Rows that go one a (token, expert) pair to the rank of the expert, and come
+ * back to be weighed and summed at the source: family F3, and the low-latency
+ * kernels, whose slots hold such rows. Part of moe/method.h.
+ *
+ * Rows are sorted by expert, so by rank. They arrive by source, then expert,
+ * and are sorted again by expert.
+ */
+#ifndef MOE_PAIRS_H
+#define MOE_PAIRS_H
+
+#include "moe/gathered.h"
+#include "moe/movement.h"
+#include "moe/operations_collective.h"
+
+typedef struct {
+    const int64_t *own;    /* [E] pairs of own tokens */
+    const int64_t *send;   /* [R] rows to each rank */
+    const int64_t *recv;   /* [R] and from each */
+    const int64_t *chunks; /* [R][E_local] from each for each expert */
+    moe_tensor_t *by_rank; /* index of own pairs */
+} moe_pairs_t;
+
+/**
+ * How many rows go where.
+ *
+ * @param[in] own   [E] pairs of own tokens; kept.
+ * @param[in] told  Rank s sends told[s * each + e] rows to local expert e.
+ */
+void moe_pairs_plan(moe_ctx_t *c, const int64_t *own, const int64_t *told,
+                    int64_t each, moe_pairs_t *p);
+
+/** The same of counts that devices tell each other as flags, ceil(E / R) to
+ * each. */
+void moe_pairs_plan_flags(moe_ctx_t *c, moe_pairs_t *p);
+
+/** Flags that a rank writes for another: ceil(E / R). */
+int64_t moe_pairs_numbers(const moe_layer_t *layer);
+
+/**
+ * x of g to the experts, in the format that they read, sorted by expert (index
+ * of g); ids of g end.
+ * @param[in] stride  Bytes of the record that a row travels as; 0: as it is.
+ */
+void moe_pairs_go(moe_ctx_t *c, moe_pairs_t *p, int64_t stride,
+                  moe_gathered_t *g);
+
+/** The experts' rows y of g home, in the combine format; y becomes the tokens'
+ * weighted sums. Weights of g end. */
+void moe_pairs_back(moe_ctx_t *c, moe_pairs_t *p, moe_gathered_t *g);
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * deepep_ll: DeepEP's low-latency kernels, fixed slots an expert.
+ *
+ * How it works: a token's row goes to each of its k experts, straight into the
+ * next slot that the expert has for this source; how many slots are filled
+ * follows as a flag, which the device waits for. Experts compute on their
+ * slots, unweighted; rows come back to the source, which weighs and adds them
+ * in slot order.
+ *
+ * Payload of a rank, R > 1, in bytes written: flags 4 R ceil(E / R); dispatch
+ * T_r k msg, own experts' rows among them; combine n_r rowc(H), n_r pairs of
+ * all ranks for its experts. msg is 16 + 2 H (bf16) or 16 + H + 4 ceil(H/128):
+ * the scales travel as fp32, also where they are powers of two. Slots: an
+ * expert has R S of them, S = max_tokens, msg apart (dispatch), and a token k,
+ * 2 H apart (combine); only those that are filled are written, and only they
+ * have rows here.
+ */
+#include "moe/method.h"
+
+enum {
+    OPTION_DISPATCH,
+    OPTION_COMBINE,
+    OPTION_LIMITS,
+    OPTION_MAX_TOKENS
+};
+
+enum {
+    LIMITS_LIBRARY,
+    LIMITS_OFF
+};
+
+static const moe_option_t options[] = {
+    {"dispatch", MOE_OPTION_format, "bf16 fp8_1x128 fp8_1x128_ue8m0", NULL,
+     "format of rows on the way to the experts"},
+    {"combine", MOE_OPTION_format, "bf16 fp16 fp32 logfmt10", "bf16",
+     "format of the experts' rows on the way home"},
+    {"limits", MOE_OPTION_choice, "library off", "library",
+     "library: what DeepEP is compiled for; off: any shape, and as many slots "
+     "as the longest rank needs"},
+    {"max_tokens", MOE_OPTION_int, NULL, "128",
+     "slots that an expert has for each source rank"},
+    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+};
+
+typedef struct {
+    moe_gathered_t rows; /* first: stages that methods share know it */
+    moe_pairs_t pairs;
+} plan_t;
+
+/* SWITCH_HIDDEN of csrc/kernels/launch.cuh. */
+static bool is_compiled(int64_t hidden)
+{
+    static const int64_t sizes[] = {2048, 2560, 3072, 4096,
+                                    5120, 6144, 7168, 8192};
+    bool found = false;
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        found = found || sizes[i] == hidden;
+    }
+    return found;
+}
+
+/* kNumMaxTopk; a queue pair of depth 1024 takes 2 (slots + 1) messages. */
+static const char *library_refuses(const moe_layer_t *layer,
+                                   const int64_t *option)
+{
+    const moe_model_t *m = layer->model;
+
+    for (int i = 0; i < layer->layout.dp; i++) {
+        if (layer->tokens[i] > option[OPTION_MAX_TOKENS]) {
+            return "DeepEP needs at most max_tokens tokens on every rank "
+                   "(limits: library)";
+        }
+    }
+    return !is_compiled(m->hidden)
+               ? "DeepEP is compiled for hidden 2048, 2560, 3072, 4096, 5120, "
+                 "6144, 7168, 8192 (limits: library)"
+           : m->topk > 11 ? "DeepEP has at most 11 experts a token (limits: "
+                            "library)"
+           : m->experts % layer->layout.ep != 0
+               ? "DeepEP needs as many experts on every rank (limits: library)"
+           : option[OPTION_MAX_TOKENS] > 511
+               ? "DeepEP's queues take at most 511 slots (limits: library)"
+           : option[OPTION_COMBINE] == MOE_FORMAT_fp16 ||
+                   option[OPTION_COMBINE] == MOE_FORMAT_fp32
+               ? "DeepEP sends home bf16 or logfmt10 (limits: library)"
+               : NULL;
+}
+
+static const char *check(const moe_layer_t *layer, const int64_t *option)
+{
+    const moe_layout_t *l = &layer->layout;
+
+    if (l->tp != 1 || l->ep != l->dp) {
+        return "needs ep = dp and tp = 1: each rank has tokens of its own";
+    }
+    if (option[OPTION_MAX_TOKENS] < 1) {
+        return "needs max_tokens of at least 1";
+    }
+    if (!moe_format_fits((moe_format_t)option[OPTION_COMBINE],
+                         layer->model->hidden)) {
+        return "the hidden size is no multiple of the combine format's block";
+    }
+    return option[OPTION_LIMITS] == LIMITS_LIBRARY
+               ? library_refuses(layer, option)
+               : NULL;
+}
+
+/* Bytes of a dispatched message: a 16-byte header, the row, fp32 scales. */
+static int64_t message_bytes(const moe_model_t *m, int64_t dispatch)
+{
+    return 16 + (dispatch == MOE_FORMAT_bf16
+                     ? moe_format_row_bytes(MOE_FORMAT_bf16, m->hidden)
+                     : moe_format_row_bytes(MOE_FORMAT_fp8_1x128, m->hidden));
+}
+
+static void plan(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+
+    moe_pairs_plan_flags(c, &p->pairs);
+}
+
+static void permute(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+
+    moe_pairs_go(
+        c, &p->pairs,
+        message_bytes(moe_ctx_model(c), moe_ctx_option(c, OPTION_DISPATCH)),
+        &p->rows);
+}
+
+static void unpermute(moe_ctx_t *c)
+{
+    plan_t *p = moe_ctx_plan(c);
+
+    moe_group_begin(c, true, "deepep_ll_combine");
+    moe_pairs_back(c, &p->pairs, &p->rows);
+    moe_group_end(c);
+}
+
+static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
+{
+    const moe_model_t *m = f->layer->model;
+    const moe_layout_t *l = &f->layer->layout;
+    moe_range_t all = {0, moe_layer_total_tokens(f->layer)};
+    moe_range_t local = moe_layout_experts(l, m->experts, f->rank);
+
+    if (l->ep == 1) {
+        return;
+    }
+    out[MOE_STAGE_prepare] = 4 * l->ep * moe_pairs_numbers(f->layer);
+    out[MOE_STAGE_permute] = f->layer->tokens[f->rank] * m->topk *
+                             message_bytes(m, f->options[OPTION_DISPATCH]);
+    out[MOE_STAGE_unpermute] =
+        moe_routing_pairs(f->routing, all, local) *
+        moe_format_row_bytes((moe_format_t)f->options[OPTION_COMBINE],
+                             m->hidden);
+}
+
+const moe_method_t moe_method_deepep_ll = {
+    .name = "deepep_ll",
+    .system = "DeepEP v1, low-latency kernels",
+    .source = "deepseek-ai/DeepEP at dd758ca: csrc/kernels/legacy/"
+              "internode_ll.cu, csrc/legacy/config.hpp, "
+              "deep_ep/buffers/legacy.py",
+    .how = "one row a (token, expert) into the next slot that the expert has "
+           "for this source, counts behind it as flags;\n"
+           "local experts on their slots, unweighted;\n"
+           "rows back to the source, which weighs and adds them in slot order",
+    .family = MOE_FAMILY_F3,
+    .collectives = "alltoall of flags, alltoallv, alltoallv",
+    .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(returned) |
+                     MOE_ROUND(output),
+                 MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_source},
+    .formula = "bytes written: prepare 4 R ceil(E/R); permute T_r k msg(H); "
+               "unpermute n_r rowc(H); slots: E S R / R of msg(H) a source",
+    .test = "tests/check_methods_meta.c",
+    .capturable = true,
+    .options = options,
+    .plan_size = sizeof(plan_t),
+    .check = check,
+    .plan = plan,
+    .stage = {moe_hop_prepare_stage, permute, moe_gathered_experts_stage,
+              unpermute, moe_hop_finalize_stage},
+    .payload = payload,
+};

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Combines that are quantised: the oracle's bits in exact and in faithful, on
+# every number of ranks; an expert's quantised row is the same wherever the
+# expert is, a rank's quantised sum is not. Limits of libraries are lifted by
+# name alone, and slots are never too few.
+set -eu
+. "$top_srcdir/tests/e2e/lib.sh"
+tiny=$top_srcdir/scenarios/tutorial/first.yaml
+one='{deepep_ll: {limits: off, combine: logfmt10}}'
+sums='{trtllm_alltoall: {combine: fp8_tensor}},
+    {trtllm_alltoall: {combine: fp8_tensor, combine_order: tree_storage}},
+    {trtllm_alltoall: {sides: two_sided, combine: nvfp4}}'
+
+for run in '1 exact' '4 exact' '4 faithful'; do
+    report=$work/${run/ /-}
+    expect 0 "$MOESIM" run "$tiny" --ranks "${run% *}" --quiet -o "$report" \
+        --numerics "${run#* }" --set precision.gemm2_out=exact \
+        --set "methods=[alltoallv,$one,$sums]"
+    holds "$report/report.json" "len(r['methods']) == 5 and
+        all(m['bit_identical_to_oracle'] for m in r['methods'])"
+done
+# alltoallv rounds nothing on the way; both orders of a sum are the same sum
+for ranks in 1 4; do
+    holds "$work/$ranks-exact/report.json" \
+        "len({m['output_digest'] for m in r['methods']}) == 4"
+done
+for i in 0 1 2; do
+    for ranks in 1 4; do
+        ask "$work/$ranks-exact/report.json" "r['methods'][$i]['output_digest']"
+    done | sort -u | wc -l
+done >"$work/different"
+[ "$(paste -sd' ' "$work/different")" = '1 1 2' ] &&
+    pass "quantised rows are the same on all ranks, quantised sums are not" ||
+    fail "digests by method: $(paste -sd' ' "$work/different")"
+
+# what the library is compiled for, and slots that are too few
+expect 2 "$MOESIM" run "$tiny" --set 'methods=[deepep_ll]' -o "$work/refused"
+says 'deepep_ll cannot run here: DeepEP is compiled for hidden'
+expect 2 "$MOESIM" price "$tiny" --set 'methods=[deepep_ll]' \
+    --set model.hidden=2048 --set 'workload.tokens=129' -o "$work/refused"
+says 'deepep_ll cannot run here: DeepEP needs at most max_tokens tokens'
+expect 0 "$MOESIM" price "$tiny" --quiet -o "$work/slots" \
+    --set 'methods=[{deepep_ll: {max_tokens: 129}}]' \
+    --set model.hidden=2048 --set 'workload.tokens=129'
+expect 2 "$MOESIM" run "$tiny" -o "$work/refused" \
+    --set 'methods=[{trtllm_alltoall: {combine: nvfp4}}]'
+says 'one-sided sums go home as floats or fp8_tensor'
+finish
