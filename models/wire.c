@@ -70,20 +70,21 @@ static parts_t parts_of(const int64_t *rows, const moe_transfer_t *t)
     return p;
 }
 
-static int64_t part_bytes(int64_t bytes, int n, int i)
+/* Bytes of member i's part of a buffer, which is whole elements. */
+static int64_t part_bytes(const moe_transfer_t *t, int64_t bytes, int i)
 {
-    moe_range_t range = moe_layout_part(bytes, n, i);
+    moe_range_t range = moe_layout_part(bytes / t->element_bytes, t->n, i);
 
-    return range.end - range.begin;
+    return (range.end - range.begin) * t->element_bytes;
 }
 
 static parts_t parts_of_buffer(const moe_transfer_t *t)
 {
     parts_t p = {.sum = t->send_rows[t->me] * t->row_bytes};
 
-    p.me = part_bytes(p.sum, t->n, t->me);
-    p.succ = part_bytes(p.sum, t->n, (t->me + 1) % t->n);
-    p.pred = part_bytes(p.sum, t->n, (t->me + t->n - 1) % t->n);
+    p.me = part_bytes(t, p.sum, t->me);
+    p.succ = part_bytes(t, p.sum, (t->me + 1) % t->n);
+    p.pred = part_bytes(t, p.sum, (t->me + t->n - 1) % t->n);
     return p;
 }
 

@@ -42,7 +42,7 @@ typedef struct {
  *                      n but to the root     n but to the root
  *   all-to-all(v)      what is meant for others, what comes from them
  *   all-reduce of N    a reduce-scatter and an all-gather of N bytes cut in
- *                      R parts, longer ones first
+ *                      R parts of whole elements, longer ones first
  *
  * Steps: ring R-1, twice that for all-reduce; direct 1, and 2. A group of one,
  * and operations that are no collectives, give nothing.

@@ -26,6 +26,7 @@ static void set_traffic(moe_ctx_t *c, asked_t *a, moe_dtype_t dtype)
     r->transfer.send_rows = rows;
     r->transfer.recv_rows = rows;
     r->transfer.row_bytes = moe_dtype_bytes(dtype, 1);
+    r->transfer.element_bytes = r->transfer.row_bytes;
     r->payload = agree->n_ranks > 1 ? agree->n * r->transfer.row_bytes : 0;
     r->carried = r->payload;
 }

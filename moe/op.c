@@ -137,6 +137,7 @@ static void collective_bytes(const moe_call_t *call, moe_trace_record_t *r)
     r->transfer.send_rows = call->send_rows;
     r->transfer.recv_rows = call->recv_rows;
     r->transfer.row_bytes = moe_tensor_row_bytes(in, 1);
+    r->transfer.element_bytes = moe_dtype_bytes(in->dtype, 1);
     r->transfer.root = call->root;
     r->transfer.summed = true;
     r->transfer.send_sum = call->send_sum;

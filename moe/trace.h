@@ -33,6 +33,7 @@ typedef struct {
     const int64_t *send_rows; /* [n] rows to each member, see moe_call_t */
     const int64_t *recv_rows; /* [n] rows from each member */
     int64_t row_bytes;        /* modelled bytes of one row */
+    int64_t element_bytes;    /* of one element; a sum cuts none */
     int root;                 /* of a broadcast, else -1 */
     bool summed;              /* the sums are known; else 0 */
     int64_t send_sum;         /* of send_rows */

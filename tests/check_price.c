@@ -106,6 +106,7 @@ static void exchange(moe_hand_t *t, int64_t rows, bool to_all)
                                       to_all ? away : home,
                                       to_all ? home : away,
                                       8,
+                                      1,
                                       -1,
                                       false,
                                       0,
@@ -188,7 +189,7 @@ static double price_of_agreement(moe_agree_kind_t kind, int64_t numbers)
 
         r.agree_kind = kind;
         r.call = numbers > 0;
-        r.transfer = (moe_transfer_t){4, rank, moe_hand_ranks, rows, rows,
+        r.transfer = (moe_transfer_t){4, rank, moe_hand_ranks, rows, rows, 4,
                                       4, -1,   false,          0,    0};
         ck_assert_int_eq(moe_price_record(t.price, &r), MOE_OK);
         moe_hand_local(&t, rank, 1 << 20, 0, 1);
@@ -206,8 +207,8 @@ START_TEST(what_a_plan_learns_by_a_collective_holds_all_that_follows)
     ck_assert_double_eq_tol(price_of_agreement(MOE_AGREE_host, 0), work, 1e-6);
     ck_assert_double_eq_tol(price_of_agreement(MOE_AGREE_allgather, 2),
                             work + COLLECTIVE + 3 * STEP + PORT(24), 1e-6);
-    ck_assert_double_eq_tol(price_of_agreement(MOE_AGREE_allreduce_max, 2),
-                            work + COLLECTIVE + 6 * STEP + PORT(12), 1e-6);
+    ck_assert_double_eq_tol(price_of_agreement(MOE_AGREE_allreduce_max, 4),
+                            work + COLLECTIVE + 6 * STEP + PORT(24), 1e-6);
     ck_assert_double_eq_tol(price_of_agreement(MOE_AGREE_alltoall, 2),
                             work + COLLECTIVE + STEP + PORT(24), 1e-6);
 }

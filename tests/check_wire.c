@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RANKS_MAX 9
-#define ROW_BYTES 3
+#define RANKS_MAX    9
+#define ROW_ELEMENTS 3
 
 /* What a simulated machine saw. */
 typedef struct {
@@ -110,12 +110,18 @@ typedef struct {
     int64_t rows[RANKS_MAX];            /* by member */
     int64_t pair[RANKS_MAX][RANKS_MAX]; /* all-to-all */
     int root;
+    int64_t element; /* bytes of one element */
 } problem_t;
+
+static int64_t bytes_of_row(const problem_t *p)
+{
+    return ROW_ELEMENTS * p->element;
+}
 
 /* Rows of every member, some of them none; equal ones if asked. */
 static problem_t make_problem(int n, unsigned seed, bool equal)
 {
-    problem_t p = {.n = n};
+    problem_t p = {.n = n, .element = 1 << seed % 4};
 
     srand(seed);
     for (int i = 0; i < n; i++) {
@@ -169,13 +175,14 @@ static void fill_rows(const problem_t *p, moe_op_t op, int me, int64_t *send,
     }
 }
 
+/* An element goes whole to one part. */
 static void buffer_parts(const problem_t *p, int64_t *parts)
 {
-    int64_t total = all_rows(p) * ROW_BYTES;
+    int64_t total = all_rows(p) * ROW_ELEMENTS;
 
     memset(parts, 0, RANKS_MAX * sizeof(*parts));
-    for (int64_t b = 0; b < total; b++) {
-        parts[b % p->n]++;
+    for (int64_t i = 0; i < total; i++) {
+        parts[i % p->n] += p->element;
     }
 }
 
@@ -184,7 +191,7 @@ static void simulate_ring(const problem_t *p, moe_op_t op, machine_t *m)
     int64_t bytes[RANKS_MAX] = {0};
 
     for (int i = 0; i < p->n; i++) {
-        bytes[i] = p->rows[i] * ROW_BYTES;
+        bytes[i] = p->rows[i] * bytes_of_row(p);
     }
     if (op == MOE_OP_allgather || op == MOE_OP_allgatherv) {
         ring_gather(m, bytes);
@@ -199,7 +206,7 @@ static void simulate_ring(const problem_t *p, moe_op_t op, machine_t *m)
         for (int s = 1; s < p->n; s++) {
             for (int r = 0; r < p->n; r++) {
                 carry(m, r, (r + s) % p->n,
-                      p->pair[r][(r + s) % p->n] * ROW_BYTES);
+                      p->pair[r][(r + s) % p->n] * bytes_of_row(p));
             }
             m->steps++;
         }
@@ -213,18 +220,18 @@ static int64_t direct_bytes(const problem_t *p, moe_op_t op, int s, int d)
     switch ((int)op) {
     case MOE_OP_allgather:
     case MOE_OP_allgatherv:
-        return p->rows[s] * ROW_BYTES;
+        return p->rows[s] * bytes_of_row(p);
     case MOE_OP_reducescatter:
     case MOE_OP_reducescatterv:
-        return p->rows[d] * ROW_BYTES;
+        return p->rows[d] * bytes_of_row(p);
     case MOE_OP_allreduce:
         buffer_parts(p, parts);
         return parts[d];
     case MOE_OP_alltoall:
     case MOE_OP_alltoallv:
-        return p->pair[s][d] * ROW_BYTES;
+        return p->pair[s][d] * bytes_of_row(p);
     default:
-        return s == p->root ? p->rows[s] * ROW_BYTES : 0;
+        return s == p->root ? p->rows[s] * bytes_of_row(p) : 0;
     }
 }
 
@@ -258,8 +265,14 @@ static void compare(const problem_t *p, moe_op_t op, moe_algorithm_t algorithm)
         simulate_direct(p, op, &m);
     }
     for (int me = 0; me < p->n; me++) {
-        moe_transfer_t t = {p->n,      me,      ranks, send, recv,
-                            ROW_BYTES, p->root, false, 0,    0};
+        moe_transfer_t t = {.n = p->n,
+                            .me = me,
+                            .ranks = ranks,
+                            .send_rows = send,
+                            .recv_rows = recv,
+                            .row_bytes = bytes_of_row(p),
+                            .element_bytes = p->element,
+                            .root = p->root};
         moe_wire_t w;
 
         fill_rows(p, op, me, send, recv);
@@ -306,7 +319,7 @@ static int64_t sent_by_eight(moe_op_t op, int64_t rows, int64_t row_bytes)
 {
     int ranks[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     int64_t each[8];
-    moe_transfer_t t = {8, 3, ranks, each, each, row_bytes, -1, false, 0, 0};
+    moe_transfer_t t = {8, 3, ranks, each, each, row_bytes, 2, -1, false, 0, 0};
 
     for (int i = 0; i < 8; i++) {
         each[i] = rows;
@@ -328,7 +341,7 @@ START_TEST(a_group_of_one_moves_nothing)
 {
     int rank = 5;
     int64_t rows = 77;
-    moe_transfer_t t = {1, 0, &rank, &rows, &rows, 9, 0, false, 0, 0};
+    moe_transfer_t t = {1, 0, &rank, &rows, &rows, 9, 1, 0, false, 0, 0};
 
     for (int op = 0; op < MOE_OP_COUNT; op++) {
         for (int a = 0; a < MOE_ALGORITHM_COUNT; a++) {

@@ -80,9 +80,9 @@ void moe_hand_gather(moe_hand_t *t, const int64_t *rows, int64_t row_bytes,
         }
         r.stage = MOE_STAGE_prepare;
         r.call = ++t->call[rank];
-        r.transfer =
-            (moe_transfer_t){t->n_ranks, rank, moe_hand_ranks, send, rows,
-                             row_bytes,  -1,   false,          0,    0};
+        r.transfer = (moe_transfer_t){
+            t->n_ranks, rank, moe_hand_ranks, send, rows, row_bytes,
+            1,          -1,   false,          0,    0};
         ck_assert_int_eq(moe_price_record(t->price, &r), MOE_OK);
     }
 }
