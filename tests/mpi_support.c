@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LIMIT_S 120
+#define LIMIT_S      120
+#define FULL_LIMIT_S 600 /* gigabytes */
 
 moe_world_t *test_world;
 int test_rank;
@@ -20,7 +21,7 @@ int moe_mpi_suite_main(Suite *suite)
 {
     int failed;
 
-    (void)alarm(LIMIT_S);
+    (void)alarm(moe_test_full() ? FULL_LIMIT_S : LIMIT_S);
     (void)setenv("CK_FORK", "no", 1);
     if (moe_world_create(NULL, &test_world) != MOE_OK) {
         fprintf(stderr, "%s\n", moe_error_text());
