@@ -3,7 +3,9 @@
 """The direction of includes.
 
 base <- moe <- {ref, gpu, models} <- sim; reports <- base only. ref/mpi/ alone
-includes mpi.h; a method includes moe/method.h and nothing else.
+includes mpi.h; a method includes moe/method.h and nothing else. The oracle,
+ref/oracle*, shares with the stages what a list here names, and they take
+nothing from it.
 """
 import os
 import re
@@ -38,6 +40,12 @@ LIBRARIES = {
     r"check\.h": {"tests"},
 }
 
+# What the oracle may share with the stages: vocabulary, inputs, conversions of
+# formats, and the measured table that no second implementation can derive.
+ORACLE_MAY = {"base/hot.h", "base/status.h",
+              "moe/chain.h", "moe/draw.h", "moe/fill_rows.h", "moe/layer.h",
+              "moe/model.h", "ref/formats.h", "ref/rcp_table.h"}
+
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 
 
@@ -51,6 +59,23 @@ def is_method(path):
             and path != "sim/methods/registry.c")
 
 
+def is_oracle(path):
+    return path.startswith("ref/oracle")
+
+
+def oracle(path, name):
+    """What is wrong between the oracle and the rest."""
+    if is_oracle(path) and not is_oracle(name) and name not in ORACLE_MAY:
+        return f"the oracle must not share {name} with the stages"
+    if is_oracle(name) and not (is_oracle(path) or path.startswith("tests/")
+                                or name == "ref/oracle.h"):
+        return f"{name} is the oracle's own"
+    if name == "ref/oracle.h" and folder_of(path).startswith("ref") \
+            and not is_oracle(path):
+        return "a stage must not ask the oracle"
+    return None
+
+
 def quoted(top, path, name):
     """What is wrong with #include "name" in path; None if nothing is."""
     if name == "config.h":
@@ -60,6 +85,8 @@ def quoted(top, path, name):
     mine, other = folder_of(path), folder_of(name)
     if path == "ref/moeref.h":
         return "the public header includes no other of ours"
+    if oracle(path, name) is not None:
+        return oracle(path, name)
     if other is None or (other != mine and other not in ARROWS[mine]
                          and not sim_and_methods(mine, other)):
         return f"{mine}/ must not include {other}/"
