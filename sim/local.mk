@@ -209,13 +209,33 @@ tests_rank_probe_LDADD = $(SUPERVISE_LDADD)
 check_PROGRAMS += tests/check_own_inputs.mpi4
 TESTS += tests/check_own_inputs.mpi4
 tests_check_own_inputs_mpi4_SOURCES = tests/check_own_inputs.c \
+  tests/draw_probe.c tests/draw_probe.h \
+  tests/rank_setup.c tests/rank_setup.h \
   tests/layers.c tests/layers.h tests/scenarios.c tests/scenarios.h \
   $(MPI_TEST_SOURCES)
 tests_check_own_inputs_mpi4_LDFLAGS = $(AM_LDFLAGS) \
   -Wl,--wrap=moe_fill_hidden \
   -Wl,--wrap=moe_fill_weight_codes,--wrap=moe_fill_weight_scales \
-  -Wl,--wrap=moe_fill_panel_codes,--wrap=moe_fill_panel_scales
+  -Wl,--wrap=moe_fill_panel_codes,--wrap=moe_fill_panel_scales \
+  -Wl,--wrap=moe_fill_rows,--wrap=moe_fill_expert_bias \
+  -Wl,--wrap=moe_grid_hidden,--wrap=moe_grid_row
 tests_check_own_inputs_mpi4_LDADD = $(SUPERVISE_LDADD)
+
+# Other calls than a method makes: what follows them.
+CALL_TESTS = tests/check_calls tests/check_calls_entered.mpi4
+check_PROGRAMS += $(CALL_TESTS)
+TESTS += $(CALL_TESTS)
+CALL_TEST_SOURCES = tests/call_lines.c tests/call_lines.h \
+  tests/call_probe.c tests/call_probe.h tests/layers.c tests/layers.h
+WRAPPED_CALLS = $(AM_LDFLAGS) -Wl,--wrap=moe_ctx_do,--wrap=moe_release
+tests_check_calls_SOURCES = tests/check_calls.c $(CALL_TEST_SOURCES)
+tests_check_calls_LDFLAGS = $(WRAPPED_CALLS)
+tests_check_calls_LDADD = $(SUPERVISE_LDADD)
+tests_check_calls_entered_mpi4_SOURCES = tests/check_calls_entered.c \
+  tests/rank_setup.c tests/rank_setup.h tests/scenarios.c tests/scenarios.h \
+  $(CALL_TEST_SOURCES) $(MPI_TEST_SOURCES)
+tests_check_calls_entered_mpi4_LDFLAGS = $(WRAPPED_CALLS)
+tests_check_calls_entered_mpi4_LDADD = $(SUPERVISE_LDADD)
 
 bin_PROGRAMS += moesim
 moesim_SOURCES = sim/main.c
