@@ -68,4 +68,5 @@ TESTS += $(HOUSE_TESTS)
 EXTRA_DIST += $(HOUSE_TESTS) tests/tools/source_tree.py \
   tests/tools/run_page.py \
   tests/tools/count_results.sh \
-  tests/README.md tests/bench/README.md tests/installcheck.sh tests/lsan.supp
+  tests/README.md tests/bench/README.md tests/e2e/README.md \
+  tests/tools/README.md tests/installcheck.sh tests/lsan.supp

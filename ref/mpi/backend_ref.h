@@ -6,8 +6,8 @@
  *
  * Data-moving operations are MPI's own collectives on the group's
  * communicator, in rows of a committed datatype. Floating-point reductions
- * are folded here: `faithful` in rank order, `exact` unrounded, so that the
- * result does not depend on the number of ranks.
+ * are folded here: `faithful` in the declared order, `exact` unrounded, so that
+ * the result does not depend on the number of ranks.
  */
 #ifndef REF_MPI_BACKEND_REF_H
 #define REF_MPI_BACKEND_REF_H

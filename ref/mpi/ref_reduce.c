@@ -4,9 +4,10 @@
  *
  * Partial rows travel as they are: to the member that reduces them
  * (reduce-scatter) or, `faithful` all-reduce, to every member; then they are
- * folded in rank order, rounding after each addition (`faithful`), or summed
- * exactly and rounded once (`exact`). An exact all-reduce is a
- * reduce-scatter of blocks of rows and an all-gather of the results.
+ * folded in the declared order (moe/order.def), rounding where that says
+ * (`faithful`), or summed exactly and rounded once (`exact`). An exact
+ * all-reduce is a reduce-scatter of blocks of rows and an all-gather of the
+ * results.
  */
 #include "config.h"
 

@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Each folder has a README.md of about ten lines: purpose, the one way in,
-what it must not include. So has each folder below it that holds C files."""
+what it must not include. So has each folder below it that holds C files or
+scripts."""
 import os
 
 import source_tree
 
 
 def folders(top):
-    code = source_tree.files(top, (".c", ".h"))
+    code = source_tree.files(top, (".c", ".h", ".py", ".sh"))
     return sorted({os.path.dirname(path) for path in code}
                   | {f for f in source_tree.FOLDERS
-                     if os.path.isdir(os.path.join(top, f))})
+                     if os.path.isdir(os.path.join(top, f))} | {"data"})
 
 
 def problems_of(top, folder):
