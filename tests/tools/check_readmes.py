@@ -11,8 +11,8 @@ import source_tree
 def folders(top):
     code = source_tree.files(top, (".c", ".h", ".py", ".sh"))
     return sorted({os.path.dirname(path) for path in code}
-                  | {f for f in source_tree.FOLDERS
-                     if os.path.isdir(os.path.join(top, f))} | {"data"})
+                  | {f for f in source_tree.FOLDERS + ("data",)
+                     if os.path.isdir(os.path.join(top, f))})
 
 
 def problems_of(top, folder):
