@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "moe/fill.h"
+#include "moe/gating.h"
 #include "moe/layer.h"
 #include "moe/routing.h"
 #include "moe/tensor.h"
@@ -35,6 +36,10 @@ typedef struct {
  *   load_hidden     out[0] = [T_i][H]
  *   logits          in[0] rows [n][H]; out[0] [n][E] fp32
  *   topk            in[0] logits; out[0] ids [n][k], out[1] weights [n][k]
+ *   gate            in[0] logits, in[1] ids [n][k], in[2] weights [n][k]; by
+ *                   gate, at most capacity pairs of an expert: out[0] ids,
+ *                   out[1] location, out[2] weights, all [n][k]; out[3]
+ *                   counts [1][E], out[4] loss [1][1]
  *   weigh_rows      in[0] rows, in[1] weights [n][1]; out[0] rows
  *   quantize        in[0] any rows; out[0] block format (its scale linear)
  *   dequantize      in[0] block format; out[0] float type
@@ -45,8 +50,9 @@ typedef struct {
  *   copy_rows       in[0] rows [src_row, + n_rows) to out[0] at dst_row
  *   group_rows      in[0] ids [n][k]; out[0] index for experts
  *                   [first_expert, + n_experts)
- *   sort_rows       in[0] ids [n][k]; out[0] index of kind pairs, or
- *                   members: parts [n_parts] member of each expert, or -1
+ *   sort_rows       in[0] ids [n][k]; out[0] index of kind pairs, by rows
+ *                   in[1] of the experts if there; or members: parts
+ *                   [n_parts] member of each expert, or -1
  *   sort_chunks     parts [sources][n_experts] rows of each chunk, stride
  *                   rows apart (0: tight); out[0] index of kind chunks
  *   gather_rows     in[0] rows, in[1] index; out[0] grouped rows (a block
@@ -98,6 +104,8 @@ typedef struct {
     int shares;
     moe_order_t order; /* of a weighted sum or a reduction, in `faithful` */
     int bracket;
+    const moe_gate_rule_t *gate;
+    int64_t capacity; /* of a gate: rows that an expert takes */
     /* topk: which tokens the rows are, and the routing source. By data the
      * result must equal the source wherever it has the token; by a sampler or
      * a trace the result is the source. Rows in no span are rows of zeros. */

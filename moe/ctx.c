@@ -76,9 +76,15 @@ int moe_ctx_group_index(const moe_ctx_t *c, moe_group_t group)
     return moe_layout_group_index(&c->run->layer->layout, group, c->run->rank);
 }
 
+void moe_ctx_call_alone(moe_ctx_t *c)
+{
+    c->calls_alone = true;
+}
+
 bool moe_ctx_is_alone(const moe_ctx_t *c, moe_group_t group)
 {
-    return moe_layout_group_size(&c->run->layer->layout, group, 0) == 1;
+    return !c->calls_alone &&
+           moe_layout_group_size(&c->run->layer->layout, group, 0) == 1;
 }
 
 moe_range_t moe_ctx_experts(const moe_ctx_t *c)

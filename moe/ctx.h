@@ -28,6 +28,7 @@ struct moe_ctx {
     const char *bracket_name;
     int64_t bytes; /* of the tensors that live */
     bool has_output;
+    bool calls_alone;            /* groups of one rank call collectives too */
     int *ranks[MOE_GROUP_COUNT]; /* own members, made when first asked for */
 };
 

@@ -5,6 +5,7 @@ moe_libmoe_la_SOURCES = \
   moe/agree.c \
   moe/agree.def \
   moe/backend.h \
+  moe/capacity.def \
   moe/chain.c \
   moe/chain.h \
   moe/contract.c \
@@ -16,6 +17,7 @@ moe_libmoe_la_SOURCES = \
   moe/data.h \
   moe/draw.c \
   moe/draw.h \
+  moe/drop.def \
   moe/fill.c \
   moe/fill.h \
   moe/fill_rows.c \
@@ -26,6 +28,8 @@ moe_libmoe_la_SOURCES = \
   moe/gate_up.def \
   moe/gathered.c \
   moe/gathered.h \
+  moe/gating.c \
+  moe/gating.h \
   moe/grid.c \
   moe/grid.h \
   moe/group.def \
@@ -44,11 +48,13 @@ moe_libmoe_la_SOURCES = \
   moe/op.c \
   moe/op_collective.c \
   moe/op_expert.c \
+  moe/op_gating.c \
   moe/op_local.c \
   moe/op_move.c \
   moe/op_record.c \
   moe/operations.h \
   moe/operations_collective.h \
+  moe/operations_gating.h \
   moe/padded.c \
   moe/padded.h \
   moe/ops.def \
@@ -75,6 +81,8 @@ moe_libmoe_la_SOURCES = \
   moe/stamp.c \
   moe/shared.c \
   moe/shared.h \
+  moe/slots.c \
+  moe/slots.h \
   moe/stage.def \
   moe/tensor.c \
   moe/tensor.h \

@@ -23,10 +23,12 @@
 #include "moe/movement.h"
 #include "moe/operations.h"
 #include "moe/operations_collective.h"
+#include "moe/operations_gating.h"
 #include "moe/padded.h"
 #include "moe/pairs.h"
 #include "moe/plan.h"
 #include "moe/routing.h"
+#include "moe/slots.h"
 #include "moe/tensor.h"
 #include "moe/two_level.h"
 
@@ -49,7 +51,8 @@ typedef enum {
     MOE_OPTION_order,  /* an order of the list in choices, value its id */
     MOE_OPTION_format, /* a format of the list in choices, value its id */
     MOE_OPTION_bool,
-    MOE_OPTION_int
+    MOE_OPTION_int,
+    MOE_OPTION_number /* a number, value its float64 bits */
 } moe_option_kind_t;
 
 typedef struct {
@@ -60,6 +63,9 @@ typedef struct {
                            * for "dispatch": the format of hidden */
     const char *text;
 } moe_option_t;
+
+/** Value of an option of kind number. */
+double moe_option_number(int64_t value);
 
 typedef struct {
     const char *name;
@@ -80,6 +86,10 @@ typedef struct {
     /** What its options change in the contract, but for the options
      * combine_order and sum_order, which do so by themselves. NULL: nothing. */
     void (*amend)(const int64_t *options, moe_contract_t *contract);
+
+    /** The gate of a method that has one of its own: which pairs it drops, if
+     * any. NULL: every pair that the router chooses is sent. */
+    moe_gate_rule_t (*gate)(const moe_layer_t *layer, const int64_t *options);
 
     /** Member of the reducing group whose chunk of a ring holds a token. NULL
      * if no order is ring. */

@@ -83,6 +83,7 @@ static double flops_of(const moe_call_t *call)
     case MOE_OP_dequantize:
     case MOE_OP_convert:
     case MOE_OP_topk:
+    case MOE_OP_gate:
     case MOE_OP_weigh_rows:
         return elements;
     default:

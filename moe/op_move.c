@@ -26,13 +26,15 @@ static moe_tensor_t *make_index(moe_ctx_t *c, moe_call_t *call,
 }
 
 static moe_tensor_t *sort_ids(moe_ctx_t *c, moe_tensor_t *ids,
-                              moe_tensor_spec_t *spec, const int64_t *member)
+                              moe_tensor_t *location, moe_tensor_spec_t *spec,
+                              const int64_t *member)
 {
     moe_call_t call = {.op = MOE_OP_sort_rows};
 
     spec->source[0] = ids;
     call.in[0] = ids;
-    call.n_in = 1;
+    call.in[1] = location;
+    call.n_in = location == NULL ? 1 : 2;
     call.parts = member;
     call.n_parts = member == NULL ? 0 : moe_ctx_model(c)->experts;
     return make_index(c, &call, spec);
@@ -47,13 +49,31 @@ moe_tensor_t *moe_sort_pairs_in_slots(moe_ctx_t *c, moe_tensor_t *ids,
                               .capacity = capacity,
                               .rows_per_expert = rows_per_expert};
 
-    return c->status == MOE_OK ? sort_ids(c, ids, &spec, NULL) : NULL;
+    return c->status == MOE_OK ? sort_ids(c, ids, NULL, &spec, NULL) : NULL;
 }
 
 moe_tensor_t *moe_sort_pairs(moe_ctx_t *c, moe_tensor_t *ids,
                              const int64_t *rows_per_expert)
 {
     return moe_sort_pairs_in_slots(c, ids, rows_per_expert, 0);
+}
+
+moe_tensor_t *moe_sort_located(moe_ctx_t *c, const moe_gate_t *gate,
+                               int64_t capacity)
+{
+    const int64_t experts = moe_ctx_model(c)->experts;
+    int64_t *rows = moe_ctx_array(c, experts);
+    moe_tensor_spec_t spec = {.index = MOE_INDEX_pairs,
+                              .n_experts = experts,
+                              .capacity = capacity,
+                              .rows_per_expert = rows};
+
+    for (int64_t e = 0; rows != NULL && e < experts; e++) {
+        rows[e] = capacity;
+    }
+    return c->status == MOE_OK
+               ? sort_ids(c, gate->ids, gate->location, &spec, NULL)
+               : NULL;
 }
 
 static moe_tensor_t *sort_members(moe_ctx_t *c, moe_tensor_t *ids,
@@ -65,7 +85,7 @@ static moe_tensor_t *sort_members(moe_ctx_t *c, moe_tensor_t *ids,
                               .n_experts = moe_ctx_group_size(c, group),
                               .rows_per_expert = rows_per_member};
 
-    return c->status == MOE_OK ? sort_ids(c, ids, &spec, member) : NULL;
+    return c->status == MOE_OK ? sort_ids(c, ids, NULL, &spec, member) : NULL;
 }
 
 moe_tensor_t *moe_sort_members(moe_ctx_t *c, moe_tensor_t *ids,

@@ -2,6 +2,7 @@
 #include "moe/run_method.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,28 @@ static bool set_int(const char *text, int64_t *value_p)
     return true;
 }
 
+static bool set_number(const char *text, int64_t *value_p)
+{
+    char *end;
+    double v;
+
+    errno = 0;
+    v = strtod(text, &end);
+    if (end == text || *end != '\0' || errno != 0 || !isfinite(v)) {
+        return false;
+    }
+    memcpy(value_p, &v, sizeof(v));
+    return true;
+}
+
+double moe_option_number(int64_t value)
+{
+    double v;
+
+    memcpy(&v, &value, sizeof(v));
+    return v;
+}
+
 static bool set_value(const moe_option_t *option, const char *text,
                       int64_t *value_p)
 {
@@ -69,6 +92,8 @@ static bool set_value(const moe_option_t *option, const char *text,
         place = word_place("false true", text);
         *value_p = place >= 0 ? place : *value_p;
         return place >= 0;
+    case MOE_OPTION_number:
+        return set_number(text, value_p);
     case MOE_OPTION_int:
     default:
         return set_int(text, value_p);
@@ -85,6 +110,9 @@ static void say_expected(const moe_option_t *option, char *out)
         break;
     case MOE_OPTION_bool:
         (void)snprintf(out, MOE_OPTION_TEXT, "true or false");
+        break;
+    case MOE_OPTION_number:
+        (void)snprintf(out, MOE_OPTION_TEXT, "a number");
         break;
     case MOE_OPTION_int:
     default:
@@ -129,6 +157,21 @@ void moe_option_defaults(const moe_method_t *method, moe_format_t hidden,
     }
 }
 
+/* The shortest text that is the number. */
+static const char *number_text(double x, char *out)
+{
+    double back = 0.0;
+
+    for (int digits = 1; digits <= 17; digits++) {
+        (void)snprintf(out, MOE_OPTION_TEXT, "%.*g", digits, x);
+        back = strtod(out, NULL);
+        if (!(back < x) && !(back > x)) {
+            break;
+        }
+    }
+    return out;
+}
+
 const char *moe_option_text(const moe_option_t *option, int64_t value,
                             char out[MOE_OPTION_TEXT])
 {
@@ -145,6 +188,8 @@ const char *moe_option_text(const moe_option_t *option, int64_t value,
     case MOE_OPTION_int:
         (void)snprintf(out, MOE_OPTION_TEXT, "%lld", (long long)value);
         return out;
+    case MOE_OPTION_number:
+        return number_text(moe_option_number(value), out);
     case MOE_OPTION_choice:
     default:
         break;
@@ -184,4 +229,21 @@ moe_contract_t moe_method_contract(const moe_method_t *method,
         method->amend(options, &contract);
     }
     return contract;
+}
+
+bool moe_method_gate(const moe_layer_t *layer, const moe_method_use_t *use,
+                     moe_gate_rule_t *rule_p)
+{
+    if (use->method->gate == NULL) {
+        return false;
+    }
+    *rule_p = use->method->gate(layer, use->options);
+    return true;
+}
+
+bool moe_method_drops(const moe_layer_t *layer, const moe_method_use_t *use)
+{
+    moe_gate_rule_t rule;
+
+    return moe_method_gate(layer, use, &rule) && rule.drop != MOE_DROP_none;
 }

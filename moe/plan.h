@@ -34,6 +34,10 @@ int64_t moe_ctx_option(const moe_ctx_t *c, int i);
 int moe_ctx_group_size(const moe_ctx_t *c, moe_group_t group);
 int moe_ctx_group_index(const moe_ctx_t *c, moe_group_t group);
 
+/** From here on collectives are called in groups of one rank too, as a library
+ * without a fast path for them does. For plans. */
+void moe_ctx_call_alone(moe_ctx_t *c);
+
 /** The plan found that the method cannot run: ends it, one sentence. */
 void moe_ctx_refuse(moe_ctx_t *c, const char *why);
 

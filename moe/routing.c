@@ -49,6 +49,23 @@ void moe_routing_count(const moe_routing_t *routing, int64_t begin, int64_t end,
     }
 }
 
+int64_t moe_routing_most(const moe_routing_t *routing, moe_range_t tokens,
+                         int64_t experts)
+{
+    int64_t *counts = calloc((size_t)experts + 1, sizeof(*counts));
+    int64_t most = 0;
+
+    if (counts == NULL) {
+        return -1;
+    }
+    moe_routing_count(routing, tokens.begin, tokens.end, counts);
+    for (int64_t e = 0; e < experts; e++) {
+        most = counts[e] > most ? counts[e] : most;
+    }
+    free(counts);
+    return most;
+}
+
 /* Slots of a token whose expert is in a range. */
 static int slots_in(const moe_routing_t *routing, int64_t token,
                     moe_range_t experts)

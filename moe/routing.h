@@ -38,6 +38,10 @@ void moe_routing_fini(moe_routing_t *routing);
 void moe_routing_count(const moe_routing_t *routing, int64_t begin, int64_t end,
                        int64_t *counts);
 
+/** Rows that the fullest of E experts has of the tokens; -1: no memory. */
+int64_t moe_routing_most(const moe_routing_t *routing, moe_range_t tokens,
+                         int64_t experts);
+
 /** How many (token, slot) pairs of tokens go to experts of a range; and how
  * many tokens have at least one there. */
 int64_t moe_routing_pairs(const moe_routing_t *routing, moe_range_t tokens,

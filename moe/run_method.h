@@ -69,6 +69,14 @@ moe_layer_t moe_method_layer(const moe_layer_t *layer,
 moe_contract_t moe_method_contract(const moe_method_t *method,
                                    const int64_t *options);
 
+/** The gate of a method in a layer as the method lays it, and whether it has
+ * one: true, *rule_p set. */
+bool moe_method_gate(const moe_layer_t *layer, const moe_method_use_t *use,
+                     moe_gate_rule_t *rule_p);
+
+/** True if a method drops pairs that the router chose. */
+bool moe_method_drops(const moe_layer_t *layer, const moe_method_use_t *use);
+
 /** Place of an option of a name; false if the method has none. */
 bool moe_option_find(const moe_method_t *method, const char *key, int *place_p);
 

@@ -4,10 +4,8 @@
 #include "moe/model.h"
 #include "ref/score.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* One call. */
 typedef struct {
@@ -17,10 +15,7 @@ typedef struct {
     int64_t e;
     int k;
     moe_gated_t *out;
-    float *score;     /* [S][E] */
-    int64_t *fill;    /* [E] rows taken */
-    int64_t *order;   /* [S] */
-    const float *key; /* [S][E] what probs sorts by */
+    float *score; /* [S][E] */
 } work_t;
 
 /* Place of the largest of row + noise but `but`; the first if equal. */
@@ -85,143 +80,36 @@ static void choose(const work_t *w)
     }
 }
 
-static void count(const work_t *w)
-{
-    memset(w->out->counts, 0, (size_t)w->e * sizeof(*w->out->counts));
-    for (int64_t i = 0; i < w->s * w->k; i++) {
-        if (w->out->ids[i] >= 0) {
-            w->out->counts[w->out->ids[i]]++;
-        }
-    }
-}
-
-/* E / (k S^2) x sum of (sum of scores) x count; top2: of first choices. */
-static float aux_loss(const work_t *w)
-{
-    const bool first = w->g->kind != MOE_GATE_topk;
-    const double s = (double)w->s;
-    double loss = 0.0;
-
-    for (int64_t e = 0; e < w->e; e++) {
-        double sum = 0.0;
-        int64_t n = 0;
-
-        for (int64_t i = 0; i < w->s; i++) {
-            const int32_t *ids = w->out->ids + i * w->k;
-
-            sum += (double)w->score[i * w->e + e];
-            for (int j = 0; j < (first ? 1 : w->k); j++) {
-                n += ids[j] == e;
-            }
-        }
-        loss += sum * (double)n;
-    }
-    return (float)(loss * (double)w->e / (s * s) / (first ? 1 : w->k));
-}
-
-static int64_t capacity(const work_t *w)
+/* Rows of an expert where the largest count sets them. */
+static int64_t fullest(const work_t *w)
 {
     const int64_t tp = w->g->tensor_parallel > 1 ? w->g->tensor_parallel : 1;
     int64_t c = w->g->agreed;
-    double rows;
 
-    if (w->g->drop == MOE_DROP_none) {
-        for (int64_t e = 0; w->g->agreed == 0 && e < w->e; e++) {
-            c = w->out->counts[e] > c ? w->out->counts[e] : c;
-        }
-        c = (c + tp - 1) / tp * tp;
-        return w->g->kind == MOE_GATE_top1 && c > w->s ? w->s : c;
+    for (int64_t e = 0; w->g->agreed == 0 && e < w->e; e++) {
+        c = w->out->counts[e] > c ? w->out->counts[e] : c;
     }
-    rows = ceil((double)w->s / (double)w->e *
-                (w->g->capacity_factor * (double)w->k));
-    c = rows < 9e15 ? (int64_t)rows : INT64_MAX;
-    return c > w->g->min_capacity ? c : w->g->min_capacity;
+    c = (c + tp - 1) / tp * tp;
+    return w->g->kind == MOE_GATE_top1 && c > w->s ? w->s : c;
 }
 
-static void evict(const work_t *w, int64_t pair)
+static moe_gate_rule_t rule_of(const moe_gating_t *g)
 {
-    w->out->ids[pair] = -1;
-    w->out->location[pair] = -1;
-}
+    const bool topk = g->kind == MOE_GATE_topk;
+    const bool random = g->kind == MOE_GATE_top1 && g->drop == MOE_DROP_probs;
 
-/* Rows in the order of tokens, slot by slot in one token; top2: all first
- * choices before the second ones. Rows from C on are none. */
-static void locate(const work_t *w)
-{
-    const bool choices = w->g->kind == MOE_GATE_top2;
-
-    memset(w->fill, 0, (size_t)w->e * sizeof(*w->fill));
-    for (int64_t i = 0; i < w->s * w->k; i++) {
-        int64_t pair = choices ? i % w->s * w->k + i / w->s : i;
-        int32_t e = w->out->ids[pair];
-
-        if (e < 0) {
-            w->out->location[pair] = -1;
-            continue;
-        }
-        w->out->location[pair] = w->fill[e]++;
-        if (w->out->location[pair] >= w->out->capacity) {
-            evict(w, pair);
-        }
-    }
-}
-
-/* Slot of token i that has expert e, or -1. */
-static int slot_of(const work_t *w, int64_t i, int32_t e)
-{
-    for (int j = 0; j < w->k; j++) {
-        if (w->out->ids[i * w->k + j] == e) {
-            return j;
-        }
-    }
-    return -1;
-}
-
-static float key_of(const work_t *w, int64_t i, int32_t e)
-{
-    return slot_of(w, i, e) < 0 ? 0.0f : w->key[i * w->e + e];
-}
-
-/* Of an expert's column the C largest keys stay; a token that did not choose
- * it has 0 there, as torch.topk of the masked scores sees it. */
-static void keep_largest(const work_t *w, int32_t e)
-{
-    const int64_t n = w->out->capacity < w->s ? w->out->capacity : w->s;
-
-    for (int64_t i = 0; i < w->s; i++) {
-        int64_t at = i;
-
-        for (; at > 0 && key_of(w, i, e) > key_of(w, w->order[at - 1], e);
-             at--) {
-            w->order[at] = w->order[at - 1];
-        }
-        w->order[at] = i;
-    }
-    for (int64_t i = n; i < w->s; i++) {
-        int slot = slot_of(w, w->order[i], e);
-
-        if (slot >= 0) {
-            evict(w, w->order[i] * w->k + slot);
-        }
-    }
-}
-
-static void weigh(const work_t *w)
-{
-    for (int64_t i = 0; i < w->s; i++) {
-        const int32_t *ids = w->out->ids + i * w->k;
-        float *weights = w->out->weights + i * w->k;
-        float sum = 0.0f;
-
-        for (int j = 0; j < w->k; j++) {
-            weights[j] = ids[j] < 0 ? 0.0f : w->score[i * w->e + ids[j]];
-            sum += weights[j];
-        }
-        sum = sum > FLT_EPSILON ? sum : FLT_EPSILON;
-        for (int j = 0; w->g->kind != MOE_GATE_top1 && j < w->k; j++) {
-            weights[j] = weights[j] / sum;
-        }
-    }
+    return (moe_gate_rule_t){
+        .capacity = MOE_CAPACITY_deepspeed,
+        .drop = random ? MOE_DROP_random : g->drop,
+        .by_k = !topk,
+        .topk = g->topk,
+        .factor = g->capacity_factor,
+        .min_capacity = g->min_capacity,
+        .choices_first = g->kind == MOE_GATE_top2,
+        .first_loss = !topk,
+        .renormalize = g->kind != MOE_GATE_top1,
+        .scaling = 1.0f,
+    };
 }
 
 static moe_status_t check(const moe_gating_t *g, const float *logits,
@@ -252,22 +140,28 @@ static moe_status_t check(const moe_gating_t *g, const float *logits,
     return MOE_OK;
 }
 
-static void gate(work_t *w, moe_ref_stats_t *stats)
+static moe_status_t gate(work_t *w, moe_ref_stats_t *stats)
 {
+    const moe_gate_rule_t rule = rule_of(w->g);
+    const moe_gate_case_t about = {
+        .rule = &rule,
+        .tokens = w->s,
+        .experts = w->e,
+        .score = w->score,
+        .random = w->g->kind == MOE_GATE_top1 ? w->g->random : NULL,
+    };
+
     for (int64_t i = 0; i < w->s; i++) {
         moe_score_row(MOE_SCORE_softmax, w->logits + i * w->e, w->e,
                       w->score + i * w->e, stats);
     }
-    w->key = w->g->kind == MOE_GATE_top1 ? w->g->random : w->score;
     choose(w);
-    count(w);
-    w->out->aux_loss = w->s > 0 ? aux_loss(w) : 0.0f;
-    w->out->capacity = capacity(w);
-    for (int32_t e = 0; w->g->drop == MOE_DROP_probs && e < w->e; e++) {
-        keep_largest(w, e);
-    }
-    locate(w);
-    weigh(w);
+    moe_ref_gate_weigh(&about, w->out);
+    moe_ref_gate_count(&about, w->out);
+    w->out->capacity = w->g->drop == MOE_DROP_none
+                           ? fullest(w)
+                           : moe_gating_rows(&rule, w->e, w->s);
+    return moe_ref_gate_drop(&about, w->out);
 }
 
 moe_status_t moe_ref_gate(const moe_gating_t *gating, const float *logits,
@@ -286,16 +180,10 @@ moe_status_t moe_ref_gate(const moe_gating_t *gating, const float *logits,
         return status;
     }
     w.score = calloc((size_t)(tokens * experts) + 1, sizeof(*w.score));
-    w.fill = calloc((size_t)experts, sizeof(*w.fill));
-    w.order = calloc((size_t)tokens + 1, sizeof(*w.order));
-    if (w.score != NULL && w.fill != NULL && w.order != NULL) {
-        gate(&w, stats);
-    } else {
-        status = moe_fail(MOE_ERR_NOMEM, "no memory to gate %lld tokens",
-                          (long long)tokens);
-    }
+    status = w.score != NULL
+                 ? gate(&w, stats)
+                 : moe_fail(MOE_ERR_NOMEM, "no memory to gate %lld tokens",
+                            (long long)tokens);
     free(w.score);
-    free(w.fill);
-    free(w.order);
     return status;
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
- * Gating with capacity, as DeepSpeed does it (deepspeed/moe/sharded_moe.py).
+ * Gating with capacity, as DeepSpeed does it (deepspeed/moe/sharded_moe.py),
+ * from logits: choices with noise too, then ref/gating_drop.h.
  *
- * Scores are a softmax over all experts, RN32. Every expert takes at most C
- * tokens of a rank; what does not fit is dropped. Ties go to the lower index.
+ * Scores are a softmax over all experts, RN32. Ties go to the lower index.
  */
 #ifndef REF_GATING_CAPACITY_H
 #define REF_GATING_CAPACITY_H
 
 #include "base/status.h"
+#include "ref/gating_drop.h"
 #include "ref/stats.h"
 
 #include <stdbool.h>
@@ -20,13 +21,6 @@ typedef enum {
     MOE_GATE_top2, /* first choices before second ones; weights renormalised */
     MOE_GATE_topk  /* any k; weights renormalised over what was kept */
 } moe_gate_kind_t;
-
-typedef enum {
-    MOE_DROP_none,     /* C is the largest count of an expert */
-    MOE_DROP_position, /* the first C tokens stay */
-    MOE_DROP_probs     /* topk: the C largest scores stay. top1: the C largest
-                        * of `random` (random token selection) */
-} moe_drop_t;
 
 typedef struct {
     moe_gate_kind_t kind;
@@ -41,16 +35,6 @@ typedef struct {
     const float *random;     /* [S][E] in [0, 1) for top1 with probs */
     const uint8_t *used; /* [S] top1: 0 for tokens that take no part; NULL */
 } moe_gating_t;
-
-/** What a token got. Caller's arrays. */
-typedef struct {
-    int32_t *ids;      /* [S][k] expert; -1 dropped */
-    int64_t *location; /* [S][k] row of C of the expert; -1 dropped */
-    float *weights;    /* [S][k] 0 if dropped */
-    int64_t *counts;   /* [E] tokens of each expert before dropping */
-    int64_t capacity;  /* C */
-    float aux_loss;    /* before dropping, without a coefficient */
-} moe_gated_t;
 
 /**
  * Gate S tokens.

@@ -55,6 +55,8 @@ ref_libref_la_SOURCES = \
   ref/dot.h \
   ref/gating_capacity.c \
   ref/gating_capacity.h \
+  ref/gating_drop.c \
+  ref/gating_drop.h \
   ref/logits.c \
   ref/logits.h \
   ref/matmul.c \
@@ -99,6 +101,8 @@ ref_libref_la_SOURCES = \
   ref/oracle_combine.c \
   ref/oracle_combine.h \
   ref/oracle_gate.h \
+  ref/oracle_gating.c \
+  ref/oracle_gating.h \
   ref/oracle_linear.h \
   ref/oracle_logfmt.c ref/oracle_logfmt.h \
   ref/oracle_numbers.h \

@@ -266,7 +266,9 @@ static moe_status_t run_token(work_t *w, const moe_oracle_token_t *token)
         store(w, w->x, h, MOE_ROUNDING_dispatch);
     }
     for (int s = 0; s < w->m->topk; s++) {
-        run_expert(w, token->ids[s], s * h);
+        if (token->ids[s] >= 0) { /* else dropped: terms of 0 */
+            run_expert(w, token->ids[s], s * h);
+        }
     }
     return w->status == MOE_OK ? oracle_combine(&terms) : w->status;
 }

@@ -46,8 +46,9 @@ moe_status_t moe_oracle_route(const moe_oracle_t *oracle,
  *
  * @param[in] hidden  [H] codes of the token in the chain's hidden format
  *                    (bf16).
- * @param[in] routing_ids  NULL to route by the data, else [k] given experts
- *                    and [k] weights (a sampled or traced router).
+ * @param[in] routing_ids  NULL to route by the data, else [k] given experts,
+ *                    -1 none, and [k] weights (a sampled or traced router,
+ *                    or what a gate left).
  * @return MOE_OK; MOE_ERR_UNSUPPORTED unless hidden is bf16, expert_in,
  *         weights and gemm2_in nvfp4; MOE_ERR_RANGE; MOE_ERR_NOMEM.
  */

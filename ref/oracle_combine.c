@@ -22,9 +22,14 @@ typedef struct {
 
 static double weight_of(const element_t *e, int slot)
 {
-    return e->chain->contract.weigh == MOE_WEIGH_input
-               ? 1.0
-               : (double)e->t->token->weights[slot];
+    const double weight = (double)e->t->token->weights[slot];
+
+    if (e->chain->contract.weigh == MOE_WEIGH_input) {
+        return 1.0;
+    }
+    return moe_chain_rounds(e->chain, MOE_ROUNDING_routing_weight)
+               ? oracle_rounded(e->chain->at[MOE_ROLE_hidden].format, weight)
+               : weight;
 }
 
 /* What an expert, or a part of one, returns. */

@@ -281,6 +281,38 @@ static void oracle(json_t *document, const notes_t *notes)
     }
 }
 
+static long long sum_of(const json_t *list)
+{
+    long long sum = 0;
+
+    for (size_t i = 0; i < json_array_size(list); ++i) {
+        sum += (long long)json_integer_value(json_array_get(list, i));
+    }
+    return sum;
+}
+
+/* What gates with capacity kept. */
+static void gates(json_t *document, const notes_t *notes)
+{
+    const json_t *methods = json_object_get(document, "methods");
+
+    for (size_t i = 0; i < json_array_size(methods); ++i) {
+        const json_t *method = json_array_get(methods, i);
+        const json_t *gate = json_object_get(method, "gating");
+        const json_t *loss = json_object_get(gate, "aux_loss");
+
+        if (json_is_object(gate)) {
+            say(notes, MOE_STYLE_plain,
+                "%s: %lld rows an expert and rank, %lld pairs kept, %lld "
+                "dropped, auxiliary loss of rank 0 %.7g",
+                text_of(method, "label"), int_of(gate, "capacity"),
+                sum_of(json_object_get(gate, "kept")),
+                sum_of(json_object_get(gate, "dropped")),
+                json_number_value(json_array_get(loss, 0)));
+        }
+    }
+}
+
 /* What `faithful` means in numbers: a property of the system modelled. */
 static void faithful(json_t *document, const notes_t *notes)
 {
@@ -349,6 +381,7 @@ void moe_results_notes(json_t *document, moe_line_func_t *line, void *self)
     }
     moe_results_selection(document, line, self);
     oracle(document, &notes);
+    gates(document, &notes);
     faithful(document, &notes);
     memory(document, &notes);
     for (i = 0; i < json_array_size(warnings); ++i) {

@@ -55,7 +55,7 @@ moe_status_t moe_list_methods(json_t *items, moe_diag_t *diag)
         status = moe_list_add(
             items,
             json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, "
-                      "s:s, s:b, s:o}",
+                      "s:s, s:b, s:b, s:o}",
                       "name", m->name, "system", m->system, "source", m->source,
                       "how", m->how, "family", family, "collectives",
                       m->collectives, "rounding", rounding, "sum_order",
@@ -63,7 +63,8 @@ moe_status_t moe_list_methods(json_t *items, moe_diag_t *diag)
                       moe_order_name(m->contract.reduce), "weighted",
                       moe_weigh_name(m->contract.weigh), "payload", m->formula,
                       "test", m->test, "capturable", (int)m->capturable,
-                      "options", method_options(m)));
+                      "drops", (int)(m->gate != NULL), "options",
+                      method_options(m)));
     }
     return status;
 }

@@ -63,6 +63,9 @@ sim_libsim_la_SOURCES += \
   sim/run_folder.c \
   sim/run_golden.c \
   sim/run_folder.h \
+  sim/run_gating.c \
+  sim/run_gating_report.c \
+  sim/run_gating.h \
   sim/run_inputs.c \
   sim/run_inputs.h \
   sim/run_job.h \

@@ -22,6 +22,26 @@
 
 #include <jansson.h>
 
+/** What a method's gate gave on this rank; ids NULL: it has none. */
+typedef struct {
+    int64_t tokens;
+    int64_t capacity;
+    float loss;
+    int32_t *ids; /* [tokens][k], as moe_gate_t has them */
+    int32_t *location;
+    float *weights;
+    int32_t *counts; /* [E] */
+} moe_gate_seen_t;
+
+/** The same, held against the oracle. */
+typedef struct {
+    int64_t capacity;
+    int64_t kept; /* (token, slot) pairs */
+    int64_t dropped;
+    int64_t wrong; /* pairs and numbers that are not the oracle's */
+    float loss;
+} moe_gate_found_t;
+
 /** What a rank found about a method. Shared between ranks as bytes. */
 typedef struct {
     double wall_s;
@@ -31,6 +51,7 @@ typedef struct {
     uint64_t injected;                /* bit i: injection i has had an effect */
     char digest[MOE_DIGEST_CHARS];    /* of all outputs, rank 0 */
     moe_compare_t oracle;             /* own part of the oracle's tokens */
+    moe_gate_found_t gate;            /* zeros without one */
     moe_compare_t exact;              /* `faithful`: of the same, to `exact` */
 } moe_found_t;
 
@@ -48,6 +69,9 @@ typedef struct {
     moe_inputs_t inputs;
     moe_routing_t routing; /* of all tokens */
     moe_sample_t sample;
+    size_t method;              /* that runs */
+    moe_gate_seen_t *seen;      /* [n_methods] */
+    moe_routing_t *gated;       /* [n_methods] of all tokens, after dropping */
     moe_injection_t *injection; /* [command->n_injections] */
     int rank;
     int n_ranks;

@@ -16,6 +16,7 @@ void moe_joined_fini(moe_joined_t *j)
     free(j->found);
     free(j->peak);
     free(j->payload);
+    free(j->gate);
 }
 
 static moe_status_t joined_init(const moe_job_t *job, moe_joined_t *j)
@@ -26,7 +27,9 @@ static moe_status_t joined_init(const moe_job_t *job, moe_joined_t *j)
     j->found = calloc(n + 1, sizeof(*j->found));
     j->peak = calloc(2 * w, sizeof(*j->peak));
     j->payload = calloc(w * n * MOE_STAGE_COUNT + 1, sizeof(*j->payload));
-    if (j->found == NULL || j->peak == NULL || j->payload == NULL) {
+    j->gate = calloc(w * n + 1, sizeof(*j->gate));
+    if (j->found == NULL || j->peak == NULL || j->payload == NULL ||
+        j->gate == NULL) {
         moe_joined_fini(j);
         return no_memory();
     }
@@ -44,6 +47,9 @@ static void join_found(moe_found_t *all, const moe_found_t *part)
     all->wall_s = larger(all->wall_s, part->wall_s);
     all->agree_s = larger(all->agree_s, part->agree_s);
     all->injected |= part->injected;
+    all->gate.kept += part->gate.kept;
+    all->gate.dropped += part->gate.dropped;
+    all->gate.wrong += part->gate.wrong;
     all->stats.elements += part->stats.elements;
     all->stats.redone_sum2 += part->stats.redone_sum2;
     all->stats.redone_exact += part->stats.redone_exact;
@@ -88,6 +94,7 @@ static void join_part(const moe_job_t *job, int rank, const char *part,
         join_found(&j->found[m], &found);
         memcpy(&j->payload[((size_t)rank * n + m) * MOE_STAGE_COUNT],
                found.payload, sizeof(found.payload));
+        j->gate[(size_t)rank * n + m] = found.gate;
     }
 }
 

@@ -9,10 +9,11 @@
 #include "sim/run_job.h"
 
 typedef struct {
-    moe_found_t *found; /* [n_methods] */
-    int64_t *peak;      /* [W] largest resident memory */
-    int64_t *start;     /* [W] resident after start */
-    int64_t *payload;   /* [W][n_methods][MOE_STAGE_COUNT] */
+    moe_found_t *found;     /* [n_methods] */
+    int64_t *peak;          /* [W] largest resident memory */
+    int64_t *start;         /* [W] resident after start */
+    int64_t *payload;       /* [W][n_methods][MOE_STAGE_COUNT] */
+    moe_gate_found_t *gate; /* [W][n_methods] */
 } moe_joined_t;
 
 /**

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "sim/run_job.h"
+#include "sim/run_gating.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -148,6 +148,7 @@ static moe_status_t run_all(moe_job_t *job, moe_backend_t *backend)
         one_t one = {job, i, &job->found[i]};
         const char *label = job->scenario->method[i].label;
 
+        job->method = i;
         status = run_one(&one, backend);
         status = moe_agreement_finish(job->agreement, status, label);
     }
@@ -170,6 +171,8 @@ moe_status_t moe_job_methods(moe_job_t *job)
         .injections = job->injection,
         .n_injections = job->command->n_injections,
         .n_calls = job->n_calls,
+        .on_gate = moe_job_on_gate,
+        .on_gate_self = job,
         .observe = job->command->golden ? moe_golden_tap_observe : NULL,
         .observe_self = &job->tap,
         .n_methods = (int)s->n_methods};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "sim/run_gating.h"
 #include "sim/run_output.h"
 
 #include "ref/oracle.h"
@@ -199,16 +200,18 @@ static moe_status_t ask_oracle(moe_job_t *job, const question_t *q, int64_t i,
     int64_t token = job->sample.token[i];
     int64_t at = token * job->routing.topk;
     moe_formula_t f = {.layer = &layer, .options = use->options};
-    bool by_data = s->router == MOE_ROUTER_data;
+    const moe_routing_t *gated = moe_job_gated(job, q->method);
+    const moe_routing_t *given = gated != NULL ? gated : &job->routing;
+    bool by_data = gated == NULL && s->router == MOE_ROUTER_data;
     moe_status_t status = moe_inputs_token(&job->inputs, token, t->hidden);
 
     if (use->method->home != NULL) {
         oracle.home = use->method->home(&f, token);
     }
     if (status == MOE_OK) {
-        status = moe_oracle_token(
-            &oracle, t->hidden, by_data ? NULL : job->routing.ids + at,
-            by_data ? NULL : job->routing.weights + at, &out);
+        status = moe_oracle_token(&oracle, t->hidden,
+                                  by_data ? NULL : given->ids + at,
+                                  by_data ? NULL : given->weights + at, &out);
     }
     narrow_output(job, t);
     return status;
@@ -226,10 +229,12 @@ static void compare_row(moe_job_t *job, const rows_t *rows, const question_t *q,
 }
 
 /* The oracle need not be asked twice. */
-static bool same_answer(const question_t *a, const question_t *b)
+static bool same_answer(const moe_job_t *job, const question_t *a,
+                        const question_t *b)
 {
     return a->method == b->method ||
-           moe_chain_rounds_alike(&a->chain, &b->chain);
+           (moe_job_routes_alike(job, a->method, b->method) &&
+            moe_chain_rounds_alike(&a->chain, &b->chain));
 }
 
 /* A token under every method: the oracle computes each chain once. */
@@ -246,7 +251,7 @@ static moe_status_t judge_token(moe_job_t *job, const rows_t *rows, int64_t i,
         for (size_t p = 0; p < m; p++) {
             const question_t before = question(job, p, exact);
 
-            done = done || same_answer(&before, &asked);
+            done = done || same_answer(job, &before, &asked);
         }
         if (!done) {
             status = ask_oracle(job, &asked, i, t);
@@ -254,7 +259,7 @@ static moe_status_t judge_token(moe_job_t *job, const rows_t *rows, int64_t i,
         for (size_t k = m; status == MOE_OK && !done && k < n; k++) {
             const question_t other = question(job, k, exact);
 
-            if (same_answer(&other, &asked)) {
+            if (same_answer(job, &other, &asked)) {
                 compare_row(job, rows, &other, i, t);
             }
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "sim/run_gating.h"
 #include "sim/run_output.h"
 
 #include <errno.h>
@@ -147,5 +148,8 @@ moe_status_t moe_job_judge(moe_job_t *job)
         return MOE_OK;
     }
     status = digest_all(job);
+    if (status == MOE_OK) {
+        status = moe_job_judge_gates(job);
+    }
     return status == MOE_OK ? moe_output_oracle(job) : status;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "sim/run_job.h"
+#include "sim/run_gating.h"
 
 #include "base/text.h"
 #include "ref/matmul.h"
@@ -145,7 +145,10 @@ static moe_status_t start(moe_job_t *job)
     }
     job->found = calloc(n + 1, sizeof(*job->found));
     job->predicted = calloc((size_t)job->n_ranks, sizeof(*job->predicted));
-    if (job->found == NULL || job->predicted == NULL) {
+    job->seen = calloc(n + 1, sizeof(*job->seen));
+    job->gated = calloc(n + 1, sizeof(*job->gated));
+    if (job->found == NULL || job->predicted == NULL || job->seen == NULL ||
+        job->gated == NULL) {
         status = moe_fail(MOE_ERR_NOMEM, "no memory for results");
     }
     job->start_bytes = moe_job_resident();
@@ -189,6 +192,7 @@ static void job_fini(moe_job_t *job)
 {
     remove_scratch(job);
     moe_ledger_free(job->ledger);
+    moe_job_gates_fini(job);
     moe_inputs_fini(&job->inputs);
     moe_routing_fini(&job->routing);
     moe_sample_fini(&job->sample);

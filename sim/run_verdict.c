@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "sim/run_gating.h"
 #include "sim/run_verdict.h"
 
 #include "sim/report_head.h"
@@ -131,6 +132,7 @@ static moe_status_t set_judged(const moe_job_t *job, const moe_joined_t *j,
     bad |= json_object_set_new(method, "relative_l2",
                                judged ? number_or_null(moe_compare_l2(c))
                                       : json_null());
+    bad |= json_object_set_new(method, "gating", moe_run_gating(job, j, m));
     bad |= json_object_set_new(method, "to_exact", to_exact(&f->exact));
     bad |= json_object_set_new(method, "output_digest",
                                f->digest[0] != '\0' ? json_string(f->digest)
@@ -177,7 +179,8 @@ static bool differs_from_equal(const moe_job_t *job, const moe_joined_t *j,
     const moe_method_use_t *use = job->scenario->method;
 
     for (size_t i = 0; i < m; i++) {
-        if (moe_chain_rounds_alike(&use[i].chain, &use[m].chain) &&
+        if (moe_job_routes_alike(job, i, m) &&
+            moe_chain_rounds_alike(&use[i].chain, &use[m].chain) &&
             strcmp(j->found[i].digest, j->found[m].digest) != 0) {
             return true;
         }
@@ -191,6 +194,12 @@ moe_status_t moe_run_verdict(const moe_job_t *job, const moe_joined_t *j)
         const moe_method_use_t *use = &job->scenario->method[m];
         const moe_compare_t *c = &j->found[m].oracle;
 
+        if (j->found[m].gate.wrong > 0) {
+            return moe_fail(MOE_ERR_CHECK,
+                            "method %s: %lld pairs, counts or numbers of its "
+                            "gate are not the oracle's",
+                            use->label, (long long)j->found[m].gate.wrong);
+        }
         if (c->mismatching > 0) {
             return moe_fail(MOE_ERR_CHECK,
                             "method %s: %lld of %lld elements are not the "

@@ -90,11 +90,10 @@ static void print_head(FILE *stream)
 
 static void print_option(const moe_option_t *option, FILE *stream)
 {
-    static const char *const kinds[] = {[MOE_OPTION_choice] = "word",
-                                        [MOE_OPTION_order] = "word",
-                                        [MOE_OPTION_format] = "format",
-                                        [MOE_OPTION_bool] = "true or false",
-                                        [MOE_OPTION_int] = "integer"};
+    static const char *const kinds[] = {
+        [MOE_OPTION_choice] = "word",   [MOE_OPTION_order] = "word",
+        [MOE_OPTION_format] = "format", [MOE_OPTION_bool] = "true or false",
+        [MOE_OPTION_int] = "integer",   [MOE_OPTION_number] = "number"};
     const bool combine = strcmp(option->key, "combine") == 0;
 
     (void)fprintf(stream, "| `%s` | %s | - | ", option->key,

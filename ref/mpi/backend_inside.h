@@ -53,10 +53,11 @@ bool moe_ref_is_kept(const moe_tensor_t *tensor);
 void moe_ref_sums(const moe_tensor_t *tensor, int64_t row, int64_t n,
                   moe_sum_t *out);
 
-/* --- local operations (ref_local.c, ref_topk.c, ref_move.c) ---------- */
+/* --- local operations (ref_local.c, ref_topk.c, ref_gate.c, ref_move.c) --- */
 
 moe_status_t moe_ref_local(moe_ref_backend_t *be, const moe_call_t *call);
 moe_status_t moe_ref_topk(moe_ref_backend_t *be, const moe_call_t *call);
+moe_status_t moe_ref_gate_rows(moe_ref_backend_t *be, const moe_call_t *call);
 moe_status_t moe_ref_group(moe_ref_backend_t *be, const moe_call_t *call);
 moe_status_t moe_ref_matmul(moe_ref_backend_t *be, const moe_call_t *call);
 moe_status_t moe_ref_sort(moe_ref_backend_t *be, const moe_call_t *call);
@@ -65,6 +66,9 @@ moe_status_t moe_ref_sort_received(moe_ref_backend_t *be,
 moe_status_t moe_ref_scatter(moe_ref_backend_t *be, const moe_call_t *call);
 moe_status_t moe_ref_pack(moe_ref_backend_t *be, const moe_call_t *call);
 moe_status_t moe_ref_unpack(moe_ref_backend_t *be, const moe_call_t *call);
+
+/** Bytes that a gate takes while it runs. */
+int64_t moe_ref_gate_bytes(const moe_call_t *call);
 
 /** Make the mistakes that were injected in what a local operation made
  * (ref_inject.c). */

@@ -34,6 +34,8 @@ typedef struct {
     const uint16_t *hidden; /* [T_i][H] bf16 bits of the own tokens */
     const uint16_t *router; /* [E][H] bf16 bits */
     const float *bias;      /* [E]; NULL without */
+    moe_status_t (*on_gate)(void *self, const moe_call_t *call);
+    void *on_gate_self; /* told what each gate gave; on_gate may be NULL */
     moe_injection_t *injections; /* [n_injections] */
     size_t n_injections;
     int64_t n_calls; /* collectives of this rank in the whole run, as `meta`

@@ -23,6 +23,7 @@ ref_mpi_librefmpi_la_SOURCES = \
   ref/mpi/ref_collectives.c \
   ref/mpi/ref_exact.c \
   ref/mpi/ref_experts.c \
+  ref/mpi/ref_gate.c \
   ref/mpi/ref_inject.c \
   ref/mpi/ref_local.c \
   ref/mpi/ref_memory.c \

@@ -91,7 +91,7 @@ moe_status_t moe_ref_agree(moe_backend_t *self, const moe_agree_t *agree,
                       agree->want == MOE_WANT_each
                           ? out + (int64_t)agree->me * agree->n
                           : out);
-    if (agree->n_ranks == 1) {
+    if (agree->n_ranks == 1 && record->call == 0) {
         return MOE_OK;
     }
     moe_runstate_wait(world->state, ++world->places,

@@ -192,6 +192,7 @@ static local_func_t *const local[MOE_OP_COUNT] = {
     [MOE_OP_load_hidden] = load_hidden,
     [MOE_OP_logits] = logits,
     [MOE_OP_topk] = moe_ref_topk,
+    [MOE_OP_gate] = moe_ref_gate_rows,
     [MOE_OP_weigh_rows] = weigh_rows,
     [MOE_OP_quantize] = quantize,
     [MOE_OP_dequantize] = dequantize,

@@ -271,6 +271,8 @@ int64_t moe_ref_workspace_bytes(const moe_layer_t *layer,
     case MOE_OP_logits:
         return moe_ref_logits_workspace(in->valid_rows, in->dim[1],
                                         layer->model->experts);
+    case MOE_OP_gate:
+        return moe_ref_gate_bytes(call);
     case MOE_OP_grouped_matmul:
         return moe_ref_matmul_workspace(
             in->storage.format, layer->chain.weights,

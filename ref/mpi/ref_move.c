@@ -5,8 +5,10 @@
 #include "ref/mpi/backend_inside.h"
 
 #include "base/checked.h"
+#include "ref/permute_forms.h"
 #include "ref/sort.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* What an index holds is what the plan counted. */
@@ -29,6 +31,30 @@ static moe_status_t check_index(const moe_ref_backend_t *be,
     return MOE_OK;
 }
 
+/* Pairs in the rows that a gate gave them. */
+static moe_status_t sort_located(const moe_call_t *call)
+{
+    const moe_tensor_t *ids = call->in[0];
+    const moe_tensor_t *out = call->out[0];
+    const int64_t pairs = ids->valid_rows * ids->dim[1];
+    const int32_t *narrow = call->in[1]->data;
+    int64_t *location = calloc((size_t)pairs + 1, sizeof(*location));
+    moe_status_t status;
+
+    if (location == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for %lld rows",
+                        (long long)pairs);
+    }
+    for (int64_t i = 0; i < pairs; i++) {
+        location[i] = narrow[i];
+    }
+    status = moe_ref_index_capacity(ids->data, location, ids->valid_rows,
+                                    (int)ids->dim[1], out->n_experts,
+                                    out->capacity, out->data);
+    free(location);
+    return status;
+}
+
 moe_status_t moe_ref_sort(moe_ref_backend_t *be, const moe_call_t *call)
 {
     const moe_tensor_t *ids = call->in[0];
@@ -45,6 +71,8 @@ moe_status_t moe_ref_sort(moe_ref_backend_t *be, const moe_call_t *call)
 
         status = moe_ref_sort_members(ids->data, ids->valid_rows, topk,
                                       &members, out->data);
+    } else if (call->n_in > 1) {
+        status = sort_located(call);
     } else if (out->capacity > 0) {
         status = moe_ref_sort_slots(ids->data, ids->valid_rows, topk,
                                     out->n_experts, out->capacity, out->data);

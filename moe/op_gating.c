@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Front-ends of gates with capacity. */
+#include "moe/ctx.h"
+
+#include <stddef.h>
+
+void moe_gate_own_most(const moe_layer_t *layer, const int64_t *options,
+                       int rank, const moe_routing_t *routing, int64_t *out)
+{
+    const moe_range_t own =
+        moe_layer_tokens(layer, moe_layout_dp_rank(&layer->layout, rank));
+
+    (void)options;
+    *out = moe_routing_most(routing, own, layer->model->experts);
+}
+
+static moe_tensor_t *numbers(moe_ctx_t *c, moe_role_t role, moe_format_t format,
+                             int64_t rows, int64_t cols, int64_t valid_rows)
+{
+    moe_tensor_spec_t spec = {.role = role,
+                              .storage = {.format = format},
+                              .rows = rows,
+                              .cols = cols,
+                              .valid_rows = valid_rows};
+
+    return moe_tensor_make(c, &spec);
+}
+
+static void make_results(moe_ctx_t *c, const moe_tensor_t *ids, moe_gate_t *g)
+{
+    const int64_t n = ids->dim[0];
+    const int64_t k = ids->dim[1];
+
+    g->ids =
+        numbers(c, MOE_ROLE_topk_ids, MOE_FORMAT_i32, n, k, ids->valid_rows);
+    g->location =
+        numbers(c, MOE_ROLE_location, MOE_FORMAT_i32, n, k, ids->valid_rows);
+    g->weights = numbers(c, MOE_ROLE_topk_weights, MOE_FORMAT_fp32, n, k,
+                         ids->valid_rows);
+    g->counts = numbers(c, MOE_ROLE_expert_counts, MOE_FORMAT_i32, 1,
+                        moe_ctx_model(c)->experts, 1);
+    g->loss = numbers(c, MOE_ROLE_aux_loss, MOE_FORMAT_fp32, 1, 1, 1);
+}
+
+moe_gate_t moe_gate(moe_ctx_t *c, moe_tensor_t *logits, moe_tensor_t *ids,
+                    moe_tensor_t *weights, const moe_gate_rule_t *rule,
+                    int64_t capacity, const moe_span_t *span)
+{
+    moe_gate_t g = {NULL, NULL, NULL, NULL, NULL};
+    moe_call_t call = {.op = MOE_OP_gate, .root = -1};
+
+    if (c->status != MOE_OK) {
+        return g;
+    }
+    make_results(c, ids, &g);
+    call.in[0] = logits;
+    call.in[1] = ids;
+    call.in[2] = weights;
+    call.n_in = 3;
+    call.out[0] = g.ids;
+    call.out[1] = g.location;
+    call.out[2] = g.weights;
+    call.out[3] = g.counts;
+    call.out[4] = g.loss;
+    call.n_out = 5;
+    call.spans = span;
+    call.n_spans = 1;
+    call.gate = rule;
+    call.capacity = capacity;
+    moe_ctx_do(c, &call, g.ids);
+    return g;
+}
+
+void moe_gate_release(moe_ctx_t *c, moe_gate_t *gate)
+{
+    moe_release(c, gate->ids);
+    moe_release(c, gate->location);
+    moe_release(c, gate->weights);
+    moe_release(c, gate->counts);
+    moe_release(c, gate->loss);
+    *gate = (moe_gate_t){NULL, NULL, NULL, NULL, NULL};
+}
+
+static moe_tensor_t *converted(moe_ctx_t *c, moe_tensor_t *t,
+                               moe_format_t format)
+{
+    moe_call_t call = {.op = MOE_OP_convert, .root = -1};
+    moe_tensor_t *out =
+        numbers(c, t->role, format, t->dim[0], t->dim[1], t->valid_rows);
+
+    call.in[0] = t;
+    call.n_in = 1;
+    call.out[0] = out;
+    call.n_out = 1;
+    moe_ctx_do(c, &call, out);
+    return out;
+}
+
+moe_tensor_t *moe_round_weights(moe_ctx_t *c, moe_tensor_t *weights)
+{
+    moe_tensor_t *narrow;
+    moe_tensor_t *wide;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    narrow = converted(c, weights, moe_ctx_storage(c, MOE_ROLE_hidden)->format);
+    wide = converted(c, narrow, MOE_FORMAT_fp32);
+    moe_release(c, narrow);
+    return wide;
+}

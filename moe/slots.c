@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "moe/slots.h"
+
+#include "moe/ctx.h"
+
+static const char *check_capacity(const moe_layer_t *layer,
+                                  const moe_gate_rule_t *rule)
+{
+    const moe_model_t *m = layer->model;
+    const int64_t first = moe_gating_rows(rule, m->experts, layer->tokens[0]);
+
+    for (int i = 0; i < layer->layout.dp; i++) {
+        int64_t rows = moe_gating_rows(rule, m->experts, layer->tokens[i]);
+
+        if (rows != first) {
+            return "needs the same capacity on all ranks: with dropping it is "
+                   "of local tokens, of which ranks have unequally many "
+                   "(DeepSpeed #6809)";
+        }
+        if ((double)rows * (double)m->experts * (double)m->hidden > 0x1p56) {
+            return "the capacity has more rows than can be counted: lower its "
+                   "factor, or the least";
+        }
+    }
+    return NULL;
+}
+
+const char *moe_slots_check(const moe_layer_t *layer,
+                            const moe_gate_rule_t *rule)
+{
+    const moe_layout_t *layout = &layer->layout;
+    const char *why = moe_gating_refuses(rule);
+
+    if (layout->tp != 1 || layout->ep != layout->dp ||
+        layer->model->experts % layout->ep != 0) {
+        return "needs ep = dp, tp = 1, and ranks of equally many experts";
+    }
+    return why != NULL || rule->drop == MOE_DROP_none
+               ? why
+               : check_capacity(layer, rule);
+}
+
+int64_t moe_slots_capacity(const moe_layer_t *layer,
+                           const moe_gate_rule_t *rule,
+                           const moe_routing_t *routing)
+{
+    const int64_t experts = layer->model->experts;
+    int64_t most = 0;
+
+    if (rule->drop != MOE_DROP_none) {
+        return moe_gating_rows(rule, experts, layer->tokens[0]);
+    }
+    for (int i = 0; i < layer->layout.dp; i++) {
+        int64_t n =
+            moe_routing_most(routing, moe_layer_tokens(layer, i), experts);
+
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+void moe_slots_plan(moe_ctx_t *c, moe_slots_t *s, bool has_group)
+{
+    const moe_run_t *run = c->run;
+    const int64_t n = run->layer->model->experts;
+    const int64_t *most;
+
+    (void)moe_method_gate(run->layer, run->use, &s->rule);
+    if (s->rule.drop != MOE_DROP_none) {
+        s->capacity = moe_slots_capacity(run->layer, &s->rule, run->routing);
+    } else {
+        most = has_group ? moe_agree_max(c, MOE_GROUP_ep, MOE_DTYPE_i64, 1,
+                                         moe_gate_own_most)
+                         : moe_own_counts(c, 1, moe_gate_own_most);
+        s->capacity = most != NULL ? *most : 0;
+    }
+    if (s->capacity < 0) {
+        moe_ctx_fail(c, moe_fail(MOE_ERR_NOMEM, "no memory for counts"));
+    }
+    s->chunks = moe_ctx_array(c, n);
+    for (int64_t i = 0; s->chunks != NULL && i < n; i++) {
+        s->chunks[i] = s->capacity;
+    }
+}
+
+void moe_slots_prepare(moe_ctx_t *c)
+{
+    moe_slots_t *s = moe_ctx_plan(c);
+    const moe_range_t own = moe_ctx_tokens(c, moe_ctx_rank(c));
+    moe_span_t *span = moe_ctx_spans(c, 1);
+    moe_tensor_t *hidden = moe_hidden(c);
+    moe_tensor_t *logits = moe_logits(c, hidden);
+    moe_tensor_t *ids;
+    moe_tensor_t *weights;
+    moe_tensor_t *rows;
+
+    if (span != NULL) {
+        *span = (moe_span_t){0, own.begin, own.end - own.begin};
+    }
+    moe_topk(c, logits, span, 1, &ids, &weights);
+    s->gate = moe_gate(c, logits, ids, weights, &s->rule, s->capacity, span);
+    rows = moe_weigh_input(c, hidden, s->gate.weights);
+    s->x = moe_to(c, rows, MOE_ROLE_dispatch);
+    moe_release(c, rows);
+    moe_release(c, hidden);
+    moe_release(c, logits);
+    moe_release(c, ids);
+    moe_release(c, weights);
+}
+
+void moe_slots_permute(moe_ctx_t *c)
+{
+    moe_slots_t *s = moe_ctx_plan(c);
+    moe_tensor_t *rows;
+    moe_tensor_t *came;
+    moe_tensor_t *in;
+
+    s->slots = moe_sort_located(c, &s->gate, s->capacity);
+    rows = moe_gather_rows(c, s->x, s->slots);
+    came = moe_alltoall(c, MOE_GROUP_ep, rows);
+    s->by_expert =
+        moe_sort_chunks(c, s->chunks, moe_ctx_group_size(c, MOE_GROUP_ep), 0);
+    in = moe_to(c, came, MOE_ROLE_expert_in);
+    moe_release(c, s->x);
+    moe_release(c, rows);
+    s->x = moe_gather_rows(c, in, s->by_expert);
+    moe_release(c, came);
+    moe_release(c, in);
+}
+
+void moe_slots_experts(moe_ctx_t *c)
+{
+    moe_slots_t *s = moe_ctx_plan(c);
+    s->y = moe_experts(c, s->x, s->by_expert);
+    moe_release(c, s->x);
+}
+
+void moe_slots_unpermute(moe_ctx_t *c)
+{
+    moe_slots_t *s = moe_ctx_plan(c);
+    moe_tensor_t *as_came = moe_scatter_rows(c, s->y, s->by_expert);
+    moe_tensor_t *rows = moe_to_combine(c, as_came);
+    moe_tensor_t *home = moe_alltoall(c, MOE_GROUP_ep, rows);
+    moe_tensor_t *weights = s->dense ? moe_round_weights(c, s->gate.weights)
+                                     : moe_tensor_keep(s->gate.weights);
+
+    moe_release(c, s->y);
+    moe_release(c, s->by_expert);
+    moe_release(c, as_came);
+    moe_release(c, rows);
+    s->y = moe_weighted_sum(c, home, s->slots, weights);
+    moe_release(c, weights);
+    moe_release(c, home);
+    moe_release(c, s->slots);
+    moe_gate_release(c, &s->gate);
+}
+
+void moe_slots_finalize(moe_ctx_t *c)
+{
+    moe_slots_t *s = moe_ctx_plan(c);
+
+    moe_output(c, s->y);
+    moe_release(c, s->y);
+}

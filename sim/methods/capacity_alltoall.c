@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * capacity_alltoall: DeepSpeed's MOELayer (deepspeed/moe/sharded_moe.py, HEAD
+ * of 2026-08-22, with #7997), and by `capacity` the drop/pad of Megatron-LM's
+ * all-to-all dispatcher and Tutel's fast dispatch.
+ *
+ * How it works: a gate gives each expert at most C rows of a rank's tokens: C
+ * from the number of local tokens, or, where nothing is dropped, the largest
+ * count of all ranks by an all-reduce MAX. Rows go to [E][C], empty ones zero,
+ * by an equal all-to-all to [R][E/R][C], and the same way back; the source
+ * weighs and sums a token's rows. In a group of one nothing is called (#7997);
+ * a missing group is no such group: no capacity is agreed upon without one.
+ * Top-1's min(C, S) is left out: it changes nothing where local tokens are
+ * equal, and where they are not the two sides would disagree.
+ *
+ * Payload of a rank, R > 1: 8 if nothing is dropped; dispatch E C row(H), own
+ * experts' rows among them; combine E C rowc(H).
+ */
+#include "moe/method.h"
+
+enum {
+    OPTION_DISPATCH,
+    OPTION_COMBINE,
+    OPTION_CAPACITY,
+    OPTION_DROP,
+    OPTION_GATE,
+    OPTION_FACTOR,
+    OPTION_MIN,
+    OPTION_PATH,
+    OPTION_FAST,
+    OPTION_GROUP
+};
+
+enum {
+    PATH_SPARSE,
+    PATH_DENSE
+};
+
+static const moe_option_t options[] = {
+    {"dispatch", MOE_OPTION_format, "bf16 fp8_1x128 nvfp4 fp8_token mxfp8",
+     NULL, "format of rows on the way to the experts"},
+    {"combine", MOE_OPTION_format, "bf16 fp16 fp32", "bf16",
+     "format of the experts' rows on the way home"},
+    {"capacity", MOE_OPTION_choice, "deepspeed megatron tutel", "deepspeed",
+     "whose rule gives the rows of an expert, and its gate"},
+    {"drop", MOE_OPTION_choice, "none position probs random", "none",
+     "which pairs stay where an expert is full; none: no expert ever is"},
+    {"gate", MOE_OPTION_choice, "by_k topk", "by_k",
+     "DeepSpeed's: top1gating, top2gating and topkgating as k says, or "
+     "topkgating for any k"},
+    {"capacity_factor", MOE_OPTION_number, NULL, "1", "above 0"},
+    {"min_capacity", MOE_OPTION_int, NULL, "4", "rows of an expert at least"},
+    {"combine_path", MOE_OPTION_choice, "sparse dense", "sparse",
+     "dense: einsums, before #8195; they round the weights to the rows' type"},
+    {"singleton_fast_path", MOE_OPTION_choice, "on off", "on",
+     "off: a group of one rank calls collectives, as before #7997"},
+    {"expert_group", MOE_OPTION_choice, "set missing", "set",
+     "missing: the gate knows no group, which is not a group of one"},
+    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+};
+
+static moe_gate_rule_t gate(const moe_layer_t *layer, const int64_t *option)
+{
+    moe_gate_rule_t rule = moe_gating_of(
+        layer->model, (moe_capacity_t)option[OPTION_CAPACITY],
+        (moe_drop_t)option[OPTION_DROP], option[OPTION_GATE] == 0);
+
+    rule.factor = moe_option_number(option[OPTION_FACTOR]);
+    rule.min_capacity = option[OPTION_MIN];
+    return rule;
+}
+
+static const char *check(const moe_layer_t *layer, const int64_t *option)
+{
+    const moe_gate_rule_t rule = gate(layer, option);
+
+    if (option[OPTION_GROUP] != 0 && layer->layout.dp > 1 &&
+        rule.drop == MOE_DROP_none) {
+        return "needs the expert group where nothing is dropped: a missing "
+               "group, which agrees on no capacity, is not a group of one";
+    }
+    return moe_slots_check(layer, &rule);
+}
+
+static void plan(moe_ctx_t *c)
+{
+    moe_slots_t *s = moe_ctx_plan(c);
+
+    s->dense = moe_ctx_option(c, OPTION_PATH) == PATH_DENSE;
+    if (moe_ctx_option(c, OPTION_FAST) != 0) {
+        moe_ctx_call_alone(c);
+    }
+    moe_slots_plan(c, s, moe_ctx_option(c, OPTION_GROUP) == 0);
+}
+
+static void amend(const int64_t *option, moe_contract_t *contract)
+{
+    if (option[OPTION_PATH] == PATH_DENSE) {
+        contract->points |= MOE_ROUND(routing_weight);
+    }
+}
+
+static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
+{
+    const moe_model_t *m = f->layer->model;
+    const moe_gate_rule_t rule = gate(f->layer, f->options);
+    const int64_t rows =
+        m->experts * moe_slots_capacity(f->layer, &rule, f->routing);
+    moe_format_t dispatch = (moe_format_t)f->options[OPTION_DISPATCH];
+    moe_format_t combine = (moe_format_t)f->options[OPTION_COMBINE];
+
+    if (f->layer->layout.dp == 1) {
+        return;
+    }
+    out[MOE_STAGE_prepare] = rule.drop == MOE_DROP_none ? 8 : 0;
+    out[MOE_STAGE_permute] = rows * moe_format_row_bytes(dispatch, m->hidden);
+    out[MOE_STAGE_unpermute] = rows * moe_format_row_bytes(combine, m->hidden);
+}
+
+const moe_method_t moe_method_capacity_alltoall = {
+    .name = "capacity_alltoall",
+    .system = "DeepSpeed MoE with #7997 and #8195; with `capacity` Megatron-LM "
+              "alltoall (drop and pad), Tutel",
+    .source = "deepspeedai/DeepSpeed#7997; deepspeed/moe/sharded_moe.py; "
+              "megatron/core/transformer/moe/{moe_utils,token_dispatcher}.py; "
+              "tutel/impls/fast_dispatch.py",
+    .how = "a gate gives each expert at most C rows of a rank's tokens; equal "
+           "all-to-all of [E][C] rows;\n"
+           "local experts of all slots, empty ones zero;\n"
+           "the same way back, weighed and summed at the source",
+    .family = MOE_FAMILY_F2,
+    .collectives = "allreduce of the capacity if nothing is dropped, alltoall, "
+                   "alltoall",
+    .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(partial) |
+                     MOE_ROUND(output),
+                 MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_source},
+    .formula = "prepare 8 if nothing is dropped; permute E C row(H); unpermute "
+               "E C rowc(H)",
+    .test = "tests/check_methods_meta.c",
+    .capturable = false,
+    .options = options,
+    .plan_size = sizeof(moe_slots_t),
+    .amend = amend,
+    .gate = gate,
+    .check = check,
+    .plan = plan,
+    .stage = {moe_slots_prepare, moe_slots_permute, moe_slots_experts,
+              moe_slots_unpermute, moe_slots_finalize},
+    .payload = payload,
+};
