@@ -8,7 +8,8 @@
  * n of size ranks use only the links between them.
  * Source: Hockney's alpha-beta; for uneven groups the port law T >= T0 +
  * max over ranks of max(out, in) / B.
- * Cost: collective_s + steps latency_s + bytes / bw.
+ * Cost: collective_s + steps latency_s + bytes / bw; collective_s alone for a
+ * rank that calls in a group of its own.
  * Test: tests/check_price.c, tests/check_nccl.c.
  */
 #include "models/cost.h"
@@ -61,7 +62,10 @@ moe_cost_t moe_cost_collective(const moe_machine_t *machine, int tier, int n,
     const moe_tier_t *links = &machine->tier[tier];
     moe_cost_t cost = {.s = {0}};
 
-    if (bytes > 0 && n > 1) {
+    if (n == 1) { /* called, with nobody to send to */
+        set_term(&cost, MOE_COST_collective, machine->collective_s.value,
+                 &machine->collective_s, n);
+    } else if (bytes > 0) {
         set_term(&cost, MOE_COST_collective, machine->collective_s.value,
                  &machine->collective_s, n);
         set_term(&cost, MOE_COST_latency + tier, steps * links->latency_s.value,

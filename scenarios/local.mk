@@ -1,5 +1,8 @@
 # Scenarios are data, installed with their folders and found by name.
 nobase_dist_pkgdata_DATA += \
+  scenarios/seeds/deepspeed-7997.yaml \
+  scenarios/seeds/deepspeed-gating.safetensors \
+  scenarios/seeds/deepspeed-gating.yaml \
   scenarios/seeds/sglang-7667-decode.yaml \
   scenarios/seeds/sglang-7667.yaml \
   scenarios/tutorial/faithful.yaml \

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Gates with capacity through `moesim run`: DeepSpeed's published masks, its
+# singleton fast path in the ledger (#7997), unequal local tokens with dropping
+# (#6809), and every policy and rule against the gating oracle.
+set -eu
+. "$top_srcdir/tests/e2e/lib.sh"
+tiny=$top_srcdir/scenarios/tutorial/first.yaml
+seeds=$top_srcdir/scenarios/seeds
+
+# the published (token, expert, row) triples; topkgating renormalises over what
+# was kept: a gap of 0.1 is 0.524979 to 0.475021
+expect 0 "$MOESIM" run "$seeds/deepspeed-gating.yaml" --quiet -o "$work/gating"
+report=$work/gating/report.json
+triples="{m['label']: sorted((p['token'], p['expert'], p['row'])
+    for p in m['gating']['pairs']) for m in r['methods']}"
+holds "$report" "($triples)['probs'] == [(0,1,0), (1,0,0), (1,1,1), (2,2,0),
+    (2,3,0), (3,2,1), (3,3,1)]"
+holds "$report" "($triples)['position'] == [(0,1,0), (0,3,0), (1,0,0), (1,1,1),
+    (2,2,0), (2,3,1), (3,2,1)]"
+holds "$report" "all(abs(m['gating']['aux_loss'][0] - 1.0334199) < 2e-7 and
+    m['gating']['expert_counts'] == [1, 2, 2, 3] and
+    m['gating']['mismatching'] == 0 for m in r['methods'])"
+holds "$report" "[m['gating']['capacity'] for m in r['methods']] == [2, 2, 3]
+    and [m['gating']['dropped'] for m in r['methods']] == [[1], [1], [0]]"
+holds "$report" "all(abs(p['weight'] - w) < 1e-6 for p, w in
+    zip(r['methods'][1]['gating']['pairs'],
+        [.524979, .475021] * 3 + [1.0]))"
+
+# calls USE RANKS: the operations of the ledger, of rank 0, in order
+calls() {
+    expect 0 "$MOESIM" run "$tiny" --ranks "$2" --quiet --force \
+        -o "$work/calls" --set "methods=[{capacity_alltoall: {$1}}]"
+    "$PYTHON" -c '
+import json, sys
+lines = [json.loads(line) for line in open(sys.argv[1])]
+print(" ".join(c.get("agree", c["op"]) for c in lines if c["rank"] == 0))' \
+        "$work/calls/ledger.jsonl" >"$work/made"
+}
+
+# made WORDS: these calls and no other
+made() {
+    [ "$(cat "$work/made")" = "$1" ] && pass "calls: ${1:-none}" ||
+        fail "calls are '$(cat "$work/made")', expected '$1'"
+}
+
+calls 'singleton_fast_path: on' 1
+made ''
+calls 'singleton_fast_path: off' 1
+made 'allreduce_max alltoall alltoall'
+calls 'singleton_fast_path: off, expert_group: missing' 1
+made 'alltoall alltoall'
+calls 'singleton_fast_path: on' 2
+made 'allreduce_max alltoall alltoall'
+calls 'drop: position' 2
+made 'alltoall alltoall'
+expect 2 "$MOESIM" run "$tiny" --ranks 2 --quiet -o "$work/no" \
+    --set 'methods=[{capacity_alltoall: {expert_group: missing}}]'
+says 'capacity_alltoall cannot run here: .*is not a group of one'
+
+# capacities of unequal local tokens differ: refused by name, nothing hangs;
+# where the least capacity makes them equal, the method runs
+expect 2 "$MOESIM" run "$tiny" --quiet -o "$work/no" \
+    --set 'methods=[{capacity_alltoall: {drop: position, min_capacity: 1}}]'
+says 'needs the same capacity on all ranks: .*DeepSpeed #6809'
+expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/least" \
+    --set 'methods=[{capacity_alltoall: {drop: position, min_capacity: 4}}]'
+
+# policy RANKS K USES...: pairs are dropped, the oracle has the same
+policy() {
+    local ranks=$1 k=$2 name
+    shift 2
+    name=$(printf '%s-%s-%s' "$ranks" "$k" "$(echo "$*" | cksum | cut -c1-5)")
+    expect 0 "$MOESIM" run "$tiny" --ranks "$ranks" --quiet -o "$work/$name" \
+        --set "model.topk=$k" --set "model.n_group=1" \
+        --set "model.topk_group=1" --set "model.score=softmax" \
+        --set "model.bias=false" --set "model.routed_scaling=1" \
+        --set "workload.tokens=24" \
+        --set "methods=[$(printf '{capacity_alltoall: {%s}},' "$@")]"
+    holds "$work/$name/report.json" "len(r['methods']) == $# and
+        all(m['bit_identical_to_oracle'] and m['gating']['mismatching'] == 0 and
+            sum(m['gating']['dropped']) > 0 and sum(m['gating']['kept']) +
+            sum(m['gating']['dropped']) == r['tokens_total'] * $k and
+            len(m['gating']['kept']) == $ranks for m in r['methods'])"
+}
+tight='capacity_factor: 0.5, min_capacity: 1'
+policy 2 1 "drop: position, $tight" "drop: random, $tight" \
+    "drop: probs, gate: topk, $tight" "drop: probs, capacity: megatron, $tight"
+policy 4 2 "drop: position, $tight" "drop: probs, gate: topk, $tight" \
+    "drop: position, capacity: tutel, capacity_factor: 0.75, min_capacity: 1" \
+    "drop: position, $tight, combine_path: dense"
+policy 4 4 "drop: position, $tight" "drop: probs, $tight" \
+    "drop: position, capacity: megatron, $tight, dispatch: nvfp4"
+
+# a router that is imposed, or has no softmax: weights are the scores
+expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/zipf" \
+    --set 'workload.tokens=24' --set 'workload.router={sample: zipf, s: 2}' \
+    --set "methods=[{capacity_alltoall: {drop: probs, $tight}},
+        {capacity_alltoall: {drop: position, $tight}}]" --numerics faithful
+holds "$work/zipf/report.json" "all(m['bit_identical_to_oracle'] and
+    m['gating']['mismatching'] == 0 and sum(m['gating']['dropped']) > 0
+    for m in r['methods'])"
+
+# nothing dropped: the bits of the other methods; the einsum's weights are
+# rounded, which is a class of its own
+expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/class" --set 'methods=[
+    alltoallv, capacity_alltoall, {capacity_alltoall: {capacity: megatron}},
+    {capacity_alltoall: {combine_path: dense}}]'
+holds "$work/class/report.json" "[m['identical_to'] for m in r['methods']] ==
+    [None, 'alltoallv', 'alltoallv', None]"
+finish
