@@ -39,22 +39,42 @@ static void layout(moe_layout_t *layout)
     layout->ep = 1;
 }
 
+/* Parts of sums over I travel unrounded in exact: of grids, and no biases. */
+static const char *check_exact(const moe_layer_t *layer)
+{
+    const moe_chain_t *chain = &layer->chain;
+
+    if (layer->model->expert_bias) {
+        return "needs a model without expert_bias in exact: it carries what "
+               "the experts return unrounded";
+    }
+    if (chain->weights != MOE_FORMAT_nvfp4 ||
+        chain->at[MOE_ROLE_gemm2_in].format != MOE_FORMAT_nvfp4) {
+        return "needs weights and gemm2_in in nvfp4 in exact: sums of other "
+               "products are not carried unrounded";
+    }
+    return NULL;
+}
+
 static const char *check(const moe_layer_t *layer, const int64_t *option)
 {
+    const moe_chain_t *chain = &layer->chain;
+    const int64_t part = layer->model->intermediate / layer->layout.tp;
+
     (void)option;
     if (layer->layout.ep != 1) {
         return "needs ep = 1: every rank has a part of every expert";
-    }
-    if (layer->chain.numerics == MOE_NUMERICS_exact &&
-        layer->model->expert_bias) {
-        return "needs a model without expert_bias in exact: it carries what "
-               "the experts return unrounded";
     }
     if (layer->model->intermediate % (64 * (int64_t)layer->layout.tp) != 0) {
         return "needs the intermediate size divisible by 64 tp: whole tiles "
                "of nvfp4 in each part";
     }
-    return NULL;
+    if (!moe_format_fits(chain->weights, part) ||
+        !moe_format_fits(chain->at[MOE_ROLE_gemm2_in].format, part)) {
+        return "needs whole blocks of weights and gemm2_in in each part of "
+               "the intermediate size";
+    }
+    return chain->numerics == MOE_NUMERICS_exact ? check_exact(layer) : NULL;
 }
 
 static void plan(moe_ctx_t *c)
