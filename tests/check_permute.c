@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "ref/permute.h"
+#include "ref/sort.h"
 #include "ref/swizzle.h"
 #include "tests/support.h"
 
@@ -227,6 +228,69 @@ START_TEST(plain_rows_are_gathered_too)
 }
 END_TEST
 
+/* Member of a pair's expert: four experts each, the last two none's. */
+static int64_t member_of(int64_t row, int slot)
+{
+    const int32_t id = ids[row * TOPK + slot];
+
+    return id < 0 || id >= 10 ? -1 : id / 4;
+}
+
+/* The slot of a row where a member first occurs, or -1. */
+static int first_slot(int64_t row, int64_t member)
+{
+    for (int s = 0; s < TOPK; s++) {
+        if (member_of(row, s) == member) {
+            return s;
+        }
+    }
+    return -1;
+}
+
+/* Members of 3 ranks of 4, by member, then row; each once a row, listed in
+ * order or in its first slot. */
+START_TEST(a_row_has_each_member_once_in_order_or_in_its_first_slot)
+{
+    const bool in_slots = _i % 2 == 1;
+    const int64_t rows = row_counts[_i / 2];
+    int64_t of_expert[EXPERTS];
+    moe_ref_members_t members = {
+        .of_expert = of_expert, .n_experts = EXPERTS, .n = 3};
+    moe_ref_index_t index;
+    int64_t at = 0;
+
+    members.in_slots = in_slots;
+    draw_ids(rows, 5);
+    for (int e = 0; e < EXPERTS; e++) {
+        of_expert[e] = e < 10 ? e / 4 : -1;
+    }
+    ck_assert_int_eq(moe_ref_sort_members(ids, rows, TOPK, &members, &index),
+                     MOE_OK);
+    for (int64_t m = 0; m < 3; m++) {
+        ck_assert_int_eq(index.offset[m], at);
+        for (int64_t i = 0; i < rows; i++) {
+            int slot = 0;
+
+            if (first_slot(i, m) < 0) {
+                continue;
+            }
+            for (int64_t b = 0; b < m; b++) {
+                slot += first_slot(i, b) >= 0;
+            }
+            slot = in_slots ? first_slot(i, m) : slot;
+            ck_assert_int_eq(index.row[at], i);
+            ck_assert_int_eq(index.place[i * TOPK + slot], at++);
+        }
+    }
+    ck_assert_int_eq(index.n, at);
+    for (int64_t p = 0; p < rows * TOPK; p++) {
+        at -= index.place[p] >= 0;
+    }
+    ck_assert_int_eq(at, 0);
+    moe_ref_index_fini(&index);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("permute");
@@ -242,6 +306,9 @@ int main(void)
                         gathered_rows_are_those_of_the_index_in_every_layout, 0,
                         MOE_SCALES_COUNT);
     tcase_add_test(tests, plain_rows_are_gathered_too);
+    tcase_add_loop_test(
+        tests, a_row_has_each_member_once_in_order_or_in_its_first_slot, 0,
+        2 * ROW_COUNTS);
     suite_add_tcase(suite, tests);
     return moe_suite_main(suite);
 }
