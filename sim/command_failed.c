@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/command.h"
 
+#include "sim/failure.h"
 #include "sim/launch.h"
 
 #include <time.h>
@@ -16,15 +17,25 @@ static void let_rank_0_speak(void)
     }
 }
 
+static void print_all(const moe_diag_t *diag)
+{
+    const char *text;
+
+    moe_diag_print(diag, stderr);
+    for (size_t i = 0; (text = moe_diag_text(diag, i)) != NULL; i++) {
+        moe_failure_keep(text);
+    }
+}
+
 int moe_command_failed(const moe_diag_t *diag, moe_status_t status)
 {
     let_rank_0_speak();
     if (diag != NULL && moe_diag_count(diag) > 0) {
-        moe_diag_print(diag, stderr);
+        print_all(diag);
     } else if (moe_error_text()[0] != '\0') {
-        fprintf(stderr, "moesim: %s\n", moe_error_text());
+        moe_failure_say("%s", moe_error_text());
     } else {
-        fprintf(stderr, "moesim: %s\n", moe_status_text(status));
+        moe_failure_say("%s", moe_status_text(status));
     }
     return moe_status_exit(status);
 }

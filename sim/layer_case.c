@@ -37,7 +37,7 @@ static moe_status_t give_hidden(const moe_scenario_t *scenario,
 {
     const moe_storage_t bf16 = {.format = MOE_FORMAT_bf16};
     const moe_range_t tokens = layer->about.tokens;
-    moe_inputs_t in = {.scenario = scenario};
+    moe_inputs_t in = {.scenario = scenario, .rank = -1};
     uint16_t *row;
     moe_status_t status =
         moe_ref_rows_alloc(&bf16, tokens.end - tokens.begin,

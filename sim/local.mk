@@ -186,6 +186,8 @@ EXTRA_DIST += tests/e2e/judge.sh tests/e2e/spoil.py
 
 # Ranks and who watches them.
 sim_libsim_la_SOURCES += \
+  sim/failure.c \
+  sim/failure.h \
   sim/launch.c \
   sim/launch.h \
   sim/supervise.c \
@@ -268,10 +270,10 @@ dist_completion_DATA = doc/completion/moesim
 
 TESTS += tests/e2e/selection.sh tests/check_options tests/check_sweep \
   tests/check_doctor \
-  tests/check_select \
+  tests/check_select tests/check_memory \
   tests/e2e/command_line.sh tests/e2e/price.sh
 check_PROGRAMS += tests/check_options tests/check_sweep tests/check_doctor \
-  tests/check_select \
+  tests/check_select tests/check_memory \
   tests/report_judge
 EXTRA_DIST += tests/e2e/command_line.sh tests/e2e/price.sh \
   tests/e2e/selection.sh
@@ -282,6 +284,8 @@ tests_check_sweep_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
 tests_check_select_SOURCES = tests/check_select.c tests/scenarios.c \
   tests/scenarios.h
 tests_check_select_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
+tests_check_memory_SOURCES = tests/check_memory.c
+tests_check_memory_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
 tests_check_doctor_SOURCES = tests/check_doctor.c
 tests_check_doctor_LDADD = sim/libsim.la $(CHECK_LIBS)
 tests_report_judge_SOURCES = tests/report_judge.c

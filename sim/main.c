@@ -2,8 +2,10 @@
 #include "config.h"
 
 #include "sim/command.h"
+#include "sim/failure.h"
 #include "sim/launch.h"
 #include "sim/options.h"
+#include "sim/report_head.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,6 +19,15 @@ static bool is_for_one(const moe_command_t *command)
 {
     return command->help || command->version ||
            (command->verb != MOE_VERB_run && moe_verb_is_shown(command->verb));
+}
+
+/* A file that cannot be written is told before the work is done. */
+static int run_verb(const moe_command_t *command)
+{
+    moe_status_t status = moe_report_may_write_json(command);
+
+    return status == MOE_OK ? moe_command_run(command)
+                            : moe_command_failed(NULL, status);
 }
 
 static int run(int argc, char **argv, moe_diag_t *diag)
@@ -37,7 +48,10 @@ static int run(int argc, char **argv, moe_diag_t *diag)
     } else if (command.version) {
         printf("moesim %s\n", PACKAGE_VERSION);
     } else {
-        exit_status = moe_command_run(&command);
+        exit_status = run_verb(&command);
+    }
+    if (exit_status != 0) {
+        moe_failure_write(&command, exit_status);
     }
     moe_command_fini(&command);
     return exit_status;

@@ -72,6 +72,10 @@ moe_status_t moe_report_strict(const moe_command_t *command,
 /** True if what goes to stdout may have colour. */
 bool moe_report_has_color(const moe_command_t *command);
 
+/** MOE_OK if --json's file can be written as far as can be known, else
+ * MOE_ERR_IO. To be asked before the work is done. */
+moe_status_t moe_report_may_write_json(const moe_command_t *command);
+
 /** Write text documents of other verbs: --json FILE or -. */
 moe_status_t moe_report_write_json(const moe_command_t *command,
                                    json_t *document);

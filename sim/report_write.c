@@ -6,6 +6,8 @@
 #include "base/outfile.h"
 #include "base/text.h"
 #include "reports/report.h"
+#include "sim/failure.h"
+#include "sim/launch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -90,6 +92,28 @@ static moe_status_t leave_stdout(moe_status_t status)
     return status;
 }
 
+/* Ranks leave it to their first one, or to the supervisor. A pipe is not
+ * opened: its reader would see it end. */
+moe_status_t moe_report_may_write_json(const moe_command_t *command)
+{
+    moe_outfile_t *file;
+    moe_status_t status;
+    struct stat st;
+    FILE *stream;
+
+    if (command->json == NULL || json_on_stdout(command) ||
+        moe_launch_is_watched() || moe_launch_rank() > 0 ||
+        (stat(command->json, &st) == 0 && !S_ISREG(st.st_mode) &&
+         !S_ISDIR(st.st_mode))) {
+        return MOE_OK;
+    }
+    status = moe_outfile_open(command->json, &file, &stream);
+    if (status == MOE_OK) {
+        moe_outfile_abort(file);
+    }
+    return status;
+}
+
 moe_status_t moe_report_write_json(const moe_command_t *command,
                                    json_t *document)
 {
@@ -97,6 +121,7 @@ moe_status_t moe_report_write_json(const moe_command_t *command,
         return MOE_OK;
     }
     if (json_on_stdout(command)) {
+        moe_failure_has_document();
         return leave_stdout(moe_report_json(document, stdout));
     }
     return is_device(command->json)

@@ -6,8 +6,11 @@
 #include "ref/logits.h"
 #include "ref/route.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define TEXT 1100 /* bytes of a message */
 
 static moe_status_t no_memory(const char *what)
 {
@@ -66,6 +69,19 @@ static moe_status_t check_finite(const char *path, const moe_safetensor_t *t,
     return MOE_OK;
 }
 
+/* Of what only the rank with these tokens sees: it says who it is. */
+static moe_status_t of_rank(const moe_inputs_t *in, moe_status_t status)
+{
+    char text[TEXT];
+
+    if (status != MOE_ERR_INPUT || in->rank < 0) {
+        return status;
+    }
+    (void)snprintf(text, sizeof(text), "%s", moe_error_text());
+    moe_error_clear();
+    return moe_fail(status, "rank %d: %s", in->rank, text);
+}
+
 static moe_status_t read_hidden(const moe_inputs_t *in, int64_t first,
                                 int64_t n, uint16_t *out)
 {
@@ -79,9 +95,11 @@ static moe_status_t read_hidden(const moe_inputs_t *in, int64_t first,
         status =
             moe_safetensors_read(in->hidden_file, t, first * row, n * row, out);
     }
-    return status != MOE_OK
-               ? status
-               : check_finite(in->scenario->hidden_file, t, first, n, out);
+    if (status != MOE_OK) {
+        return status;
+    }
+    return of_rank(in,
+                   check_finite(in->scenario->hidden_file, t, first, n, out));
 }
 
 static moe_draw_t draw_of(const moe_scenario_t *s)
@@ -185,9 +203,10 @@ static moe_status_t bad_logit(const moe_inputs_t *in, moe_status_t status,
     if (status != MOE_ERR_RANGE) {
         return status;
     }
-    return moe_fail(MOE_ERR_INPUT,
-                    "the logit of token %lld for expert %lld is NaN",
-                    (long long)(in->own.begin + bad[0]), (long long)bad[1]);
+    return of_rank(
+        in, moe_fail(MOE_ERR_INPUT,
+                     "the logit of token %lld for expert %lld is NaN",
+                     (long long)(in->own.begin + bad[0]), (long long)bad[1]));
 }
 
 static moe_status_t route_rows(moe_inputs_t *in, const float *logits)
@@ -277,7 +296,7 @@ moe_status_t moe_inputs_make(const moe_scenario_t *scenario, int rank,
                              moe_inputs_t *in_p)
 {
     const moe_layer_t *layer = &scenario->layer;
-    moe_inputs_t in = {.scenario = scenario};
+    moe_inputs_t in = {.scenario = scenario, .rank = rank};
     moe_status_t status;
 
     in.own = moe_layer_tokens(layer, moe_layout_dp_rank(&layer->layout, rank));

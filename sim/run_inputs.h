@@ -16,6 +16,7 @@
 
 typedef struct {
     const moe_scenario_t *scenario; /* kept */
+    int rank;                       /* of the world; -1: no run of ranks */
     moe_range_t own;                /* global range of the rank's tokens */
     uint16_t *hidden;               /* [own][H] bf16 bits */
     uint16_t *router;               /* [E][H] bf16 bits */

@@ -31,16 +31,21 @@ static moe_status_t write_rows(const char *path, const moe_tensor_t *output)
     moe_rows_t rows = moe_ref_rows(output);
     size_t bytes = (size_t)moe_tensor_row_bytes(output, rows.rows);
     FILE *file = fopen(path, "wb");
-    bool bad;
+    int error = 0; /* the first one: closing may have another, or none */
 
     if (file == NULL) {
         return moe_fail(MOE_ERR_IO, "%s: %s", path, strerror(errno));
     }
-    bad = fwrite(rows.codes, 1, bytes, file) != bytes;
-    bad = fclose(file) != 0 || bad;
-    return bad ? moe_fail(MOE_ERR_IO, "%s: cannot write %zu bytes: %s", path,
-                          bytes, strerror(errno))
-               : MOE_OK;
+    errno = 0;
+    if (fwrite(rows.codes, 1, bytes, file) != bytes) {
+        error = errno != 0 ? errno : EIO;
+    }
+    if (fclose(file) != 0 && error == 0) {
+        error = errno;
+    }
+    return error != 0 ? moe_fail(MOE_ERR_IO, "%s: cannot write %zu bytes: %s",
+                                 path, bytes, strerror(error))
+                      : MOE_OK;
 }
 
 /* Outputs wait in files, so that any number of methods can be compared. */

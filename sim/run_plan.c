@@ -18,25 +18,36 @@ typedef struct {
     char host[256];
 } rank_memory_t;
 
-moe_status_t moe_job_inputs(moe_job_t *job)
+/* Own inputs, and the part of the routing source that the others get. */
+static moe_status_t make_part(moe_job_t *job, moe_blob_t *part)
 {
     moe_status_t status =
         moe_inputs_make(job->scenario, job->rank, &job->inputs);
-    moe_blob_t *parts = NULL;
-    size_t size;
-    void *own;
 
     if (status != MOE_OK) {
         return status;
     }
-    size = moe_routing_pack_size(&job->inputs.routing);
-    own = malloc(size + 1);
-    if (own == NULL) {
+    part->size = (int64_t)moe_routing_pack_size(&job->inputs.routing);
+    part->data = malloc((size_t)part->size + 1);
+    if (part->data == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for the routing source");
     }
-    moe_routing_pack(&job->inputs.routing, own);
-    status = moe_world_share(job->world, own, (int64_t)size, &parts);
-    free(own);
+    moe_routing_pack(&job->inputs.routing, part->data);
+    return MOE_OK;
+}
+
+/* Nobody waits for the part of a rank that has none to give. */
+moe_status_t moe_job_inputs(moe_job_t *job)
+{
+    moe_blob_t part = {0};
+    moe_blob_t *parts = NULL;
+    moe_status_t status = make_part(job, &part);
+
+    status = moe_agreement_finish(job->agreement, status, "making the inputs");
+    if (status == MOE_OK) {
+        status = moe_world_share(job->world, part.data, part.size, &parts);
+    }
+    free(part.data);
     if (status == MOE_OK) {
         status = moe_routing_join(&job->scenario->layer, job->n_ranks, parts,
                                   &job->inputs.routing, &job->routing);

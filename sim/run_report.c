@@ -95,12 +95,13 @@ static moe_status_t warn_injections(const moe_job_t *job, const moe_joined_t *j,
         effect |= j->found[m].injected;
     }
     for (size_t i = 0; status == MOE_OK && i < n && i < 64; i++) {
-        if ((effect >> i & 1) == 0 &&
-            job->injection[i].fault != MOE_FAULT_none) {
-            status = moe_report_warn(document,
-                                     "--inject %s had no effect: it changed "
-                                     "no bit",
-                                     job->injection[i].given);
+        if ((effect >> i & 1) == 0) {
+            status = moe_report_warn(
+                document, "--inject %s had no effect: %s",
+                job->injection[i].given,
+                job->injection[i].fault != MOE_FAULT_none
+                    ? "it changed no bit"
+                    : "the rank does nothing that it could disturb");
         }
     }
     return status;

@@ -4,6 +4,7 @@
 #include "sim/supervise_parts.h"
 
 #include "base/text.h"
+#include "sim/failure.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,8 @@
 #include <unistd.h>
 
 #define TICK_MS 30
+
+#define WHERE 512 /* bytes of where the ranks are */
 
 /* How long mpirun may be dead unnoticed, gets to end its ranks, to start
  * them. */
@@ -135,7 +138,7 @@ static void drop_name(job_t *job)
 static void watch(job_t *job)
 {
     while (!job->ended && asked_by == 0) {
-        if (moe_watch_look(&job->watch) || is_late(job)) {
+        if (moe_watch_look(&job->watch, moe_supervise_now()) || is_late(job)) {
             return;
         }
         moe_show_progress(&job->show, job->state);
@@ -216,35 +219,36 @@ static void print_noise(const job_t *job)
 
 static int interrupted(const job_t *job)
 {
-    moe_rank_slot_t slot;
+    char where[WHERE];
 
-    moe_runstate_read(job->state, 0, &slot);
-    fprintf(stderr, "moesim: interrupted by signal %d (%s)%s%s\n",
-            (int)asked_by, strsignal((int)asked_by),
-            slot.stage[0] != '\0' ? " in " : "", slot.stage);
+    moe_show_where(job->state, where, sizeof(where));
+    moe_failure_say("interrupted by signal %d (%s)%s%s", (int)asked_by,
+                    strsignal((int)asked_by), where[0] != '\0' ? ": " : "",
+                    where);
     return moe_status_exit(MOE_ERR_INTERRUPTED);
 }
 
 /* mpirun's own end, when no rank says anything. */
 static void print_end(const job_t *job)
 {
+    char where[WHERE];
+
+    moe_show_where(job->state, where, sizeof(where));
     if (job->too_late) {
-        fprintf(stderr, "moesim: mpirun started no rank in %.0f s\n",
-                MPIRUN_STARTS_S);
+        moe_failure_say("mpirun started no rank in %.0f s", MPIRUN_STARTS_S);
     } else if (WIFSIGNALED(job->wait_status)) {
-        fprintf(stderr, "moesim: mpirun died of signal %d (%s)\n",
-                WTERMSIG(job->wait_status),
-                strsignal(WTERMSIG(job->wait_status)));
+        moe_failure_say("mpirun died of signal %d (%s)%s%s",
+                        WTERMSIG(job->wait_status),
+                        strsignal(WTERMSIG(job->wait_status)),
+                        where[0] != '\0' ? ": " : "", where);
     } else if (moe_watch_none_came(&job->watch)) {
-        fprintf(stderr,
-                "moesim: mpirun could not start %d rank%s (exit status %d)\n",
-                job->watch.ranks, job->watch.ranks == 1 ? "" : "s",
-                WEXITSTATUS(job->wait_status));
+        moe_failure_say("mpirun could not start %d rank%s (exit status %d)",
+                        job->watch.ranks, job->watch.ranks == 1 ? "" : "s",
+                        WEXITSTATUS(job->wait_status));
     } else {
-        fprintf(stderr,
-                "moesim: a rank ended without a message (mpirun's "
-                "exit status %d)\n",
-                WEXITSTATUS(job->wait_status));
+        moe_failure_say("a rank ended without a message (mpirun's "
+                        "exit status %d): %s",
+                        WEXITSTATUS(job->wait_status), where);
     }
     print_noise(job);
 }
@@ -268,7 +272,7 @@ static int verdict(job_t *job, bool mpirun_died)
     exit_status =
         moe_watch_verdict(&job->watch, noise_signal(job), text, sizeof(text));
     if (text[0] != '\0') {
-        fprintf(stderr, "moesim: %s\n", text);
+        moe_failure_say("%s", text);
         if (!moe_watch_was_told(&job->watch) && job->watch.died >= 0 &&
             noise_signal(job) != SIGKILL) {
             print_noise(job);
@@ -335,7 +339,7 @@ static int run(job_t *job)
     mpirun_died = has_mpirun_died(job);
     if (!mpirun_died && asked_by == 0) {
         /* the last word of ranks that are gone with mpirun */
-        (void)moe_watch_look(&job->watch);
+        (void)moe_watch_look(&job->watch, moe_supervise_now());
     }
     end_all(job);
     bury(job);
@@ -352,7 +356,7 @@ int moe_supervise(const moe_supervise_t *what)
     int exit_status;
 
     if (job == NULL) {
-        fputs("moesim: out of memory\n", stderr);
+        moe_failure_say("out of memory");
         return 3;
     }
     job->what = what;
@@ -365,7 +369,7 @@ int moe_supervise(const moe_supervise_t *what)
     if (status == MOE_OK) {
         exit_status = run(job);
     } else {
-        fprintf(stderr, "moesim: %s\n", moe_error_text());
+        moe_failure_say("%s", moe_error_text());
         exit_status = moe_status_exit(status);
     }
     release_signals(job);

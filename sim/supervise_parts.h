@@ -50,14 +50,15 @@ typedef struct {
     double failed_s;  /* since when a rank has failed; 0 none */
     double waiting_s; /* since when all ranks wait; 0 they don't */
     uint64_t changes; /* of all ranks, then */
+    int64_t pages;    /* most that all ranks held since then; 0 they don't */
     int died;         /* first rank found dead; -1 none */
 } moe_watch_t;
 
 void moe_watch_init(moe_watch_t *watch, const moe_runstate_t *state);
 
-/** Look at all ranks. True if the run must be ended: a rank died, failed
- * some seconds ago, or all wait for each other. */
-bool moe_watch_look(moe_watch_t *watch);
+/** Look at all ranks at a time. True if the run must be ended: a rank died,
+ * failed some seconds ago, or all wait for each other and nothing arrives. */
+bool moe_watch_look(moe_watch_t *watch, double now);
 
 /** True if all ranks said that they are done, with exit status 0. */
 bool moe_watch_all_good(const moe_watch_t *watch);
@@ -104,5 +105,9 @@ void moe_show_progress(moe_show_t *show, const moe_runstate_t *state);
 void moe_show_line(moe_show_t *show, const moe_runstate_t *state, double now,
                    char *out, size_t size);
 void moe_show_end(moe_show_t *show);
+
+/** Where the ranks are, or were last: "ranks 0-2 in stage experts of a2a, rank
+ * 3 in its start". Ends in "..." if it is longer; "" if no rank ever came. */
+void moe_show_where(const moe_runstate_t *state, char *out, size_t size);
 
 #endif

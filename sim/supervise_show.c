@@ -154,3 +154,92 @@ void moe_show_end(moe_show_t *show)
         (void)fflush(stderr);
     }
 }
+
+/* --- where all ranks are -------------------------------------------------- */
+
+static const char *stage_of(const moe_rank_slot_t *slot)
+{
+    return slot->stage[0] != '\0' ? slot->stage : "its start";
+}
+
+/* True if a rank came, and is where the rank of a slot is. */
+static bool is_with(const moe_runstate_t *state, int rank,
+                    const moe_rank_slot_t *slot)
+{
+    moe_rank_slot_t other;
+
+    moe_runstate_read(state, rank, &other);
+    return other.pid != 0 && strcmp(stage_of(&other), stage_of(slot)) == 0;
+}
+
+/* Add to a text that has used of size bytes; what is cut ends in "...". */
+static size_t add(char *out, size_t used, size_t size, const char *text)
+{
+    used += (size_t)snprintf(out + used, size - used, "%s", text);
+    if (used < size) {
+        return used;
+    }
+    (void)snprintf(out + size - 4, 4, "...");
+    return size - 1;
+}
+
+/* "ranks 0-2,5": those that are where the first of them is. */
+static void list_ranks(const moe_runstate_t *state, int first,
+                       const moe_rank_slot_t *slot, char *out, size_t size)
+{
+    const int ranks = moe_runstate_ranks(state);
+    size_t used = 0;
+
+    for (int r = first; r < ranks; r++) {
+        char range[48];
+        int last = r;
+
+        if (!is_with(state, r, slot)) {
+            continue;
+        }
+        while (last + 1 < ranks && is_with(state, last + 1, slot)) {
+            last++;
+        }
+        (void)snprintf(range, sizeof(range), "%s%d", used > 0 ? "," : "", r);
+        used = add(out, used, size, range);
+        if (last > r) {
+            (void)snprintf(range, sizeof(range), "-%d", last);
+            used = add(out, used, size, range);
+        }
+        r = last;
+    }
+}
+
+/* True if no lower rank is where this one is. */
+static bool is_first(const moe_runstate_t *state, int rank,
+                     const moe_rank_slot_t *slot)
+{
+    for (int r = 0; r < rank; r++) {
+        if (is_with(state, r, slot)) {
+            return false;
+        }
+    }
+    return slot->pid != 0;
+}
+
+void moe_show_where(const moe_runstate_t *state, char *out, size_t size)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (int r = 0; r < moe_runstate_ranks(state); r++) {
+        char ranks[64];
+        moe_rank_slot_t slot;
+
+        moe_runstate_read(state, r, &slot);
+        if (is_first(state, r, &slot)) {
+            list_ranks(state, r, &slot, ranks, sizeof(ranks));
+            used = add(out, used, size, used > 0 ? ", rank" : "rank");
+            used =
+                add(out, used, size, strpbrk(ranks, "-,") != NULL ? "s " : " ");
+            used = add(out, used, size, ranks);
+            used = add(out, used, size, " in ");
+            used = add(out, used, size, stage_of(&slot));
+        }
+    }
+}

@@ -12,10 +12,14 @@
 /* A rank that failed tells the others first; then all end by themselves. */
 #define GRACE_S 3.0
 
-/* All ranks wait, and nothing changes: that long, and longer if they move
- * much. */
+/* All ranks wait, and nothing changes: that long, and somewhat longer if they
+ * move much. Data that arrive are a change, so a long move needs no more. */
 #define HUNG_S       6.0
+#define MOVING_S     2.0
 #define SLOW_BYTES_S 50e6
+
+/* Fewer are what any process takes now and then. */
+#define ARRIVED_PAGES 256
 
 void moe_watch_init(moe_watch_t *watch, const moe_runstate_t *state)
 {
@@ -112,7 +116,60 @@ static void look_at(const moe_watch_t *watch, int rank, view_t *view)
 
 static double hung_after(const view_t *view)
 {
-    return HUNG_S + (view->same ? view->bytes / SLOW_BYTES_S : 0.0);
+    double moving = view->same ? view->bytes / SLOW_BYTES_S : 0.0;
+
+    return HUNG_S + (moving < MOVING_S ? moving : MOVING_S);
+}
+
+/* Resident pages of a process; 0 if it does not say. */
+static int64_t pages_of(int pid)
+{
+    char path[64];
+    long long pages = 0;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+    file = fopen(path, "r");
+    if (file == NULL) {
+        return 0;
+    }
+    if (fscanf(file, "%*s %lld", &pages) != 1) {
+        pages = 0;
+    }
+    (void)fclose(file);
+    return pages;
+}
+
+/* True if the ranks hold more memory than before while they wait: inside MPI
+ * nobody counts, but what arrives lies in pages that were not there before.
+ * It cannot go on for ever. */
+static bool have_grown(moe_watch_t *watch)
+{
+    bool grown;
+    int64_t pages = 0;
+
+    for (int r = 0; r < watch->ranks; r++) {
+        moe_rank_slot_t slot;
+
+        moe_runstate_read(watch->state, r, &slot);
+        pages += slot.pid > 0 ? pages_of(slot.pid) : 0;
+    }
+    grown = pages >= watch->pages + ARRIVED_PAGES;
+    watch->pages = grown ? pages : watch->pages;
+    return grown;
+}
+
+/* Since when all that live wait, and nothing has changed. */
+static void note_waiting(moe_watch_t *watch, const view_t *view, double now)
+{
+    if (!view->all_wait || view->waiting == 0) {
+        watch->waiting_s = 0.0;
+        watch->pages = 0;
+    } else if (have_grown(watch) || watch->waiting_s == 0.0 ||
+               view->changes != watch->changes) {
+        watch->waiting_s = now;
+    }
+    watch->changes = view->changes;
 }
 
 static bool find_dead(moe_watch_t *watch)
@@ -128,10 +185,9 @@ static bool find_dead(moe_watch_t *watch)
     return watch->died >= 0;
 }
 
-bool moe_watch_look(moe_watch_t *watch)
+bool moe_watch_look(moe_watch_t *watch, double now)
 {
     view_t view = {.all_wait = true, .same = true};
-    double now = moe_supervise_now();
 
     if (find_dead(watch)) {
         return true;
@@ -142,12 +198,7 @@ bool moe_watch_look(moe_watch_t *watch)
     if (view.failed && watch->failed_s == 0.0) {
         watch->failed_s = now;
     }
-    if (!view.all_wait || view.waiting == 0) {
-        watch->waiting_s = 0.0;
-    } else if (watch->waiting_s == 0.0 || view.changes != watch->changes) {
-        watch->waiting_s = now;
-    }
-    watch->changes = view.changes;
+    note_waiting(watch, &view, now);
     return (watch->failed_s > 0.0 && now - watch->failed_s > GRACE_S) ||
            (watch->waiting_s > 0.0 &&
             now - watch->waiting_s > hung_after(&view));
@@ -260,7 +311,7 @@ static int failed_verdict(const moe_watch_t *watch, int rank, char *text,
     moe_runstate_read(watch->state, rank, &slot);
     if (strncmp(slot.error, "rank", 4) == 0 ||
         moe_status_exit((moe_status_t)slot.status) == 2) {
-        /* names its ranks itself, or is what all of them say */
+        /* names its rank itself, or is what all of them say */
         (void)snprintf(text, size, "%s", slot.error);
     } else if (strstr(slot.error, slot.stage) != NULL) {
         (void)snprintf(text, size, "rank %d: %s", rank, slot.error);

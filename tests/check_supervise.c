@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -175,6 +176,7 @@ START_TEST(a_signal_ends_all_ranks)
     ck_assert(!any_rank_lives(&n));
     read_said(text);
     ck_assert_ptr_eq(strstr(text, "moesim: interrupted"), text);
+    ck_assert_ptr_nonnull(strstr(text, "): rank"));
 }
 END_TEST
 
@@ -310,6 +312,103 @@ START_TEST(time_left_is_told_once_it_means_something)
 }
 END_TEST
 
+START_TEST(it_is_said_where_all_ranks_are)
+{
+    static char many[600];
+    moe_runstate_t *state;
+    char path[80];
+    char text[60];
+
+    begin_line();
+    moe_show_where(watched, many, sizeof(many));
+    ck_assert_str_eq(many,
+                     "rank 0 in stage of rank 0, rank 1 in stage of rank 1");
+    end_line();
+    (void)snprintf(path, sizeof(path), "%s/state", folder);
+    ck_assert_int_eq(moe_runstate_create(path, 6, &state), MOE_OK);
+    moe_show_where(state, text, sizeof(text));
+    ck_assert_str_eq(text, "");
+    for (int r = 0; r < 6; r++) {
+        moe_runstate_t *own;
+
+        ck_assert_int_eq(moe_runstate_open(path, r, &own), MOE_OK);
+        if (r != 3) {
+            moe_runstate_stage(own, "stage experts");
+        }
+        moe_runstate_close(own);
+    }
+    moe_show_where(state, text, sizeof(text));
+    ck_assert_str_eq(text,
+                     "ranks 0-2,4-5 in stage experts, rank 3 in its start");
+    moe_show_where(state, text, 20);
+    ck_assert_str_eq(text, "ranks 0-2,4-5 in...");
+    moe_runstate_close(state);
+    (void)unlink(path);
+}
+END_TEST
+
+/* Two ranks that wait for 1 GB in one place; they are this process. */
+static void begin_transfer(moe_watch_t *watch)
+{
+    begin_line();
+    for (int r = 0; r < 2; r++) {
+        moe_runstate_wait(rank[r], 7, 1000000000, "allreduce");
+    }
+    moe_watch_init(watch, watched);
+    ck_assert(!moe_watch_look(watch, 1e5));
+}
+
+START_TEST(ranks_that_wait_are_ended_in_time_however_much_they_move)
+{
+    char text[512];
+    moe_watch_t watch;
+
+    begin_transfer(&watch);
+    ck_assert(!moe_watch_look(&watch, 1e5 + 5.0));
+    ck_assert(moe_watch_look(&watch, 1e5 + 8.5));
+    ck_assert_int_eq(moe_watch_verdict(&watch, 0, text, sizeof(text)), 1);
+    ck_assert_ptr_nonnull(strstr(text, "rank 1 waits in allreduce in stage"));
+    end_line();
+}
+END_TEST
+
+START_TEST(ranks_that_go_on_are_not_ended)
+{
+    moe_watch_t watch;
+
+    begin_transfer(&watch);
+    for (int i = 1; i < 4; i++) {
+        moe_runstate_go(rank[1]);
+        moe_runstate_wait(rank[1], 7, 1000000000, "allreduce");
+        ck_assert(!moe_watch_look(&watch, 1e5 + 5.0 * i));
+    }
+    moe_runstate_go(rank[0]);
+    ck_assert(!moe_watch_look(&watch, 1e5 + 1000.0));
+    end_line();
+}
+END_TEST
+
+START_TEST(ranks_that_data_reach_are_not_ended)
+{
+    enum {
+        BYTES = 16 << 20
+    };
+    moe_watch_t watch;
+
+    begin_transfer(&watch);
+    for (int i = 1; i < 4; i++) {
+        char *arrives = mmap(NULL, BYTES, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        ck_assert_ptr_ne(arrives, MAP_FAILED);
+        memset(arrives, 1, BYTES);
+        ck_assert(!moe_watch_look(&watch, 1e5 + 5.0 * i));
+    }
+    ck_assert(moe_watch_look(&watch, 1e5 + 24.0));
+    end_line();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("supervise");
@@ -327,6 +426,11 @@ int main(void)
     tcase_add_test(tc, there_is_a_thread_for_every_rank);
     tcase_add_test(tc, progress_never_shows_a_count_without_its_noun);
     tcase_add_test(tc, time_left_is_told_once_it_means_something);
+    tcase_add_test(tc, it_is_said_where_all_ranks_are);
+    tcase_add_test(tc,
+                   ranks_that_wait_are_ended_in_time_however_much_they_move);
+    tcase_add_test(tc, ranks_that_go_on_are_not_ended);
+    tcase_add_test(tc, ranks_that_data_reach_are_not_ended);
     suite_add_tcase(suite, tc);
     return moe_suite_main(suite);
 }

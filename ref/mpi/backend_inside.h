@@ -152,6 +152,11 @@ typedef struct {
 moe_status_t moe_ref_reduce(moe_ref_backend_t *be, const moe_call_t *call,
                             moe_ledger_mpi_t *mpi);
 
+/** Told around what a rank computes amid a reduction: it does not wait
+ * meanwhile, and waits again in the same place. */
+void moe_ref_computes(const moe_ref_reduction_t *r);
+void moe_ref_waits(const moe_ref_reduction_t *r);
+
 /** Own rows of the sum of unrounded tensors, rounded into the output. */
 moe_status_t moe_ref_reduce_sums(const moe_ref_reduction_t *r);
 

@@ -246,6 +246,19 @@ static moe_status_t enter(moe_ref_backend_t *be, const moe_call_t *call,
     return moe_agreement_enter(be->in.agreement, &intent, &record->agree_s);
 }
 
+void moe_ref_computes(const moe_ref_reduction_t *r)
+{
+    moe_runstate_go(r->be->in.world->state);
+}
+
+void moe_ref_waits(const moe_ref_reduction_t *r)
+{
+    const moe_world_t *world = r->be->in.world;
+
+    moe_runstate_wait(world->state, world->places, MOE_REF_PIECE_BYTES,
+                      moe_op_name(r->call->op));
+}
+
 static moe_status_t perform(moe_ref_backend_t *be, const moe_call_t *call,
                             moe_trace_record_t *record)
 {

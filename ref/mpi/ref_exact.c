@@ -205,15 +205,20 @@ static moe_status_t move_piece(const moe_ref_reduction_t *r,
                                moe_ref_rows_t *rows, int pieces, int number,
                                piece_t *piece)
 {
-    moe_status_t status = make_sums(r, rows, pieces, number, piece);
+    moe_status_t status;
 
+    moe_ref_computes(r);
+    status = make_sums(r, rows, pieces, number, piece);
+    moe_ref_waits(r);
     if (status == MOE_OK) {
         status = MOE_MPI(MPI_Alltoallv(piece->send, rows->send_n, rows->send_at,
                                        rows->row, piece->recv, rows->recv_n,
                                        rows->recv_at, rows->row, rows->comm));
     }
     if (status == MOE_OK) {
+        moe_ref_computes(r);
         status = round_piece(r, piece);
+        moe_ref_waits(r);
     }
     return status == MOE_OK ? moe_ref_redo(r, &piece->open) : status;
 }

@@ -75,13 +75,14 @@ static moe_status_t point_into_parent(moe_tensor_t *t)
     return MOE_OK;
 }
 
-static bool is_refused(moe_ref_backend_t *be)
+/* No bytes are no allocation: of a rank without tokens it is a later one. */
+static bool is_refused(moe_ref_backend_t *be, int64_t bytes)
 {
     moe_injection_t *oom =
         moe_injection_due(be->in.injections, be->in.n_injections,
                           MOE_INJECTION_oom, moe_world_rank(be->in.world));
 
-    if (oom == NULL || (oom->stages >> be->stage & 1) == 0) {
+    if (bytes == 0 || oom == NULL || (oom->stages >> be->stage & 1) == 0) {
         return false;
     }
     oom->fired = true;
@@ -126,7 +127,7 @@ moe_status_t moe_ref_alloc(moe_backend_t *self, moe_tensor_t *tensor)
     if (moe_tensor_is_lazy(tensor)) {
         return MOE_OK;
     }
-    if (!is_refused(be)) {
+    if (!is_refused(be, bytes)) {
         tensor->data = new_data(tensor, bytes, be->layer.poison);
     }
     if (tensor->data == NULL) {

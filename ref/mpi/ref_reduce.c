@@ -178,11 +178,13 @@ static moe_status_t join(const moe_ref_reduction_t *r, void *data,
         parts[i] = member_rows(r->call->in[0], data, count, i);
     }
     sums.codes = (char *)out->data + moe_tensor_row_bytes(out, out_row);
+    moe_ref_computes(r);
     if (r->be->in.layer->chain.numerics == MOE_NUMERICS_exact) {
         status = sum(parts, n, out, out_row, &r->be->stats);
     } else if (count > 0) {
         status = fold(r->call, parts, out_row, &sums);
     }
+    moe_ref_waits(r);
     free(parts);
     return status;
 }

@@ -42,6 +42,23 @@ expect 2 "$MOESIM" list mehtods
 says "did you mean 'methods'"
 [ ! -s stdout ] && pass "stdout is empty" || fail "problems on stdout"
 
+# with --json - a failure is a document, and the only one
+for case in 'prise --json -=0' 'price --tokns 3 --json -=2' \
+    'price none.yaml --json -=2' 'list mehtods --json -=2' \
+    'list methods --json -=-' 'run none.yaml --json - --quiet=2' \
+    'price --model deepseek-r1 --json - --machine dgx-b200=2'; do
+    got=0
+    "$MOESIM" ${case%=*} >stdout 2>stderr </dev/null || got=$?
+    case ${case##*=} in
+    0) [ ! -s stdout ] && pass "no command" || fail "$(cat stdout)" ;;
+    -) holds stdout "r['status'] == 'ok'" ;;
+    *) holds stdout "r['schema'] == 'moesim-failure-1' and r['errors'] and
+        r['command'] == '${case%% *}' and
+        r['exit_status'] == $got == ${case##*=} and
+        r['errors'][0] in open('stderr').read()" ;;
+    esac
+done
+
 # a scenario by its name, unless a file has it
 expect 0 "$MOESIM" price sglang-7667 --print-scenario
 grep -q '^name: sglang-7667' stdout && pass "by name" || fail "by name"

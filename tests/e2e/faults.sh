@@ -28,7 +28,13 @@ fault 1 'rank 1 left out allreduce \(call 1 of pad_allreduce, stage prepare' \
 fault 1 'rank 3 left out .* \(call .*, stage finalize.*ranks 0,1,2 entered' \
     skip-collective@3:last
 fault 3 'rank 1.*experts' kill@1:experts
-fault 3 'rank 0.*prepare' kill@0:prepare
+fault 3 'rank 0.*prepare' kill@0:prepare --json -
+holds "$work/stdout" "r['schema'] == 'moesim-failure-1' and
+    r['command'] == 'run' and r['exit_status'] == 3 and
+    r['status'] == 'the environment is wrong' and len(r['errors']) == 1 and
+    r['errors'][0].startswith('rank 0 died in stage prepare')"
+# rank 2 has no tokens: what it cannot have is not nothing
+fault 3 'rank 2.*prepare.*: [1-9][0-9]* bytes for' oom@2:prepare
 fault 3 'rank 2.*finalize' oom@2:finalize
 fault 3 'rank 3.*experts' oom@3:experts
 
@@ -40,42 +46,62 @@ for what in nibbles-swapped truncation@1 reduced-twice; do
     rm -rf "$work/out"
 done
 expect 0 timeout 60 "$MOESIM" run "$tiny" --ranks 4 -o "$work/out" \
-    --inject clamp-missing
-grep -q "warning: --inject clamp-missing had no effect" "$work/stdout" &&
-    pass "an injection without effect is told" || fail "no warning"
+    --inject clamp-missing --inject oom@2:unpermute
+for what in clamp-missing oom@2:unpermute; do
+    grep -q "warning: --inject $what had no effect" "$work/stdout" &&
+        pass "an injection without effect is told" || fail "no warning"
+done
 rm -rf "$work/out"
 
-# an interrupt: passed on, one message, nothing left
-"$MOESIM" run "$top_srcdir/scenarios/seeds/sglang-7667.yaml" --quiet \
-    -o "$work/int" >"$work/stdout" 2>"$work/stderr" &
-pid=$!
-sleep 2
+# ended from outside: one message with ranks and stages, nothing left
+seed=$top_srcdir/scenarios/seeds/sglang-7667.yaml
+# outside NAME: a run whose ranks have come, and its mpirun
+outside() {
+    "$MOESIM" run "$seed" --quiet -o "$work/$1" \
+        >"$work/stdout" 2>"$work/stderr" &
+    pid=$!
+    ranks_came "$work/$1" 8
+    mpirun=$(pgrep -P "$pid" | head -n 1)
+}
+
+# ended NAME PATTERN: what is left of it, and what it says
+ended() {
+    local got=0
+    wait "$pid" || got=$?
+    [ "$got" -eq 3 ] && pass "$1: exit 3" || fail "$1: exit $got"
+    says "$2"
+    [ ! -e "$work/$1/report.json" ] && pass "no report" || fail "a report"
+    no_process_left
+}
+
+outside interrupt
 kill -INT "$pid"
-got=0
-wait "$pid" || got=$?
-[ "$got" -eq 3 ] && pass "interrupt: exit 3" || fail "interrupt: exit $got"
-says 'interrupted'
-[ ! -e "$work/int/report.json" ] && pass "no report" || fail "a report"
-no_process_left
+ended interrupt 'interrupted by signal 2 .*: ranks? [0-9,-]+ in '
+outside mpirun
+kill -KILL "$mpirun"
+ended mpirun 'mpirun died of signal 9 .*: ranks? [0-9,-]+ in '
 
 # kill -9 of the supervisor leaves nothing behind
-"$MOESIM" run "$top_srcdir/scenarios/seeds/sglang-7667.yaml" --quiet \
-    -o "$work/nine" >/dev/null 2>&1 &
-pid=$!
-sleep 2
+outside nine
 kill -KILL "$pid"
 wait "$pid" 2>/dev/null || true
-sleep 1
 no_process_left
 
-# a full disk, where a small file system can be mounted
+# a full disk: a file system of 1 MiB, in a name space of its own
 mkdir "$work/small"
-if mount -t tmpfs -o size=1M tmpfs "$work/small" 2>/dev/null; then
-    expect 3 timeout 120 "$MOESIM" run "$tiny" --tokens 2000 \
-        -o "$work/small/out"
+mount='mount -t tmpfs -o size=1M tmpfs "$0" || exit 98'
+for small in "unshare -m" "unshare -rm" ""; do
+    [ -n "$small" ] && $small bash -c "$mount" "$work/small" 2>/dev/null && break
+done
+if [ -n "$small" ]; then
+    expect 3 $small bash -c "$mount"'
+        got=0
+        "$@" || got=$?
+        [ -z "$(ls -A "$0")" ] || exit 97
+        exit $got' "$work/small" timeout 120 "$MOESIM" run "$tiny" \
+        --tokens 2000 -o "$work/small/out"
     says 'rank [0-9].*No space left'
-    [ -z "$(ls -A "$work/small")" ] && pass "nothing left" ||
-        fail "left: $(find "$work/small")"
-    umount "$work/small"
+else
+    skip "a full disk: nothing can be mounted, and unshare -rm is refused"
 fi
 finish

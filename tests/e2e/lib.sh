@@ -8,6 +8,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/moesim-e2e.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 n_pass=0
 n_fail=0
+n_skip=0
 
 pass() {
     n_pass=$((n_pass + 1))
@@ -17,6 +18,13 @@ pass() {
 fail() {
     n_fail=$((n_fail + 1))
     echo "FAIL: $*"
+}
+
+# skip WHY: something cannot be tested here; an error where all must be
+skip() {
+    n_skip=$((n_skip + 1))
+    echo "skipped: $*"
+    [ "${MOESIM_REQUIRE_DATA:-0}" != 1 ] || fail "skipped: $*"
 }
 
 # expect STATUS COMMAND...: run, keep stdout and stderr, compare exit status
@@ -84,6 +92,17 @@ find_uses() {
     fi
 }
 
+# ranks_came FOLDER RANKS: waits for the processes of a run into a folder: the
+# ranks, mpirun and who watches them
+ranks_came() {
+    local i
+    for i in $(seq 200); do
+        [ "$(pgrep -fc -- "-o $1\b")" -lt $(($2 + 2)) ] || return 0
+        sleep 0.1
+    done
+    fail "$2 ranks did not come: $1"
+}
+
 # no_process_left NAME: nothing of ours still runs under a scratch folder
 no_process_left() {
     local i
@@ -98,6 +117,6 @@ no_process_left() {
 }
 
 finish() {
-    echo "suite: $n_pass passed, $n_fail failed, 0 skipped"
+    echo "suite: $n_pass passed, $n_fail failed, $n_skip skipped"
     [ "$n_fail" -eq 0 ] && [ "$n_pass" -gt 0 ]
 }
