@@ -92,6 +92,19 @@ static moe_status_t leave_stdout(moe_status_t status)
     return status;
 }
 
+/* True if --json is in the folder of -o, which will be made. */
+static bool is_in_new_folder(const moe_command_t *command)
+{
+    const char *folder = command->output;
+    size_t n = folder != NULL ? strlen(folder) : 0;
+
+    while (n > 1 && folder[n - 1] == '/') {
+        n--;
+    }
+    return n > 0 && strncmp(command->json, folder, n) == 0 &&
+           command->json[n] == '/' && access(folder, F_OK) != 0;
+}
+
 /* Ranks leave it to their first one, or to the supervisor. A pipe is not
  * opened: its reader would see it end. */
 moe_status_t moe_report_may_write_json(const moe_command_t *command)
@@ -103,6 +116,7 @@ moe_status_t moe_report_may_write_json(const moe_command_t *command)
 
     if (command->json == NULL || json_on_stdout(command) ||
         moe_launch_is_watched() || moe_launch_rank() > 0 ||
+        is_in_new_folder(command) ||
         (stat(command->json, &st) == 0 && !S_ISREG(st.st_mode) &&
          !S_ISDIR(st.st_mode))) {
         return MOE_OK;

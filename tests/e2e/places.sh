@@ -120,6 +120,9 @@ for place in "$work" none/x.json; do
     says "^moesim: $place: "
     nothing .
 done
+expect 0 "$MOESIM" price "$tiny" -o priced/ --json priced/own.json
+[ -s priced/own.json ] && pass "beside the report" || fail "$(ls priced)"
+rm -r priced
 
 # more ranks than this process may start
 (
