@@ -199,14 +199,16 @@ sim_libsim_la_SOURCES += \
   sim/supervise_watch.c
 
 # The supervisor's suite starts ranks of a program that misbehaves.
-check_PROGRAMS += tests/check_supervise tests/rank_probe
-TESTS += tests/check_supervise
+check_PROGRAMS += tests/check_supervise tests/check_watch tests/rank_probe
+TESTS += tests/check_supervise tests/check_watch
 SUPERVISE_LDADD = sim/libsim.la reports/libreports.la models/libmodels.la \
   gpu/libgpu.la ref/mpi/librefmpi.la ref/libref.la moe/libmoe.la \
   base/libbase.la $(CHECK_LIBS) $(MPI_LIBS) $(BLAS_LIBS) $(MPFR_LIBS) \
   $(GMP_LIBS) $(YAML_LIBS) $(JANSSON_LIBS) $(LIBMD_LIBS) -lm
 tests_check_supervise_SOURCES = tests/check_supervise.c
 tests_check_supervise_LDADD = $(SUPERVISE_LDADD)
+tests_check_watch_SOURCES = tests/check_watch.c
+tests_check_watch_LDADD = $(SUPERVISE_LDADD)
 tests_rank_probe_SOURCES = tests/rank_probe.c
 tests_rank_probe_LDADD = $(SUPERVISE_LDADD)
 

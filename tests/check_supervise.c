@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -245,170 +244,6 @@ START_TEST(there_is_a_thread_for_every_rank)
 }
 END_TEST
 
-/* Two ranks of a run whose line of progress is looked at. */
-static moe_runstate_t *watched;
-static moe_runstate_t *rank[2];
-
-static void begin_line(void)
-{
-    char path[80];
-
-    (void)snprintf(path, sizeof(path), "%s/state", folder);
-    ck_assert_int_eq(moe_runstate_create(path, 2, &watched), MOE_OK);
-    for (int r = 0; r < 2; r++) {
-        ck_assert_int_eq(moe_runstate_open(path, r, &rank[r]), MOE_OK);
-        moe_runstate_stage(rank[r], "stage of rank %d", r);
-    }
-    (void)unlink(path);
-}
-
-static void end_line(void)
-{
-    moe_runstate_close(rank[0]);
-    moe_runstate_close(rank[1]);
-    moe_runstate_close(watched);
-}
-
-START_TEST(progress_never_shows_a_count_without_its_noun)
-{
-    moe_show_t show = {.on = true};
-    char line[256];
-
-    begin_line();
-    moe_show_line(&show, watched, 1e5, line, sizeof(line));
-    ck_assert_str_eq(line, "stage of rank 0");
-    moe_runstate_progress(rank[0], 4, 100, "experts");
-    moe_show_line(&show, watched, 1e5, line, sizeof(line));
-    ck_assert_str_eq(line, "  4 % of the experts: stage of rank 1");
-    moe_runstate_progress(rank[1], 40, 50, "oracle's tokens");
-    moe_show_line(&show, watched, 1e5, line, sizeof(line));
-    ck_assert_str_eq(line, "  4 % of the experts: stage of rank 0");
-    end_line();
-}
-END_TEST
-
-START_TEST(time_left_is_told_once_it_means_something)
-{
-    moe_show_t show = {.on = true};
-    char line[256];
-
-    begin_line();
-    moe_runstate_progress(rank[0], 0, 1000, "experts");
-    moe_show_line(&show, watched, 1e5, line, sizeof(line));
-    ck_assert_ptr_null(strstr(line, "left"));
-    moe_runstate_progress(rank[0], 500, 1000, "experts");
-    moe_show_line(&show, watched, 1e5 + 0.5, line, sizeof(line));
-    ck_assert_ptr_null(strstr(line, "left"));
-    moe_runstate_progress(rank[0], 10, 1000, "experts");
-    moe_show_line(&show, watched, 1e5 + 10.0, line, sizeof(line));
-    ck_assert_ptr_null(strstr(line, "left"));
-    moe_runstate_progress(rank[0], 250, 1000, "experts");
-    moe_show_line(&show, watched, 1e5 + 10.0, line, sizeof(line));
-    ck_assert_ptr_nonnull(strstr(line, "25 % of the experts, 30 s left"));
-    moe_runstate_progress(rank[0], 30, 40, "rows");
-    moe_show_line(&show, watched, 1e5 + 20.0, line, sizeof(line));
-    ck_assert_str_eq(line, " 75 % of the rows: stage of rank 1");
-    end_line();
-}
-END_TEST
-
-START_TEST(it_is_said_where_all_ranks_are)
-{
-    static char many[600];
-    moe_runstate_t *state;
-    char path[80];
-    char text[60];
-
-    begin_line();
-    moe_show_where(watched, many, sizeof(many));
-    ck_assert_str_eq(many,
-                     "rank 0 in stage of rank 0, rank 1 in stage of rank 1");
-    end_line();
-    (void)snprintf(path, sizeof(path), "%s/state", folder);
-    ck_assert_int_eq(moe_runstate_create(path, 6, &state), MOE_OK);
-    moe_show_where(state, text, sizeof(text));
-    ck_assert_str_eq(text, "");
-    for (int r = 0; r < 6; r++) {
-        moe_runstate_t *own;
-
-        ck_assert_int_eq(moe_runstate_open(path, r, &own), MOE_OK);
-        if (r != 3) {
-            moe_runstate_stage(own, "stage experts");
-        }
-        moe_runstate_close(own);
-    }
-    moe_show_where(state, text, sizeof(text));
-    ck_assert_str_eq(text,
-                     "ranks 0-2,4-5 in stage experts, rank 3 in its start");
-    moe_show_where(state, text, 20);
-    ck_assert_str_eq(text, "ranks 0-2,4-5 in...");
-    moe_runstate_close(state);
-    (void)unlink(path);
-}
-END_TEST
-
-/* Two ranks that wait for 1 GB in one place; they are this process. */
-static void begin_transfer(moe_watch_t *watch)
-{
-    begin_line();
-    for (int r = 0; r < 2; r++) {
-        moe_runstate_wait(rank[r], 7, 1000000000, "allreduce");
-    }
-    moe_watch_init(watch, watched);
-    ck_assert(!moe_watch_look(watch, 1e5));
-}
-
-START_TEST(ranks_that_wait_are_ended_in_time_however_much_they_move)
-{
-    char text[512];
-    moe_watch_t watch;
-
-    begin_transfer(&watch);
-    ck_assert(!moe_watch_look(&watch, 1e5 + 5.0));
-    ck_assert(moe_watch_look(&watch, 1e5 + 8.5));
-    ck_assert_int_eq(moe_watch_verdict(&watch, 0, text, sizeof(text)), 1);
-    ck_assert_ptr_nonnull(strstr(text, "rank 1 waits in allreduce in stage"));
-    end_line();
-}
-END_TEST
-
-START_TEST(ranks_that_go_on_are_not_ended)
-{
-    moe_watch_t watch;
-
-    begin_transfer(&watch);
-    for (int i = 1; i < 4; i++) {
-        moe_runstate_go(rank[1]);
-        moe_runstate_wait(rank[1], 7, 1000000000, "allreduce");
-        ck_assert(!moe_watch_look(&watch, 1e5 + 5.0 * i));
-    }
-    moe_runstate_go(rank[0]);
-    ck_assert(!moe_watch_look(&watch, 1e5 + 1000.0));
-    end_line();
-}
-END_TEST
-
-START_TEST(ranks_that_data_reach_are_not_ended)
-{
-    enum {
-        BYTES = 16 << 20
-    };
-    moe_watch_t watch;
-
-    begin_transfer(&watch);
-    for (int i = 1; i < 4; i++) {
-        char *arrives = mmap(NULL, BYTES, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-        ck_assert_ptr_ne(arrives, MAP_FAILED);
-        memset(arrives, 1, BYTES);
-        ck_assert(!moe_watch_look(&watch, 1e5 + 5.0 * i));
-    }
-    ck_assert(moe_watch_look(&watch, 1e5 + 24.0));
-    end_line();
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("supervise");
@@ -424,13 +259,6 @@ int main(void)
     tcase_add_test(tc, without_mpirun_the_message_says_so);
     tcase_add_test(tc, an_mpirun_that_starts_nothing_is_quoted);
     tcase_add_test(tc, there_is_a_thread_for_every_rank);
-    tcase_add_test(tc, progress_never_shows_a_count_without_its_noun);
-    tcase_add_test(tc, time_left_is_told_once_it_means_something);
-    tcase_add_test(tc, it_is_said_where_all_ranks_are);
-    tcase_add_test(tc,
-                   ranks_that_wait_are_ended_in_time_however_much_they_move);
-    tcase_add_test(tc, ranks_that_go_on_are_not_ended);
-    tcase_add_test(tc, ranks_that_data_reach_are_not_ended);
     suite_add_tcase(suite, tc);
     return moe_suite_main(suite);
 }
