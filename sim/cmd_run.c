@@ -161,6 +161,14 @@ static moe_status_t check_golden(const moe_command_t *command,
                         "scenario that layout",
                         scenario->method[0].label);
     }
+    for (size_t m = 0; m < scenario->n_methods; m++) {
+        if (moe_method_drops(&scenario->layer, &scenario->method[m])) {
+            return moe_fail(MOE_ERR_INPUT,
+                            "--golden: %s drops pairs that the router chose, "
+                            "which a golden folder has",
+                            scenario->method[m].label);
+        }
+    }
     return MOE_OK;
 }
 

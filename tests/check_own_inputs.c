@@ -110,6 +110,15 @@ static moe_range_t experts_of(const setup_t *s, const moe_method_use_t *use,
     return (moe_range_t){0, layer->model->experts};
 }
 
+/* Experts compute the empty slots of a capacity too, if it has any. */
+static bool fills_slots(const setup_t *s, const moe_method_use_t *use)
+{
+    const moe_layer_t *layer = &s->rank.scenario->layer;
+
+    return use->method->gate != NULL &&
+           (moe_method_drops(layer, use) || moe_layer_total_tokens(layer) > 0);
+}
+
 /* Own experts with rows take part, so the probe is seen to work; but not in a
  * method that computes nothing. */
 static void check_drawn(const setup_t *s, const moe_method_use_t *use)
@@ -119,7 +128,7 @@ static void check_drawn(const setup_t *s, const moe_method_use_t *use)
     const char *label = use->label;
     int64_t rows;
     const moe_range_t experts = experts_of(s, use, &rows);
-    const bool draws = computes && rows > 0;
+    const bool draws = computes && (rows > 0 || fills_slots(s, use));
 
     ck_assert_msg(draw_probe.n_hidden == 0, "%s: rank %d made %d tokens", label,
                   test_rank, (int)draw_probe.n_hidden);

@@ -66,6 +66,11 @@ says 'needs the same capacity on all ranks: .*DeepSpeed #6809'
 expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/least" \
     --set 'methods=[{capacity_alltoall: {drop: position, min_capacity: 4}}]'
 
+# a golden folder has every pair that the router chose
+expect 2 "$MOESIM" run "$tiny" --quiet -o "$work/no" --golden \
+    --set 'methods=[{capacity_alltoall: {drop: position}}]'
+says '--golden: capacity_alltoall drops pairs'
+
 # policy RANKS K USES...: pairs are dropped, the oracle has the same
 policy() {
     local ranks=$1 k=$2 name
