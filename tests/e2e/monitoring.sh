@@ -3,7 +3,7 @@
 # An independent witness: Open MPI's monitoring component counts the bytes of
 # collectives per pair of ranks; less those of the same run with no tokens they
 # equal the report's pair_bytes less the counts that a plan exchanges (numerics:
-# faithful), which are looked at by themselves.
+# faithful), which are held to the ledger.
 set -eu
 . "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 
@@ -35,16 +35,11 @@ for use in "${uses[@]}"; do
     run "$use" "$tokens" full
     run "$use" '[0,0,0,0]' empty
     if "$PYTHON" "$top_srcdir/tests/e2e/pair_bytes.py" "$work" "$ranks" \
-        "$work" >>"$work/own"; then
+        "$work"; then
         pass "$use"
     else
         fail "$use"
     fi
     rm -rf "$work"/full* "$work"/empty* "$work"/out.*
 done
-# the counts of plans were subtracted from both: what is left beside them is
-# the same for all methods that exchange them, so they are what is told
-[ "$(sort -u "$work/own" | wc -w)" -eq 1 ] &&
-    pass "$(wc -l <"$work/own") uses exchange counts" ||
-    fail "moesim's own bytes differ: $(sort -u "$work/own" | tr '\n' ' ')"
 finish

@@ -9,10 +9,9 @@ with C are bytes of collectives: C from to "bytes" ...
 
 What both runs move is subtracted: moesim's own collectives, and the counts
 that a plan exchanges ("agree" in the ledger), the one part of pair_bytes that
-no token changes. Its value is that of the ledger, and what MPI carried it in
-(a modelled int32 travels as 8 bytes) is taken from the bytes of the run
-without tokens. What is then left is moesim's own and printed, if a plan
-exchanged counts: the same for every method.
+no token changes. That part is exempt from the witness: it must be what the
+ledger says of the exchange, the same in both runs, and all that the run without
+tokens has in pair_bytes.
 """
 import glob
 import json
@@ -37,22 +36,18 @@ def pair_bytes(folder):
 
 
 def exchanged(folder, ranks):
-    """Bytes per pair of the plan's counts: modelled, and as MPI had them."""
-    said = [[0] * ranks for _ in range(ranks)]
-    moved = [[0] * ranks for _ in range(ranks)]
+    """Bytes per pair of the counts that a plan exchanges."""
+    pairs = [[0] * ranks for _ in range(ranks)]
     for line in open(folder + "/ledger.jsonl"):
         call = json.loads(line)
         if call.get("op") != "agree":
             continue
-        rows, mpi = call["send_rows"], call["mpi"]
-        assert len(rows) == ranks and mpi["calls"] == 1, call
-        parts = {"MPI_Allgather": 1, "MPI_Alltoall": ranks}
+        rows = call["send_rows"]
+        assert len(rows) == ranks, call
         for d in range(ranks):
             if d != call["rank"]:
-                said[call["rank"]][d] += rows[d] * call["row_bytes"]
-                moved[call["rank"]][d] += (mpi["bytes"] //
-                                           parts[mpi["functions"][0]])
-    return said, moved
+                pairs[call["rank"]][d] += rows[d] * call["row_bytes"]
+    return pairs
 
 
 def check(pairs, want, what):
@@ -71,17 +66,13 @@ def main():
     folder, ranks, reports = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     full = collective_bytes(folder, "full", ranks)
     empty = collective_bytes(folder, "empty", ranks)
-    counts, carried = exchanged(reports + "/out.full", ranks)
+    counts = exchanged(reports + "/out.full", ranks)
+    check(exchanged(reports + "/out.empty", ranks), counts, "counts")
     check(pair_bytes(reports + "/out.empty"), counts, "without tokens")
-    check(exchanged(reports + "/out.empty", ranks)[1], carried, "counts")
     want = minus(pair_bytes(reports + "/out.full"), counts)
     check(want, minus(full, empty), "pair_bytes less counts")
     if not any(map(any, want)):
         sys.exit("nothing was moved: the test shows nothing")
-    if any(map(any, counts)):
-        own = minus(empty, carried)
-        print(*{own[s][d] for s in range(ranks) for d in range(ranks)
-                if s != d})
 
 
 main()
