@@ -84,6 +84,7 @@ static int supervise(const moe_command_t *command,
             .argv = command->argv,
             .folder = moe_run_claim_unfinished(claim),
             .quiet = command->quiet,
+            .agreed = !command->no_verify_calls,
             .cleanup = remove_unfinished,
             .cleanup_self = claim};
 

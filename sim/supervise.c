@@ -333,6 +333,7 @@ static int run(job_t *job)
     bool mpirun_died;
 
     moe_watch_init(&job->watch, job->state);
+    job->watch.agreed = job->what->agreed;
     (void)fcntl(job->child.noise, F_SETFL, O_NONBLOCK);
     moe_show_init(&job->show, job->what);
     watch(job);

@@ -18,6 +18,8 @@ typedef struct {
     char *const *argv;       /* ended by NULL; argv[0] is the name */
     const char *folder;      /* of the run state; NULL: $TMPDIR or /tmp */
     bool quiet;              /* no progress */
+    bool agreed;             /* ranks agree on each call before they enter it:
+                              * all of them in one call are slow, not hung */
     void (*cleanup)(void *); /* after all ranks have ended; may be NULL */
     void *cleanup_self;
 } moe_supervise_t;

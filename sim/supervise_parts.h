@@ -52,6 +52,7 @@ typedef struct {
     uint64_t changes; /* of all ranks, then */
     int64_t pages;    /* most that all ranks held since then; 0 they don't */
     int died;         /* first rank found dead; -1 none */
+    bool agreed;      /* see moe_supervise_t */
 } moe_watch_t;
 
 void moe_watch_init(moe_watch_t *watch, const moe_runstate_t *state);

@@ -18,6 +18,9 @@
 #define MOVING_S     2.0
 #define SLOW_BYTES_S 50e6
 
+#define PATIENT_S        60.0
+#define CRAWLING_BYTES_S 2e6
+
 /* Fewer are what any process takes now and then. */
 #define ARRIVED_PAGES 256
 
@@ -105,7 +108,8 @@ static void look_at(const moe_watch_t *watch, int rank, view_t *view)
     view->changes += slot.changes;
     view->failed = view->failed || (slot.state == MOE_RANK_failed);
     if (slot.state == MOE_RANK_waiting) {
-        view->same = view->waiting == 0 || slot.place == view->place;
+        view->same =
+            view->same && (view->waiting == 0 || slot.place == view->place);
         view->place = slot.place;
         view->bytes += (double)slot.wait_bytes;
         view->waiting++;
@@ -114,11 +118,21 @@ static void look_at(const moe_watch_t *watch, int rank, view_t *view)
     }
 }
 
-static double hung_after(const view_t *view)
+static double unagreed_after(const view_t *view)
 {
     double moving = view->same ? view->bytes / SLOW_BYTES_S : 0.0;
 
     return HUNG_S + (moving < MOVING_S ? moving : MOVING_S);
+}
+
+/* Ranks that agreed on a call and are all in it are slow, not hung, on a busy
+ * machine: they get a time that only a broken MPI needs. */
+static double hung_after(const moe_watch_t *watch, const view_t *view)
+{
+    if (watch->agreed && view->same && view->waiting == watch->ranks) {
+        return PATIENT_S + view->bytes / CRAWLING_BYTES_S;
+    }
+    return unagreed_after(view);
 }
 
 /* Resident pages of a process; 0 if it does not say. */
@@ -201,7 +215,7 @@ bool moe_watch_look(moe_watch_t *watch, double now)
     note_waiting(watch, &view, now);
     return (watch->failed_s > 0.0 && now - watch->failed_s > GRACE_S) ||
            (watch->waiting_s > 0.0 &&
-            now - watch->waiting_s > hung_after(&view));
+            now - watch->waiting_s > hung_after(watch, &view));
 }
 
 bool moe_watch_all_good(const moe_watch_t *watch)

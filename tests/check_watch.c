@@ -151,6 +151,23 @@ START_TEST(ranks_that_wait_are_ended_in_time_however_much_they_move)
 }
 END_TEST
 
+START_TEST(ranks_in_a_call_that_they_agreed_on_may_be_slow)
+{
+    moe_watch_t watch;
+
+    begin_transfer(&watch);
+    watch.agreed = true;
+    ck_assert(!moe_watch_look(&watch, 1e5 + 60.0));
+    ck_assert(moe_watch_look(&watch, 1e5 + 60.0 + 1001.0));
+    moe_runstate_go(rank[1]);
+    moe_runstate_wait(rank[1], 8, 1000, "allreduce");
+    ck_assert(!moe_watch_look(&watch, 2e5));
+    ck_assert(!moe_watch_look(&watch, 2e5 + 5.0));
+    ck_assert(moe_watch_look(&watch, 2e5 + 8.5));
+    end_line();
+}
+END_TEST
+
 START_TEST(ranks_that_go_on_are_not_ended)
 {
     moe_watch_t watch;
@@ -199,6 +216,7 @@ int main(void)
     tcase_add_test(tc, it_is_said_where_all_ranks_are);
     tcase_add_test(tc,
                    ranks_that_wait_are_ended_in_time_however_much_they_move);
+    tcase_add_test(tc, ranks_in_a_call_that_they_agreed_on_may_be_slow);
     tcase_add_test(tc, ranks_that_go_on_are_not_ended);
     tcase_add_test(tc, ranks_that_data_reach_are_not_ended);
     suite_add_tcase(suite, tc);
