@@ -224,9 +224,9 @@ static moe_status_t judge_method(moe_job_t *job, size_t method,
             ? judge(job, method, rule, &room)
             : no_memory();
 
-    status = moe_agreement_finish(job->agreement, status, "the gates");
-    if (status == MOE_OK && rule->drop != MOE_DROP_none) {
-        status = share(job, method, &room);
+    if (rule->drop != MOE_DROP_none) { /* all ranks share, or none */
+        status = moe_agreement_finish(job->agreement, status, "the gates");
+        status = status == MOE_OK ? share(job, method, &room) : status;
     }
     room_fini(&room);
     return status;
