@@ -61,6 +61,9 @@ const char *moe_data_refuses(moe_data_t data, const moe_model_t *model)
     if (data == MOE_DATA_normal) {
         return NULL;
     }
+    if (model->shared > 0) {
+        return "shared experts add to weights whose sum is 1";
+    }
     if (model->hidden % MOE_GRID_BLOCK != 0 ||
         model->intermediate % MOE_GRID_BLOCK != 0) {
         return "hidden and intermediate must be multiples of 16";

@@ -53,8 +53,10 @@ typedef struct {
     char source[512];     /* where the shapes were read */
     int64_t hidden;       /* H */
     int64_t intermediate; /* I, of one expert */
-    int64_t experts;      /* E, routed */
+    int64_t experts;      /* E */
     int topk;             /* k, at most MOE_TOPK_MAX */
+    int shared;           /* the last of E, and of k: experts that every token
+                           * has with weight 1; no router chooses them */
     int n_group;          /* routing groups; 1 without */
     int topk_group;       /* groups that a token may use */
     moe_group_limit_t group_limit;
@@ -70,5 +72,33 @@ typedef struct {
     int64_t layers;       /* of the whole model, MoE ones among them */
     int64_t moe_layers;
 } moe_model_t;
+
+/** What the router sees of a model: without its shared experts. */
+static inline moe_model_t moe_model_routed(const moe_model_t *model)
+{
+    moe_model_t routed = *model;
+
+    routed.experts -= model->shared;
+    routed.topk -= model->shared;
+    routed.shared = 0;
+    return routed;
+}
+
+/** True if a slot of k is a shared expert's. */
+static inline bool moe_model_slot_is_shared(const moe_model_t *model, int slot)
+{
+    return slot >= model->topk - model->shared;
+}
+
+/** Put the shared experts into the last slots of a token's ids and weights,
+ * both [k]. */
+static inline void moe_model_add_shared(const moe_model_t *model, int32_t *ids,
+                                        float *weights)
+{
+    for (int i = model->topk - model->shared; i < model->topk; i++) {
+        ids[i] = (int32_t)(model->experts - model->topk + i);
+        weights[i] = 1.0f;
+    }
+}
 
 #endif

@@ -210,10 +210,12 @@ static bool sample_token(choice_t *c, const moe_sampler_t *sampler, stream_t *s,
     return true;
 }
 
-static moe_status_t sample_all(choice_t *c, const moe_sampler_t *sampler,
-                               uint64_t seed, moe_routing_t *r)
+static moe_status_t sample_all(choice_t *c, const moe_model_t *model,
+                               const moe_sampler_t *sampler, uint64_t seed,
+                               moe_routing_t *r)
 {
-    float weight = c->model->routed_scaling / (float)r->topk;
+    const int topk = c->model->topk;
+    float weight = c->model->routed_scaling / (float)topk;
 
     for (int64_t t = 0; t < r->n; t++) {
         stream_t s = {.seed = seed,
@@ -224,16 +226,21 @@ static moe_status_t sample_all(choice_t *c, const moe_sampler_t *sampler,
             return moe_fail(MOE_ERR_RANGE,
                             "router %s cannot choose %d "
                             "different experts",
-                            moe_sampler_name(sampler->kind), r->topk);
+                            moe_sampler_name(sampler->kind), topk);
         }
     }
     for (int64_t i = 0; i < r->n * r->topk; i++) {
         r->weights[i] = weight;
     }
-    for (int i = 0; i < r->topk; i++) {
+    for (int i = 0; i < topk; i++) {
         r->pad_ids[i] = i;
         r->pad_weights[i] = weight;
     }
+    for (int64_t t = 0; t < r->n; t++) {
+        moe_model_add_shared(model, r->ids + t * r->topk,
+                             r->weights + t * r->topk);
+    }
+    moe_model_add_shared(model, r->pad_ids, r->pad_weights);
     return MOE_OK;
 }
 
@@ -242,9 +249,10 @@ moe_status_t moe_routing_sample(const moe_model_t *model,
                                 int64_t first, int64_t n,
                                 moe_routing_t *routing_p)
 {
-    table_t table = {.n = model->experts -
+    const moe_model_t routed = moe_model_routed(model);
+    table_t table = {.n = routed.experts -
                           (sampler->kind == MOE_SAMPLER_skip_expert)};
-    choice_t choice = {.model = model, .table = &table};
+    choice_t choice = {.model = &routed, .table = &table};
     moe_routing_t r = {0};
     moe_status_t status = moe_routing_init(&r, first, n, model->topk);
 
@@ -260,7 +268,7 @@ moe_status_t moe_routing_sample(const moe_model_t *model,
         status = moe_fail(MOE_ERR_NOMEM, "no memory for a router");
     }
     if (status == MOE_OK) {
-        status = sample_all(&choice, sampler, seed, &r);
+        status = sample_all(&choice, model, sampler, seed, &r);
     }
     free(choice.open);
     free(choice.taken);

@@ -288,9 +288,10 @@ static moe_status_t check_keys(const char *text)
 /* What no single setting shows. */
 static moe_status_t check_all(const moe_case_settings_t *c)
 {
-    const moe_model_t *m = &c->model;
+    const moe_model_t routed = moe_model_routed(&c->model);
+    const moe_model_t *m = &routed;
 
-    if (m->topk > m->experts || m->experts % m->n_group != 0 ||
+    if (m->topk < 1 || m->topk > m->experts || m->experts % m->n_group != 0 ||
         m->topk_group > m->n_group ||
         m->topk > m->experts / m->n_group * m->topk_group) {
         return moe_fail(MOE_ERR_INPUT,
@@ -302,11 +303,11 @@ static moe_status_t check_all(const moe_case_settings_t *c)
     if (c->tokens.begin > c->tokens.end) {
         return moe_fail(MOE_ERR_INPUT, "token_end: before token_begin");
     }
-    if (c->local.begin > c->local.end || c->local.end > m->experts) {
+    if (c->local.begin > c->local.end || c->local.end > c->model.experts) {
         return moe_fail(MOE_ERR_INPUT,
                         "expert_end: %lld, expected %lld to %lld",
                         (long long)c->local.end, (long long)c->local.begin,
-                        (long long)m->experts);
+                        (long long)c->model.experts);
     }
     return MOE_OK;
 }

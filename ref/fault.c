@@ -19,11 +19,13 @@
 #define READ       MATMUL
 #define ACTIVATION BIT(act_out)
 #define SUMMED     (BIT(combine) | BIT(output))
+#define OUTPUT     BIT(output)
 #define ROUNDED    (MATMUL | ACTIVATION | SUMMED)
 #define ROWS       (WRITTEN | ROUNDED)
 
 enum {
-    TILES = 5 /* 8 to 128 rows */
+    TILES = 5, /* 8 to 128 rows */
+    RANKS = 6  /* 2 to 64 of them */
 };
 
 static const struct {
@@ -70,7 +72,9 @@ bool moe_fault_is_at(moe_fault_kind_t kind, moe_role_t role)
 
 int moe_fault_variants(moe_fault_kind_t kind)
 {
-    return kind == MOE_FAULT_tail_tile ? TILES : 1;
+    return kind == MOE_FAULT_tail_tile         ? TILES
+           : kind == MOE_FAULT_shared_per_rank ? RANKS
+                                               : 1;
 }
 
 bool moe_ref_fault_routes(const moe_ref_layer_t *layer)

@@ -51,8 +51,8 @@ moe_status_t moe_ref_fault_activation(moe_ref_layer_t *layer,
 moe_status_t moe_ref_fault_sum(moe_ref_layer_t *layer, moe_role_t role,
                                const moe_rows_t *out);
 
-/** A routing weight that a sum takes wrongly. */
-float moe_ref_fault_weight(const moe_ref_layer_t *layer, float w);
+/** The weight of a slot that a sum takes wrongly. */
+float moe_ref_fault_weight(const moe_ref_layer_t *layer, int slot, float w);
 
 /** True if rows of the same storage and shape have the same bytes. */
 bool moe_ref_fault_same(const moe_rows_t *a, const moe_rows_t *b);

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Mistakes that lead to other experts. */
+/* Mistakes that lead to other experts; made in layers without shared ones. */
 static bool chooses(moe_fault_kind_t kind)
 {
     return kind == MOE_FAULT_group_mask_zero || kind == MOE_FAULT_group_max;
@@ -187,6 +187,8 @@ moe_status_t moe_ref_fault_route(moe_ref_layer_t *layer, const float *logits,
     moe_status_t status;
 
     if (!change_model(kind, &m) ||
+        (m.shared > 0 &&
+         (kind == MOE_FAULT_bias_in_weights || chooses(kind))) ||
         (kind == MOE_FAULT_bias_in_weights &&
          (layer->bias == NULL || m.score == MOE_SCORE_softmax_chosen)) ||
         (chooses(kind) &&

@@ -9,11 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-float moe_ref_fault_weight(const moe_ref_layer_t *layer, float w)
+float moe_ref_fault_weight(const moe_ref_layer_t *layer, int slot, float w)
 {
     const float scaling = layer->about.model->routed_scaling;
 
+    if (moe_model_slot_is_shared(layer->about.model, slot)) {
+        return layer->fault.kind == MOE_FAULT_shared_per_rank
+                   ? w * (float)(2 << layer->fault.variant)
+                   : w;
+    }
     switch (layer->fault.kind) {
+    case MOE_FAULT_shared_per_rank:
+        return w;
     case MOE_FAULT_scaling_missing:
         return w / scaling;
     case MOE_FAULT_scaling_twice:
@@ -38,8 +45,8 @@ static moe_status_t reweigh(moe_ref_layer_t *layer, moe_role_t role,
     moe_status_t status = moe_ref_fault_copy(&right, &wrong);
 
     for (int64_t i = 0; status == MOE_OK && i < right.rows * right.cols; i++) {
-        ((float *)wrong.codes)[i] =
-            moe_ref_fault_weight(layer, ((const float *)right.codes)[i]);
+        ((float *)wrong.codes)[i] = moe_ref_fault_weight(
+            layer, (int)(i % right.cols), ((const float *)right.codes)[i]);
     }
     if (status == MOE_OK) {
         *held = wrong;
@@ -165,6 +172,10 @@ static moe_status_t previous(moe_ref_layer_t *layer, moe_role_t role,
 moe_status_t moe_ref_fault_sum(moe_ref_layer_t *layer, moe_role_t role,
                                const moe_rows_t *out)
 {
+    if (layer->fault.kind == MOE_FAULT_shared_per_rank &&
+        layer->about.model->shared == 0) {
+        return moe_ref_fault_none(layer);
+    }
     switch (layer->fault.kind) {
     case MOE_FAULT_reduced_twice:
         return twice(layer, role, out);

@@ -178,8 +178,12 @@ moe_status_t moe_oracle_route(const moe_oracle_t *oracle,
                               float *weights)
 {
     const moe_model_t *m = oracle->layer->model;
-    work_t w = {.oracle = oracle, .m = m, .hidden = hidden};
+    moe_model_t alone = *m; /* without its shared experts */
+    work_t w = {.oracle = oracle, .m = &alone, .hidden = hidden};
     bool good;
+
+    alone.experts -= m->shared;
+    alone.topk -= m->shared;
 
     w.logit = calloc((size_t)m->experts * 4, sizeof(*w.logit));
     if (w.logit == NULL) {
@@ -190,6 +194,10 @@ moe_status_t moe_oracle_route(const moe_oracle_t *oracle,
     w.group = w.choice + m->experts;
     mpfr_init2(w.sum, ORACLE_BITS);
     good = route(&w, ids, weights);
+    for (int s = 0; s < m->shared; s++) {
+        ids[alone.topk + s] = (int32_t)alone.experts + s;
+        weights[alone.topk + s] = 1.0f;
+    }
     mpfr_clear(w.sum);
     free(w.logit);
     return good ? MOE_OK : moe_fail(MOE_ERR_RANGE, "oracle: a logit is NaN");

@@ -208,8 +208,9 @@ moe_status_t moe_ref_route(const moe_model_t *model, const float *logits,
                            float *weights, moe_ref_stats_t *stats,
                            int64_t bad[2])
 {
+    const moe_model_t routed = moe_model_routed(model);
     moe_route_row_t row = {NULL, NULL, NULL, NULL};
-    moe_status_t status = check(model, bias);
+    moe_status_t status = check(&routed, bias);
 
     bad[0] = -1;
     bad[1] = -1;
@@ -217,11 +218,15 @@ moe_status_t moe_ref_route(const moe_model_t *model, const float *logits,
         return MOE_ERR_RANGE;
     }
     if (status == MOE_OK) {
-        status = row_init(&row, model);
+        status = row_init(&row, &routed);
     }
     for (int64_t i = 0; status == MOE_OK && i < n; i++) {
-        route_row(model, logits + i * model->experts, bias, &row,
-                  ids + i * model->topk, weights + i * model->topk, stats);
+        int32_t *to = ids + i * model->topk;
+        float *w = weights + i * model->topk;
+
+        route_row(&routed, logits + i * model->experts, bias, &row, to, w,
+                  stats);
+        moe_model_add_shared(model, to, w);
     }
     row_fini(&row);
     return status;

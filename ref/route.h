@@ -25,6 +25,9 @@
  * sum), one rounding of the exact quotient; without renormalize RN32(scaling
  * * s_i).
  *
+ * Shared experts: the router is that of moe_model_routed(), which reads the
+ * first logits alone; their ids and weights of 1 follow in the last slots.
+ *
  * softmax_chosen: choice = RN32(logit + bias), and s is the softmax over the
  * k chosen choices. Infinite logits: ref/score.h.
  *

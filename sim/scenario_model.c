@@ -1,9 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/scenario_parts.h"
 
-/* E experts in n_group groups of which a token uses topk_group. */
-static void check_groups(const moe_at_t *at, const moe_model_t *model)
+/* The router chooses one at least. */
+static bool check_shared(const moe_at_t *at, const moe_model_t *model)
 {
+    moe_at_t key = moe_at_key(at, "shared_experts");
+
+    if (model->shared >= model->topk || model->shared >= model->experts) {
+        moe_at_error(&key, "is %d, expected fewer than topk = %d",
+                     model->shared, model->topk);
+        return false;
+    }
+    return true;
+}
+
+/* E experts in n_group groups of which a token uses topk_group. */
+static void check_groups(const moe_at_t *at, const moe_model_t *all)
+{
+    const moe_model_t routed = moe_model_routed(all);
+    const moe_model_t *model = &routed;
     moe_at_t topk = moe_at_key(at, "topk");
     moe_at_t groups = moe_at_key(at, "n_group");
     moe_at_t kept = moe_at_key(at, "topk_group");
@@ -29,8 +44,10 @@ static void check_groups(const moe_at_t *at, const moe_model_t *model)
 }
 
 /* What scores and biases a limit goes with, and how many slots. */
-static void check_limit(const moe_at_t *at, const moe_model_t *model)
+static void check_limit(const moe_at_t *at, const moe_model_t *all)
 {
+    const moe_model_t routed = moe_model_routed(all);
+    const moe_model_t *model = &routed;
     moe_at_t topk = moe_at_key(at, "topk");
     moe_at_t limit = moe_at_key(at, "group_limit");
     moe_at_t kept = moe_at_key(at, "topk_group");
@@ -90,8 +107,10 @@ bool moe_model_read(const moe_at_t *at, moe_model_t *model_p)
     if (moe_diag_count(at->source->diag) != before) {
         return false;
     }
-    check_groups(at, &model);
-    check_limit(at, &model);
+    if (check_shared(at, &model)) {
+        check_groups(at, &model);
+        check_limit(at, &model);
+    }
     check_input(at, &model);
     check_width(at, "hidden", model.hidden);
     check_width(at, "intermediate", model.intermediate);

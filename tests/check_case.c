@@ -333,6 +333,39 @@ START_TEST(an_injected_mistake_is_found_and_named)
 }
 END_TEST
 
+/* A shared expert is the last slot of every token, with weight 1; the output
+ * of a layer has it once, and a sum that has it once a rank is named so. */
+START_TEST(shared_experts_are_in_every_token_once)
+{
+    static const char *const name = "output";
+    moeref_case_t *c = new_case(SMALL "experts=10 topk=4 shared_experts=2 "
+                                      "expert_end=10 dispatch=nvfp4");
+    moeref_case_t *often =
+        new_case(SMALL "experts=10 topk=4 shared_experts=2 expert_end=10 "
+                       "dispatch=nvfp4 inject=shared-expert-per-rank");
+    moeref_tensor_t ids = tensor(c, "topk_ids");
+    moeref_tensor_t weights = tensor(c, "topk_weights");
+    moeref_tensor_t output = tensor(c, name);
+    char text[TEXT];
+
+    for (int64_t i = 0; i < TOKENS * 4; i++) {
+        const int32_t id = ((const int32_t *)ids.data)[i];
+        const double w = (double)((const float *)weights.data)[i];
+
+        ck_assert_int_eq(id >= 8, i % 4 >= 2);
+        ck_assert(i % 4 < 2 || (id == 6 + i % 4 && !(w < 1.0) && !(w > 1.0)));
+    }
+    ck_assert_int_eq(moeref_case_check(c, &name, &output, 1, text, TEXT),
+                     MOEREF_OK);
+    ck_assert_int_eq(moeref_case_check(often, &name, &output, 1, text, TEXT),
+                     MOEREF_ERR_WRONG);
+    ck_assert_ptr_eq(strstr(text, "output: wrong: shared-expert-per-rank"),
+                     text);
+    moeref_case_free(c);
+    moeref_case_free(often);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("case");
@@ -346,6 +379,7 @@ int main(void)
                         OPERANDS);
     tcase_add_loop_test(tests, a_wrong_setting_is_refused_by_name, 0, WRONG);
     tcase_add_test(tests, what_is_no_tensor_of_the_case_is_refused);
+    tcase_add_test(tests, shared_experts_are_in_every_token_once);
     tcase_add_loop_test(tests, an_injected_mistake_is_found_and_named, 0,
                         MISTAKES);
     suite_add_tcase(suite, tests);

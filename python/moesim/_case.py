@@ -12,8 +12,8 @@ from moesim._library import (ERR_UNSUPPORTED, ERR_WRONG, OK, MoesimError,
                              Tensor, error, library)
 
 # settings of a model that the library takes under the same name
-MODEL_KEYS = ("hidden", "intermediate", "experts", "topk", "n_group",
-              "topk_group", "group_limit", "score", "bias", "renormalize",
+MODEL_KEYS = ("hidden", "intermediate", "experts", "topk", "shared_experts",
+              "n_group", "topk_group", "group_limit", "score", "bias", "renormalize",
               "routed_scaling", "activation", "gate_up", "expert_bias",
               "weight_on_input")
 # names of a kernel's arguments for tensors of the chain

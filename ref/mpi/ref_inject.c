@@ -47,6 +47,10 @@ static moe_role_t place_for(const moe_ref_backend_t *be, moe_fault_kind_t kind)
     const bool quantises =
         moe_format_is_coded(be->in.layer->chain.at[MOE_ROLE_expert_in].format);
 
+    if (kind == MOE_FAULT_shared_per_rank) {
+        return be->in.layer->model->shared > 0 ? MOE_ROLE_topk_weights
+                                               : MOE_ROLE_none;
+    }
     for (int i = 0; i < PLACES; i++) {
         if (moe_fault_is_at(kind, places[i]) &&
             (quantises || places[i] != MOE_ROLE_dispatch)) {
@@ -71,7 +75,8 @@ static moe_status_t weigh(moe_ref_backend_t *be, const moe_call_t *call,
     if (layer->fault.kind != MOE_FAULT_bias_in_weights &&
         layer->fault.kind != MOE_FAULT_not_renormalised) {
         for (int64_t i = 0; i < n; i++) {
-            weights[i] = moe_ref_fault_weight(layer, weights[i]);
+            weights[i] = moe_ref_fault_weight(
+                layer, (int)(i % call->out[1]->dim[1]), weights[i]);
         }
         return MOE_OK;
     }

@@ -79,6 +79,9 @@ static const char *check(const moe_layer_t *layer, const int64_t *option)
         return "needs the expert group where nothing is dropped: a missing "
                "group, which agrees on no capacity, is not a group of one";
     }
+    if (layer->model->shared > 0) {
+        return "has a gate over all experts: shared_experts must be 0";
+    }
     return moe_slots_check(layer, &rule);
 }
 

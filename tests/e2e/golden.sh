@@ -126,6 +126,23 @@ says 'rank . of allgatherv: row [0-9]+ of [a-z0-9_]+ is not what the reference'
 run 2 -o "$work/no" --stages dispatch
 says 'golden: needs all stages'
 
+# shared experts: the last slot of every token, with weight 1; every method
+# gives the oracle's bits. Routing that no logits make is an input of check.
+expect 0 "$MOESIM" run -q "$work/in.yaml" --golden --method all \
+    --set model.experts=9 --set model.topk=4 --set model.shared_experts=1 \
+    --set 'workload.router={sample: uniform}' -o "$work/shared"
+"$PYTHON" - "$work/shared/golden" "$top_srcdir/tests/e2e" <<'END' &&
+import sys
+sys.path.insert(0, sys.argv[2])
+import tensors as T
+r = T.read(sys.argv[1] + "/rank-0000.safetensors")
+ids, weights = T.values(r["topk_ids"]), T.values(r["topk_weights"])
+assert set(ids[3::4]) == {8} and set(weights[3::4]) == {1.0}
+assert 8 not in ids[0::4] + ids[1::4] + ids[2::4]
+END
+    pass "shared experts" || fail "shared experts"
+expect 0 "$MOESIM" check "$work/shared/golden" "$work/shared/golden"
+
 # what it refuses, before anything is written
 golden 2 -o "$work/g"
 says 'is there already, and golden folders are never overwritten'
