@@ -120,6 +120,11 @@ TESTS += tests/check_methods_meta
 tests_check_methods_meta_SOURCES = tests/check_methods_meta.c $(LAYERS)
 tests_check_methods_meta_LDADD = sim/libsim.la $(MODELS_CHECK_LIBS)
 
+check_PROGRAMS += tests/check_messages
+TESTS += tests/check_messages
+tests_check_messages_SOURCES = tests/check_messages.c $(LAYERS)
+tests_check_messages_LDADD = sim/libsim.la $(MODELS_CHECK_LIBS)
+
 check_PROGRAMS += tests/check_price_methods
 TESTS += tests/check_price_methods
 tests_check_price_methods_SOURCES = tests/check_price_methods.c $(LAYERS)

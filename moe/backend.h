@@ -50,14 +50,14 @@ typedef struct {
  *   copy_rows       in[0] rows [src_row, + n_rows) to out[0] at dst_row
  *   group_rows      in[0] ids [n][k]; out[0] index for experts
  *                   [first_expert, + n_experts)
- *   sort_rows       in[0] ids [n][k]; out[0] index of kind pairs, by rows
- *                   in[1] of the experts if there; or members: parts
- *                   [n_parts] member of each expert, or -1
+ *   sort_rows       in[0] ids [n][k], or origins [n][3]; out[0] index of kind
+ *                   pairs, by rows in[1] of the experts if there; members: of
+ *                   each expert parts [n_parts], or -1; sources: of ranks
  *   sort_chunks     parts [sources][n_experts] rows of each chunk, stride
  *                   rows apart (0: tight); out[0] index of kind chunks
- *   gather_rows     in[0] rows, in[1] index; out[0] grouped rows (a block
- *                   format's scale is read in its layout, written linear);
- *                   slots without a row are zero
+ *   origins         in[0] index of pairs; out[0] [n][3] rank, row and slot
+ *   gather_rows     in[0] rows, in[1] index; out[0] grouped rows (scales are
+ *                   written linear); slots without a row are zero
  *   scatter_rows    in[0] grouped rows, in[1] index; out[0] one row a pair
  *   pack_rows       in[n_in] rows; out[0] bytes, each field from a multiple
  *                   of stride on; unpack_rows the other way round

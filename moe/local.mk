@@ -86,6 +86,8 @@ moe_libmoe_la_SOURCES = \
   moe/stage.def \
   moe/tensor.c \
   moe/tensor.h \
+  moe/tp_part.c \
+  moe/tp_part.h \
   moe/trace.c \
   moe/trace.h \
   moe/two_level.c \

@@ -30,6 +30,7 @@
 #include "moe/routing.h"
 #include "moe/slots.h"
 #include "moe/tensor.h"
+#include "moe/tp_part.h"
 #include "moe/two_level.h"
 
 #include <stdbool.h>

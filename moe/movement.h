@@ -55,6 +55,15 @@ moe_tensor_t *moe_sort_first_slots(moe_ctx_t *c, moe_tensor_t *ids,
 moe_tensor_t *moe_sort_chunks(moe_ctx_t *c, const int64_t *rows, int n_sources,
                               int64_t stride);
 
+/** Whose each row of an index of pairs is, [n][3]: rank, row, slot. */
+moe_tensor_t *moe_origins(moe_ctx_t *c, moe_tensor_t *index);
+
+/** Rows by the member that they came from, as their origins say; those of a
+ * member stay in their order. @param[in] rows_per_member  [R] planned. */
+moe_tensor_t *moe_sort_sources(moe_ctx_t *c, moe_tensor_t *origins,
+                               moe_group_t group,
+                               const int64_t *rows_per_member);
+
 /* --- rows by an index --------------------------------------------------- */
 
 /** One row a (row, slot) pair of the index, from grouped rows; a pair that

@@ -72,7 +72,8 @@ moe_tensor_t *moe_gather_rows(moe_ctx_t *c, moe_tensor_t *rows,
     if (c->status != MOE_OK) {
         return NULL;
     }
-    t = grouped(c, rows->role, &rows->storage, false, index, rows->dim[1]);
+    t = grouped(c, rows->role, &rows->storage, rows->carried_exact, index,
+                rows->dim[1]);
     call = call_with_index(MOE_OP_gather_rows, rows, index, t);
     moe_ctx_do(c, &call, t);
     return t;

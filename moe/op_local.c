@@ -235,3 +235,19 @@ void moe_copy_rows(moe_ctx_t *c, moe_tensor_t *dst, int64_t dst_row,
     call.n_rows = n;
     moe_ctx_do(c, &call, dst);
 }
+
+moe_tensor_t *moe_pad_rows(moe_ctx_t *c, moe_tensor_t *t, int64_t n)
+{
+    moe_tensor_t *rows;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    if (t->dim[0] == n) {
+        return moe_slice(c, t, 0, n);
+    }
+    rows = moe_new(c, t->role, t->storage.format, n, t->dim[1]);
+    moe_copy_rows(c, rows, 0, t, 0, t->dim[0]);
+    moe_fill_zero(c, rows, t->dim[0], n - t->dim[0]);
+    return rows;
+}

@@ -125,6 +125,47 @@ moe_tensor_t *moe_sort_chunks(moe_ctx_t *c, const int64_t *rows, int n_sources,
     return make_index(c, &call, &spec);
 }
 
+moe_tensor_t *moe_origins(moe_ctx_t *c, moe_tensor_t *index)
+{
+    moe_tensor_spec_t spec = {.role = MOE_ROLE_origins,
+                              .storage = {.format = MOE_FORMAT_i32},
+                              .cols = 3,
+                              .valid_rows = -1};
+    moe_call_t call = {.op = MOE_OP_origins, .root = -1};
+    moe_tensor_t *t;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    spec.rows = index->dim[0];
+    t = moe_tensor_make(c, &spec);
+    call.in[0] = index;
+    call.n_in = 1;
+    call.out[0] = t;
+    call.n_out = 1;
+    moe_ctx_do(c, &call, t);
+    return t;
+}
+
+moe_tensor_t *moe_sort_sources(moe_ctx_t *c, moe_tensor_t *origins,
+                               moe_group_t group,
+                               const int64_t *rows_per_member)
+{
+    moe_tensor_spec_t spec = {.index = MOE_INDEX_sources,
+                              .n_experts = moe_ctx_group_size(c, group),
+                              .rows_per_expert = rows_per_member};
+    moe_call_t call = {.op = MOE_OP_sort_rows};
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    call.in[0] = origins;
+    call.n_in = 1;
+    call.ranks = moe_ctx_ranks(c, group);
+    call.n_ranks = moe_ctx_group_size(c, group);
+    return make_index(c, &call, &spec);
+}
+
 /* Sums are in the order of slots: an index of members lists them by rank, one
  * of first slots as the order over ranks has them. */
 static moe_order_t order_of(const moe_ctx_t *c, const moe_tensor_t *index)

@@ -27,6 +27,10 @@ moe_tensor_t *moe_new(moe_ctx_t *c, moe_role_t role, moe_format_t format,
 /** View of rows [row, row + n) of a tensor. */
 moe_tensor_t *moe_slice(moe_ctx_t *c, moe_tensor_t *t, int64_t row, int64_t n);
 
+/** n rows: those of a tensor, then rows of zeros; a view where there is nothing
+ * to fill. */
+moe_tensor_t *moe_pad_rows(moe_ctx_t *c, moe_tensor_t *t, int64_t n);
+
 /** The method no longer needs a tensor. NULL is fine. */
 void moe_release(moe_ctx_t *c, moe_tensor_t *t);
 

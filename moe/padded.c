@@ -59,27 +59,13 @@ void moe_padded_plan(moe_ctx_t *c)
         moe_agree_expert_rows(c, MOE_GROUP_ep, p->n * p->each - token);
 }
 
-/* Rows of zeros behind the own ones, where there is something to fill. */
-static moe_tensor_t *pad(moe_ctx_t *c, const moe_padded_t *p, moe_tensor_t *t)
-{
-    moe_tensor_t *rows;
-
-    if (t == NULL || p->own == p->each) {
-        return t == NULL ? NULL : moe_slice(c, t, 0, p->own);
-    }
-    rows = moe_new(c, t->role, t->storage.format, p->each, t->dim[1]);
-    moe_copy_rows(c, rows, 0, t, 0, p->own);
-    moe_fill_zero(c, rows, p->own, p->each - p->own);
-    return rows;
-}
-
 void moe_padded_prepare(moe_ctx_t *c)
 {
     moe_padded_t *p = moe_ctx_plan(c);
     moe_tensor_t *hidden = moe_hidden(c);
     moe_tensor_t *own = moe_logits(c, hidden);
-    moe_tensor_t *rows = pad(c, p, hidden);
-    moe_tensor_t *own_rows = pad(c, p, own);
+    moe_tensor_t *rows = moe_pad_rows(c, hidden, p->each);
+    moe_tensor_t *own_rows = moe_pad_rows(c, own, p->each);
     moe_tensor_t *x = moe_to(c, rows, MOE_ROLE_dispatch);
     moe_tensor_t *logits;
 

@@ -2,6 +2,7 @@
 #include "moe/pairs.h"
 
 #include "moe/routing.h"
+#include "moe/tp_part.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -20,13 +21,13 @@ static void contribute(const moe_layer_t *layer, const int64_t *option,
     const moe_layout_t *l = &layer->layout;
     const int64_t experts = layer->model->experts;
     const int64_t each = moe_pairs_numbers(layer);
-    const moe_range_t own = moe_layer_tokens(layer, rank);
+    const moe_span_t own = moe_tp_part_equal(layer, rank).tokens;
     const int32_t *id =
-        routing->ids + (own.begin - routing->first) * routing->topk;
+        routing->ids + (own.token - routing->first) * routing->topk;
 
     (void)option;
     memset(out, 0, (size_t)(l->ep * each) * sizeof(*out));
-    for (int64_t i = 0; i < (own.end - own.begin) * routing->topk; i++) {
+    for (int64_t i = 0; i < own.n * routing->topk; i++) {
         const int j = moe_layout_holder(l, experts, id[i]);
 
         out[j * each + id[i] - moe_layout_experts(l, experts, j).begin]++;
@@ -61,10 +62,10 @@ void moe_pairs_plan(moe_ctx_t *c, const int64_t *own, const int64_t *told,
 static void count_own(const moe_layer_t *layer, const int64_t *option, int rank,
                       const moe_routing_t *routing, int64_t *out)
 {
-    const moe_range_t own = moe_layer_tokens(layer, rank);
+    const moe_span_t own = moe_tp_part_equal(layer, rank).tokens;
 
     (void)option;
-    moe_routing_count(routing, own.begin, own.end, out);
+    moe_routing_count(routing, own.token, own.token + own.n, out);
 }
 
 void moe_pairs_plan_flags(moe_ctx_t *c, moe_pairs_t *p)
@@ -79,23 +80,29 @@ void moe_pairs_plan_flags(moe_ctx_t *c, moe_pairs_t *p)
         each, p);
 }
 
-/* Rows there: as they are, or one record each. */
-static moe_tensor_t *move(moe_ctx_t *c, const moe_pairs_t *p, int64_t stride,
-                          moe_tensor_t *rows)
+/* Rows there, as they are or one record each; and whose they are. */
+static void move(moe_ctx_t *c, moe_pairs_t *p, int64_t stride,
+                 moe_tensor_t *rows, moe_tensor_t **came_p)
 {
+    const int n = p->by_origin ? 2 : 1;
+    moe_tensor_t *fields[2] = {rows, NULL};
+    moe_tensor_t *got[2] = {NULL};
     moe_tensor_t *records;
     moe_tensor_t *came;
-    moe_tensor_t *got;
 
     if (stride == 0) {
-        return moe_alltoallv(c, MOE_GROUP_ep, rows, p->send, p->recv);
+        *came_p = moe_alltoallv(c, MOE_GROUP_ep, rows, p->send, p->recv);
+        return;
     }
-    records = moe_pack_rows(c, &rows, 1, 1, stride);
+    fields[1] = p->by_origin ? moe_origins(c, p->by_rank) : NULL;
+    records = moe_pack_rows(c, fields, n, 1, stride);
     came = moe_alltoallv(c, MOE_GROUP_ep, records, p->send, p->recv);
     moe_release(c, records);
-    moe_unpack_rows(c, came, &rows, 1, 1, &got);
+    moe_unpack_rows(c, came, fields, n, 1, got);
     moe_release(c, came);
-    return got;
+    moe_release(c, fields[1]);
+    *came_p = got[0];
+    p->origins = got[1];
 }
 
 void moe_pairs_go(moe_ctx_t *c, moe_pairs_t *p, int64_t stride,
@@ -107,7 +114,7 @@ void moe_pairs_go(moe_ctx_t *c, moe_pairs_t *p, int64_t stride,
 
     p->by_rank = moe_sort_pairs(c, g->ids, p->own);
     rows = moe_gather_rows(c, g->x, p->by_rank);
-    came = move(c, p, stride, rows);
+    move(c, p, stride, rows, &came);
     g->index =
         moe_sort_chunks(c, p->chunks, moe_ctx_group_size(c, MOE_GROUP_ep), 0);
     in = moe_to(c, came, MOE_ROLE_expert_in);
@@ -117,11 +124,33 @@ void moe_pairs_go(moe_ctx_t *c, moe_pairs_t *p, int64_t stride,
     g->x = moe_gather_rows(c, in, g->index);
     moe_release(c, came);
     moe_release(c, in);
+    if (p->by_origin) {
+        came = p->origins;
+        p->origins = moe_gather_rows(c, came, g->index);
+        moe_release(c, came);
+    }
+}
+
+/* The experts' rows in the order in which they came. */
+static moe_tensor_t *as_they_came(moe_ctx_t *c, moe_pairs_t *p,
+                                  const moe_gathered_t *g)
+{
+    moe_tensor_t *index;
+    moe_tensor_t *rows;
+
+    if (!p->by_origin) {
+        return moe_scatter_rows(c, g->y, g->index);
+    }
+    index = moe_sort_sources(c, p->origins, MOE_GROUP_ep, p->recv);
+    rows = moe_gather_rows(c, g->y, index);
+    moe_release(c, index);
+    moe_release(c, p->origins);
+    return rows;
 }
 
 void moe_pairs_back(moe_ctx_t *c, moe_pairs_t *p, moe_gathered_t *g)
 {
-    moe_tensor_t *as_came = moe_scatter_rows(c, g->y, g->index);
+    moe_tensor_t *as_came = as_they_came(c, p, g);
     moe_tensor_t *rows = moe_to_combine(c, as_came);
     moe_tensor_t *home = moe_alltoallv(c, MOE_GROUP_ep, rows, p->recv, p->send);
 
@@ -133,4 +162,23 @@ void moe_pairs_back(moe_ctx_t *c, moe_pairs_t *p, moe_gathered_t *g)
     moe_release(c, home);
     moe_release(c, p->by_rank);
     moe_release(c, g->weights);
+}
+
+void moe_pairs_payload(const moe_formula_t *f, int64_t message, int64_t row,
+                       int64_t *out)
+{
+    const moe_layout_t *l = &f->layer->layout;
+    const moe_model_t *m = f->layer->model;
+    const moe_range_t all = {0, moe_layer_total_tokens(f->layer)};
+    const int place = moe_layout_group_index(l, MOE_GROUP_ep, f->rank);
+
+    if (l->ep == 1) {
+        return;
+    }
+    out[MOE_STAGE_prepare] = 4 * l->ep * moe_pairs_numbers(f->layer);
+    out[MOE_STAGE_permute] =
+        moe_tp_part_equal(f->layer, f->rank).tokens.n * m->topk * message;
+    out[MOE_STAGE_unpermute] =
+        row * moe_routing_pairs(f->routing, all,
+                                moe_layout_experts(l, m->experts, place));
 }

@@ -20,7 +20,10 @@ typedef struct {
     const int64_t *send;   /* [R] rows to each rank */
     const int64_t *recv;   /* [R] and from each */
     const int64_t *chunks; /* [R][E_local] from each for each expert */
+    bool by_origin; /* records say whose rows they are, and rows go home by
+                     * that; else as the counts say. Set after the plan */
     moe_tensor_t *by_rank; /* index of own pairs */
+    moe_tensor_t *origins; /* [n][3] of the experts' rows */
 } moe_pairs_t;
 
 /**
@@ -33,7 +36,7 @@ void moe_pairs_plan(moe_ctx_t *c, const int64_t *own, const int64_t *told,
                     int64_t each, moe_pairs_t *p);
 
 /** The same of counts that devices tell each other as flags, ceil(E / R) to
- * each. */
+ * each, of tokens in equal parts of the tp ranks (moe/tp_part.h). */
 void moe_pairs_plan_flags(moe_ctx_t *c, moe_pairs_t *p);
 
 /** Flags that a rank writes for another: ceil(E / R). */
@@ -50,5 +53,13 @@ void moe_pairs_go(moe_ctx_t *c, moe_pairs_t *p, int64_t stride,
 /** The experts' rows y of g home, in the combine format; y becomes the tokens'
  * weighted sums. Weights of g end. */
 void moe_pairs_back(moe_ctx_t *c, moe_pairs_t *p, moe_gathered_t *g);
+
+/**
+ * Payload of a rank by stage, in bytes written, in groups of more than one and
+ * counts told as flags: prepare 4 R ceil(E / R), permute t k message, unpermute
+ * n row. t are the rank's tokens, n the pairs of all tokens for its experts.
+ */
+void moe_pairs_payload(const moe_formula_t *f, int64_t message, int64_t row,
+                       int64_t *out);
 
 #endif

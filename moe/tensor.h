@@ -35,7 +35,8 @@ typedef enum {
     MOE_INDEX_members,     /* (row, member) pairs, by member of a group */
     MOE_INDEX_first_slots, /* the same, in the slot of a member's first expert
                             */
-    MOE_INDEX_chunks       /* rows that came in chunks, by local expert */
+    MOE_INDEX_chunks,      /* rows that came in chunks, by local expert */
+    MOE_INDEX_sources      /* rows of the experts, by the rank they came from */
 } moe_index_kind_t;
 
 typedef struct moe_tensor moe_tensor_t;

@@ -55,6 +55,47 @@ static moe_status_t sort_located(const moe_call_t *call)
     return status;
 }
 
+/* Place in the group of the rank that each row came from, then as ids. */
+static moe_status_t sort_sources(const moe_call_t *call)
+{
+    const moe_tensor_t *origins = call->in[0];
+    const int32_t *origin = origins->data;
+    int32_t *member = calloc((size_t)origins->valid_rows + 1, sizeof(*member));
+    moe_status_t status;
+
+    if (member == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for sources of rows");
+    }
+    for (int64_t i = 0; i < origins->valid_rows; i++) {
+        member[i] = -1;
+        for (int m = 0; m < call->n_ranks; m++) {
+            member[i] = call->ranks[m] == origin[3 * i] ? m : member[i];
+        }
+    }
+    status = moe_ref_index_init(member, origins->valid_rows, 1, 0,
+                                call->n_ranks, call->out[0]->data);
+    free(member);
+    return status;
+}
+
+moe_status_t moe_ref_origins(moe_ref_backend_t *be, const moe_call_t *call)
+{
+    const moe_ref_index_t *index = moe_ref_index_of(call->in[0]);
+    int32_t *origin = call->out[0]->data;
+
+    for (int64_t i = 0; index != NULL && i < index->source_rows * index->topk;
+         i++) {
+        if (index->place[i] >= 0) {
+            int32_t *to = origin + 3 * index->place[i];
+
+            to[0] = moe_world_rank(be->in.world);
+            to[1] = (int32_t)(i / index->topk);
+            to[2] = (int32_t)(i % index->topk);
+        }
+    }
+    return MOE_OK;
+}
+
 moe_status_t moe_ref_sort(moe_ref_backend_t *be, const moe_call_t *call)
 {
     const moe_tensor_t *ids = call->in[0];
@@ -62,7 +103,9 @@ moe_status_t moe_ref_sort(moe_ref_backend_t *be, const moe_call_t *call)
     int topk = (int)ids->dim[1];
     moe_status_t status;
 
-    if (call->n_parts > 0) {
+    if (out->index == MOE_INDEX_sources) {
+        status = sort_sources(call);
+    } else if (call->n_parts > 0) {
         const moe_ref_members_t members = {.of_expert = call->parts,
                                            .n_experts = call->n_parts,
                                            .n = out->n_experts,

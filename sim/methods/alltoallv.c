@@ -3,15 +3,17 @@
  * alltoallv: one row a (token, expert) pair, as vLLM-Ascend's AllToAllV and
  * Megatron-LM's all-to-all dispatcher (dropless) send them.
  *
- * How it works: ranks gather the counts of rows a rank sends to each expert;
- * rows sorted by expert, so by rank, go there by an all-to-all-v, and are
- * sorted again from (source, expert) to (expert, source); the experts' rows go
- * the same way back, and the source weighs and sums a token's k rows.
+ * How it works: with tp > 1 a dp rank's tokens, padded to tp rows at least, are
+ * cut over its tp ranks. Ranks gather the counts of rows a rank sends to each
+ * expert; rows sorted by expert, so by rank, go there by an all-to-all-v, and
+ * are sorted again from (source, expert) to (expert, source); the experts' rows
+ * go the same way back, the source weighs and sums a token's k rows, and an
+ * all-gather over tp joins the parts.
  *
- * Payload of a rank, R > 1: counts 8 E; dispatch T_r k row(H), own experts'
- * rows among them; combine n_r rowc(H), with n_r the (token, expert) pairs of
- * all ranks for its experts, row and rowc the bytes of a row in the dispatch
- * and in the combine format.
+ * Payload of a rank, R > 1: counts 8 E; dispatch B_r k row(H), own experts'
+ * rows among them, B_r the rows of its part; combine n_r rowc(H), with n_r the
+ * (row, expert) pairs of all ranks for its experts, row and rowc the bytes of a
+ * row in the dispatch and in the combine format; tp > 1: output B_r H b.
  */
 #include "moe/method.h"
 
@@ -23,36 +25,71 @@ enum {
 static const moe_option_t options[] = {
     {"dispatch", MOE_OPTION_format, "bf16 fp8_1x128 nvfp4 fp8_token int8_token",
      NULL, "format of rows on the way to the experts"},
-    {"combine", MOE_OPTION_format, "bf16 fp16 fp32", "bf16",
+    {"combine", MOE_OPTION_format, "bf16 fp16 fp32 int8_1x8", "bf16",
      "format of the experts' rows on the way home"},
     {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
 };
 
 typedef struct {
-    moe_gathered_t rows; /* first: stages that methods share know it */
+    moe_tp_plan_t own; /* first: stages look there */
     moe_pairs_t pairs;
 } plan_t;
 
+/* vLLM-Ascend pads to tp rows at least, and cuts what may be unequal parts. */
+static moe_tp_part_t part_of(const moe_layer_t *layer, int rank)
+{
+    const moe_layout_t *l = &layer->layout;
+    const int64_t n = layer->tokens[moe_layout_dp_rank(l, rank)];
+
+    return moe_tp_part(layer, rank, l->tp > 1 && n < l->tp ? l->tp : n);
+}
+
+static int64_t rows_of(const moe_tp_part_t *part)
+{
+    return part->rows.end - part->rows.begin;
+}
+
 static const char *check(const moe_layer_t *layer, const int64_t *option)
 {
-    (void)option;
-    if (layer->layout.tp != 1 || layer->layout.ep != layer->layout.dp) {
-        return "needs ep = dp and tp = 1: each rank has tokens of its own";
+    if (layer->layout.ep != moe_layout_world(&layer->layout)) {
+        return "needs ep = dp x tp: experts lie over all ranks";
     }
-    return NULL;
+    return !moe_format_fits((moe_format_t)option[OPTION_COMBINE],
+                            layer->model->hidden)
+               ? "the hidden size is no multiple of the combine format's block"
+               : NULL;
+}
+
+/* Rows to each expert; those of padding are routed and sent too. */
+static void contribute(const moe_layer_t *layer, const int64_t *option,
+                       int rank, const moe_routing_t *routing, int64_t *out)
+{
+    const moe_tp_part_t part = part_of(layer, rank);
+    const moe_span_t *own = &part.tokens;
+
+    (void)option;
+    for (int64_t e = 0; e < layer->model->experts; e++) {
+        out[e] = 0;
+    }
+    moe_routing_count(routing, own->token, own->token + own->n, out);
+    for (int i = 0; i < routing->topk; i++) {
+        out[routing->pad_ids[i]] += rows_of(&part) - own->n;
+    }
 }
 
 static void plan(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
-    const int64_t n_experts = moe_ctx_model(c)->experts;
-    const int me = moe_ctx_group_index(c, MOE_GROUP_ep);
-    const int64_t *counts =
-        moe_agree_expert_counts(c, MOE_GROUP_ep, MOE_DTYPE_i64);
 
+    const int64_t experts = moe_ctx_model(c)->experts;
+    const int64_t *counts = moe_agree(c, MOE_GROUP_ep, MOE_AGREE_allgather,
+                                      MOE_DTYPE_i64, (int)experts, contribute);
+
+    p->own.part = part_of(moe_ctx_layer(c), moe_ctx_rank(c));
     if (counts != NULL) {
-        moe_pairs_plan(c, counts + me * n_experts,
-                       counts + moe_ctx_experts(c).begin, n_experts, &p->pairs);
+        moe_pairs_plan(c,
+                       counts + moe_ctx_group_index(c, MOE_GROUP_ep) * experts,
+                       counts + moe_ctx_experts(c).begin, experts, &p->pairs);
     }
 }
 
@@ -60,33 +97,56 @@ static void permute(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
 
-    moe_pairs_go(c, &p->pairs, 0, &p->rows);
+    moe_pairs_go(c, &p->pairs, 0, &p->own.rows);
 }
 
 static void unpermute(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
 
-    moe_pairs_back(c, &p->pairs, &p->rows);
+    moe_pairs_back(c, &p->pairs, &p->own.rows);
+}
+
+/* Pairs of the rows of padding of all ranks for a rank's experts. */
+static int64_t pairs_of_padding(const moe_formula_t *f)
+{
+    const moe_layout_t *l = &f->layer->layout;
+    int64_t here = 0;
+    int64_t rows = 0;
+
+    for (int i = 0; i < f->routing->topk; i++) {
+        here += moe_layout_holder(l, f->layer->model->experts,
+                                  f->routing->pad_ids[i]) == f->rank;
+    }
+    for (int r = 0; r < l->ep; r++) {
+        const moe_tp_part_t part = part_of(f->layer, r);
+
+        rows += rows_of(&part) - part.tokens.n;
+    }
+    return here * rows;
 }
 
 static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
 {
+    const moe_layout_t *l = &f->layer->layout;
     const moe_model_t *m = f->layer->model;
-    moe_range_t all = {0, moe_layer_total_tokens(f->layer)};
-    moe_range_t local =
-        moe_layout_experts(&f->layer->layout, m->experts, f->rank);
-    moe_format_t dispatch = (moe_format_t)f->options[OPTION_DISPATCH];
-    moe_format_t combine = (moe_format_t)f->options[OPTION_COMBINE];
+    const moe_tp_part_t part = part_of(f->layer, f->rank);
+    const moe_range_t all = {0, moe_layer_total_tokens(f->layer)};
+    const moe_range_t local = moe_layout_experts(l, m->experts, f->rank);
 
-    if (f->layer->layout.dp == 1) {
+    if (l->ep == 1) {
         return;
     }
     out[MOE_STAGE_prepare] = 8 * m->experts;
-    out[MOE_STAGE_permute] = f->layer->tokens[f->rank] * m->topk *
-                             moe_format_row_bytes(dispatch, m->hidden);
-    out[MOE_STAGE_unpermute] = moe_routing_pairs(f->routing, all, local) *
-                               moe_format_row_bytes(combine, m->hidden);
+    out[MOE_STAGE_permute] =
+        rows_of(&part) * m->topk *
+        moe_format_row_bytes((moe_format_t)f->options[OPTION_DISPATCH],
+                             m->hidden);
+    out[MOE_STAGE_unpermute] =
+        (moe_routing_pairs(f->routing, all, local) + pairs_of_padding(f)) *
+        moe_format_row_bytes((moe_format_t)f->options[OPTION_COMBINE],
+                             m->hidden);
+    out[MOE_STAGE_finalize] = moe_tp_part_payload(f->layer, &part);
 }
 
 const moe_method_t moe_method_alltoallv = {
@@ -98,20 +158,24 @@ const moe_method_t moe_method_alltoallv = {
     .how = "counts of all ranks by an all-gather; rows sorted by expert go by "
            "all-to-all-v, one a (token, expert) pair;\n"
            "sorted again by expert, local experts;\n"
-           "the same way back, weighed and summed at the source",
+           "the same way back, weighed and summed at the source; all-gather "
+           "over tp",
     .family = MOE_FAMILY_F3,
-    .collectives = "allgather of counts, alltoallv, alltoallv",
+    .collectives = "allgather of counts, alltoallv, alltoallv; tp > 1: "
+                   "allgatherv",
     .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(returned) |
                      MOE_ROUND(output),
                  MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_source},
-    .formula = "prepare 8 E; permute T_r k row(H); unpermute n_r rowc(H)",
+    .formula =
+        "prepare 8 E; permute B_r k row(H); unpermute n_r rowc(H); finalize "
+        "B_r H b if tp > 1",
     .test = "tests/check_methods_meta.c",
     .capturable = false,
     .options = options,
     .plan_size = sizeof(plan_t),
     .check = check,
     .plan = plan,
-    .stage = {moe_hop_prepare_stage, permute, moe_gathered_experts_stage,
-              unpermute, moe_hop_finalize_stage},
+    .stage = {moe_tp_part_prepare_stage, permute, moe_gathered_experts_stage,
+              unpermute, moe_tp_part_finalize_stage},
     .payload = payload,
 };

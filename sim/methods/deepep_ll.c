@@ -144,20 +144,10 @@ static void unpermute(moe_ctx_t *c)
 static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
 {
     const moe_model_t *m = f->layer->model;
-    const moe_layout_t *l = &f->layer->layout;
-    moe_range_t all = {0, moe_layer_total_tokens(f->layer)};
-    moe_range_t local = moe_layout_experts(l, m->experts, f->rank);
+    const moe_format_t combine = (moe_format_t)f->options[OPTION_COMBINE];
 
-    if (l->ep == 1) {
-        return;
-    }
-    out[MOE_STAGE_prepare] = 4 * l->ep * moe_pairs_numbers(f->layer);
-    out[MOE_STAGE_permute] = f->layer->tokens[f->rank] * m->topk *
-                             message_bytes(m, f->options[OPTION_DISPATCH]);
-    out[MOE_STAGE_unpermute] =
-        moe_routing_pairs(f->routing, all, local) *
-        moe_format_row_bytes((moe_format_t)f->options[OPTION_COMBINE],
-                             m->hidden);
+    moe_pairs_payload(f, message_bytes(m, f->options[OPTION_DISPATCH]),
+                      moe_format_row_bytes(combine, m->hidden), out);
 }
 
 const moe_method_t moe_method_deepep_ll = {

@@ -10,6 +10,7 @@ E2E_TESTS = \
   tests/e2e/exact.sh \
   tests/e2e/slots.sh \
   tests/e2e/capacity.sh \
+  tests/e2e/ascend.sh \
   tests/e2e/op.sh
 TESTS += $(E2E_TESTS)
 FULL_TESTS += tests/e2e/full.sh tests/e2e/model_kinds.sh

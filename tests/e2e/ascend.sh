@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# vLLM-Ascend's methods by rows: a dp rank's tokens cut over its tp ranks,
+# padding masked or routed, rows home by whose they are, INT8 both ways: the
+# oracle's bits on every layout, the same bits where the same is rounded.
+set -eu
+. "$top_srcdir/tests/e2e/lib.sh"
+tiny=$top_srcdir/scenarios/tutorial/first.yaml
+uses='{mc2: {limits: off}}, alltoallv,
+    {mc2: {limits: off, dispatch: int8_token}},
+    {alltoallv: {dispatch: int8_token}},
+    {mc2: {limits: off, combine: int8_1x8}}, {alltoallv: {combine: int8_1x8}}'
+
+# on DP TP TOKENS NUMERICS: three pairs of uses, each with its own bits
+on() {
+    local report=$work/$1x$2-$4
+    expect 0 "$MOESIM" run "$tiny" --quiet -o "$report" --numerics "$4" \
+        --set "layout={dp: $1, tp: $2, ep: $(($1 * $2))}" \
+        --set "workload.tokens=$3" --set "methods=[$uses]"
+    holds "$report/report.json" "len(r['methods']) == 6 and
+        all(m['bit_identical_to_oracle'] for m in r['methods'])"
+    holds "$report/report.json" "[m['output_digest'] for m in r['methods']][::2]
+        == [m['output_digest'] for m in r['methods']][1::2] and
+        len({m['output_digest'] for m in r['methods']}) == 3"
+}
+
+on 4 1 '[7,1,0,3]' exact
+on 2 2 '[10,1]' exact
+on 2 3 '[10,1]' faithful
+digests="[m['output_digest'] for m in r['methods']]"
+[ "$(ask "$work/4x1-exact/report.json" "$digests")" = \
+    "$(ask "$work/2x2-exact/report.json" "$digests")" ] &&
+    pass "the same bits on 4 x 1 and 2 x 2" || fail "other bits on 2 x 2"
+
+# limits of the machine, by name
+expect 2 "$MOESIM" run "$tiny" --set 'methods=[mc2]' -o "$work/refused"
+says 'mc2 cannot run here: limits: library: needs hidden 7168'
+finish
