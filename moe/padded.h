@@ -5,27 +5,29 @@
  * stages of vLLM-Ascend's methods by all-gather, which differ by their cards.
  * Part of moe/method.h.
  *
- * M rows a rank, P = dp x M in all. With dp = 1 every rank has the tokens
- * already, and nothing is padded. The first two options of a card are the
- * formats "dispatch" and "combine"; its stages between prepare and finalize
- * are those of moe/gathered.h.
+ * B rows a rank, P = dp x tp x B in all: with tp = 1 B = M, else a dp rank's
+ * rows are cut over its tp ranks and gathered again, B = ceil(M / tp). With dp
+ * = 1 every rank has the tokens already, and nothing is padded or cut. The
+ * first two options of a card are the formats "dispatch" and "combine"; its
+ * stages between prepare and finalize are those of moe/gathered.h.
  */
 #ifndef MOE_PADDED_H
 #define MOE_PADDED_H
 
-#include "moe/gathered.h"
+#include "moe/tp_part.h"
 
 typedef struct {
-    moe_gathered_t all; /* first: its stages look there */
-    int64_t each;       /* M */
-    int64_t own;        /* own tokens */
-    int n;              /* dp */
-    moe_span_t *spans;  /* [dp] where each rank's tokens lie among the P */
+    moe_tp_plan_t own; /* first: stages look there */
+    moe_group_t group; /* that rows are gathered over */
+    int n;             /* ranks whose rows are gathered; 1 with dp = 1 */
+    moe_span_t *spans; /* [n] where each rank's tokens lie among the P */
 } moe_padded_t;
 
-/** Precondition: experts over all ranks, and one reduction that brings sums
- * home, over dp or over tp. */
+/** Precondition: experts over all ranks. Of the seed's version: and one
+ * reduction that brings sums home, over dp or over tp. */
 const char *moe_padded_check(const moe_layer_t *layer, const int64_t *options);
+const char *moe_padded_check_seed(const moe_layer_t *layer,
+                                  const int64_t *options);
 
 void moe_padded_plan(moe_ctx_t *c);
 
@@ -33,7 +35,7 @@ void moe_padded_plan(moe_ctx_t *c);
  * routes the P rows. */
 void moe_padded_prepare(moe_ctx_t *c);
 
-/** Reduce-scatter over dp and slice, or all-reduce over tp. */
+/** Reduce-scatter, all-gather over tp and slice; dp = 1: all-reduce over tp. */
 void moe_padded_finalize(moe_ctx_t *c);
 
 /** Member of the reducing group whose chunk of a ring holds a token. */

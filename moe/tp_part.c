@@ -41,9 +41,8 @@ moe_tp_part_t moe_tp_part_equal(const moe_layer_t *layer, int rank)
     return part;
 }
 
-/* The part's rows of what all of the dp rank have. */
-static moe_tensor_t *cut(moe_ctx_t *c, const moe_tp_part_t *part,
-                         moe_tensor_t *all)
+moe_tensor_t *moe_tp_part_cut(moe_ctx_t *c, const moe_tp_part_t *part,
+                              moe_tensor_t *all)
 {
     moe_tensor_t *padded = moe_pad_rows(c, all, part->padded);
     moe_tensor_t *own = moe_slice(c, padded, part->rows.begin,
@@ -71,8 +70,8 @@ void moe_tp_part_prepare_stage(moe_ctx_t *c)
         part->masked ? part->tokens.n : part->rows.end - part->rows.begin;
     moe_tensor_t *hidden = moe_hidden(c);
     moe_tensor_t *logits = moe_logits(c, hidden);
-    moe_tensor_t *own = cut(c, part, hidden);
-    moe_tensor_t *own_logits = cut(c, part, logits);
+    moe_tensor_t *own = moe_tp_part_cut(c, part, hidden);
+    moe_tensor_t *own_logits = moe_tp_part_cut(c, part, logits);
     moe_tensor_t *rows;
 
     moe_topk(c, own_logits, &part->tokens, 1, &g->ids, &g->weights);

@@ -31,6 +31,10 @@ moe_tp_part_t moe_tp_part(const moe_layer_t *layer, int rank, int64_t padded);
 /** The same, padded to the longest dp rank's rows and on to equal parts. */
 moe_tp_part_t moe_tp_part_equal(const moe_layer_t *layer, int rank);
 
+/** The part's rows, padding among them, of those that the dp rank has. */
+moe_tensor_t *moe_tp_part_cut(moe_ctx_t *c, const moe_tp_part_t *part,
+                              moe_tensor_t *all);
+
 /** Own part, routed, weighed if experts want that, and in the dispatch format:
  * x, ids and weights. */
 void moe_tp_part_prepare_stage(moe_ctx_t *c);

@@ -4,12 +4,15 @@
  *
  * How it works: with dp > 1 every rank pads its hidden states and router
  * logits with rows of zeros to the longest rank's M; two all-gathers; every
- * rank routes all P = R M rows, padding too, and sorts those of its experts;
- * the weighed sums go home by a reduce-scatter and a slice. With dp = 1 all
- * ranks have the tokens, and an all-reduce over tp adds the sums up.
+ * rank routes all P rows, padding too, and sorts those of its experts; the
+ * weighed sums go home by a reduce-scatter and a slice. With tp > 1 besides a
+ * dp rank's rows are cut over its tp ranks, gathered and scattered over ep, and
+ * the parts joined by an all-gather over tp (sequence parallel, as of HEAD).
+ * With dp = 1 all ranks have the tokens, and an all-reduce over tp adds the
+ * sums up.
  *
- * Payload of a rank: dp > 1: M (row(H) + 4 E), combine R M H b; dp = 1:
- * combine T H b; nothing if R = 1.
+ * Payload of a rank: dp > 1: B (row(H) + 4 E), combine P H b, P = R B, B =
+ * ceil(M / tp), tp > 1: output B H b; dp = 1: combine T H b; nothing if R = 1.
  */
 #include "moe/method.h"
 
@@ -26,23 +29,25 @@ static const moe_option_t options[] = {
 
 const moe_method_t moe_method_ascend_allgather = {
     .name = "ascend_allgather",
-    .system = "vLLM-Ascend AllGather, from #2469; quantised rows as of HEAD",
+    .system = "vLLM-Ascend AllGather, from #2469; quantised rows, and dp and "
+              "tp at once, as of HEAD",
     .source =
         "vllm-project/vllm-ascend#2469, AllGatherCommImpl; vllm_ascend/ops/"
         "fused_moe/{prepare_finalize,token_dispatcher}.py",
     .how = "rows and logits padded to the longest rank's, all-gathers over dp, "
            "every rank routes all rows, those of padding too;\n"
            "npu_moe_init_routing_v2 sorts those of its experts;\n"
-           "npu_moe_token_unpermute, reduce-scatter over dp and slice; or, "
-           "with dp = 1, all-reduce over tp",
+           "npu_moe_token_unpermute, reduce-scatter and slice, with tp > 1 "
+           "of parts that tp gathers; or, with dp = 1, all-reduce over tp",
     .family = MOE_FAMILY_F1,
-    .collectives = "allgather x2 or x3, reducescatter; dp = 1: allreduce",
+    .collectives = "allgather x2 or x3, reducescatter, tp > 1: allgather; "
+                   "dp = 1: allreduce",
     .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(partial) |
                      MOE_ROUND(output),
                  MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_output},
     .home = moe_padded_home,
-    .formula = "prepare M (row(H) + 4 E); finalize R M H b(combine); dp = 1: "
-               "finalize T H b(combine)",
+    .formula = "prepare B (row(H) + 4 E); finalize R B H b(combine), and B H b "
+               "if tp > 1; dp = 1: finalize T H b(combine)",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
     .options = options,

@@ -45,7 +45,7 @@ const moe_method_t moe_method_ascend_native_allgather = {
     .capturable = true,
     .options = options,
     .plan_size = sizeof(moe_padded_t),
-    .check = moe_padded_check,
+    .check = moe_padded_check_seed,
     .plan = moe_padded_plan,
     .stage = {moe_padded_prepare, moe_gathered_permute_stage,
               moe_gathered_experts_stage, moe_gathered_unpermute_stage,

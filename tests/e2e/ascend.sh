@@ -9,24 +9,26 @@ tiny=$top_srcdir/scenarios/tutorial/first.yaml
 uses='{mc2: {limits: off}}, alltoallv,
     {mc2: {limits: off, dispatch: int8_token}},
     {alltoallv: {dispatch: int8_token}},
-    {mc2: {limits: off, combine: int8_1x8}}, {alltoallv: {combine: int8_1x8}}'
+    {mc2: {limits: off, combine: int8_1x8}}, {alltoallv: {combine: int8_1x8}},
+    ascend_allgather, {ascend_allgather: {combine_order: ring}}'
 
-# on DP TP TOKENS NUMERICS: three pairs of uses, each with its own bits
+# on DP TP TOKENS NUMERICS: pairs of uses, each with its own bits; sums of
+# ranks are those of rows in exact
 on() {
     local report=$work/$1x$2-$4
     expect 0 "$MOESIM" run "$tiny" --quiet -o "$report" --numerics "$4" \
         --set "layout={dp: $1, tp: $2, ep: $(($1 * $2))}" \
         --set "workload.tokens=$3" --set "methods=[$uses]"
-    holds "$report/report.json" "len(r['methods']) == 6 and
+    holds "$report/report.json" "len(r['methods']) == 8 and
         all(m['bit_identical_to_oracle'] for m in r['methods'])"
-    holds "$report/report.json" "[m['output_digest'] for m in r['methods']][::2]
-        == [m['output_digest'] for m in r['methods']][1::2] and
-        len({m['output_digest'] for m in r['methods']}) == 3"
+    holds "$report/report.json" "[m['output_digest'] for m in r['methods']][:6:2]
+        == [m['output_digest'] for m in r['methods']][1:6:2] and
+        len({m['output_digest'] for m in r['methods']}) == $5"
 }
 
-on 4 1 '[7,1,0,3]' exact
-on 2 2 '[10,1]' exact
-on 2 3 '[10,1]' faithful
+on 4 1 '[7,1,0,3]' exact 3
+on 2 2 '[10,1]' exact 3
+on 2 3 '[10,1]' faithful 5
 digests="[m['output_digest'] for m in r['methods']]"
 [ "$(ask "$work/4x1-exact/report.json" "$digests")" = \
     "$(ask "$work/2x2-exact/report.json" "$digests")" ] &&
