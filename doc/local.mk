@@ -10,6 +10,7 @@ dist_doc_DATA += \
   doc/numerics.md \
   doc/op.md \
   doc/ledger.md \
+  doc/methods.md \
   doc/report.md \
   doc/scenario.md \
   doc/symbols.md \

@@ -115,8 +115,16 @@ TESTS += tests/check_summary
 tests_check_summary_SOURCES = tests/check_summary.c
 tests_check_summary_LDADD = $(MODELS_CHECK_LIBS)
 
-check_PROGRAMS += tests/check_methods_meta
-TESTS += tests/check_methods_meta
+check_PROGRAMS += tests/check_methods_meta tests/check_methods_table \
+  tests/check_methods_page
+TESTS += tests/check_methods_meta tests/check_methods_table \
+  tests/check_methods_page
+tests_check_methods_table_SOURCES = tests/check_methods_table.c $(LAYERS)
+tests_check_methods_table_LDADD = sim/libsim.la $(MODELS_CHECK_LIBS)
+tests_check_methods_page_SOURCES = tests/check_methods_page.c $(LAYERS)
+tests_check_methods_page_LDADD = sim/libsim.la $(MODELS_CHECK_LIBS)
+EXTRA_DIST += tests/methods_table.csv
+CLEANFILES += methods_table.csv methods_page.md
 tests_check_methods_meta_SOURCES = tests/check_methods_meta.c $(LAYERS)
 tests_check_methods_meta_LDADD = sim/libsim.la $(MODELS_CHECK_LIBS)
 

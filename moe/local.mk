@@ -77,6 +77,8 @@ moe_libmoe_la_SOURCES = \
   moe/run_method.h \
   moe/sampler.c \
   moe/sampler.def \
+  moe/workload.c \
+  moe/workload.h \
   moe/score.def \
   moe/stamp.c \
   moe/shared.c \
@@ -98,8 +100,10 @@ moe_libmoe_la_SOURCES = \
 
 EXTRA_DIST += moe/README.md
 
-check_PROGRAMS += tests/check_fill tests/check_routing
-TESTS += tests/check_fill tests/check_routing
+check_PROGRAMS += tests/check_fill tests/check_routing tests/check_workload
+TESTS += tests/check_fill tests/check_routing tests/check_workload
+tests_check_workload_SOURCES = tests/check_workload.c
+tests_check_workload_LDADD = moe/libmoe.la base/libcore.la $(CHECK_LIBS) -lm
 tests_check_fill_SOURCES = tests/check_fill.c
 tests_check_fill_LDADD = moe/libmoe.la base/libcore.la $(CHECK_LIBS) \
   $(MPFR_LIBS) $(GMP_LIBS) -lm

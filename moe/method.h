@@ -80,6 +80,8 @@ typedef struct {
     const char *formula;     /* payload a rank, in the letters above */
     const char *test;        /* which test holds it to that */
     bool capturable;         /* no agreement that a host waits for */
+    const char *needs;       /* what must hold, in words; check() tells what
+                              * does not. NULL: nothing */
 
     const moe_option_t *options; /* ended by key NULL */
     size_t plan_size;            /* bytes of its plan, zeroed before plan */

@@ -107,6 +107,11 @@ static void print_fact(const char *key, const char *text)
     putchar('\n');
 }
 
+static const char *yes_or_no(const json_t *card, const char *key)
+{
+    return json_is_true(json_object_get(card, key)) ? "yes" : "no";
+}
+
 static void print_cards(json_t *items)
 {
     size_t i;
@@ -126,9 +131,8 @@ static void print_cards(json_t *items)
                 print_fact(key, json_string_value(value));
             }
         }
-        print_fact("capturable",
-                   json_is_true(json_object_get(card, "capturable")) ? "yes"
-                                                                     : "no");
+        print_fact("capturable", yes_or_no(card, "capturable"));
+        print_fact("drops", yes_or_no(card, "drops"));
         for (k = 0; k < json_array_size(options); ++k) {
             const json_t *o = json_array_get(options, k);
 

@@ -39,6 +39,17 @@ static json_t *method_options(const moe_method_t *method)
     return list;
 }
 
+/* Formats in which rows go to the experts. */
+static const char *dispatch_formats(const moe_method_t *method)
+{
+    for (const moe_option_t *o = method->options; o->key != NULL; ++o) {
+        if (strcmp(o->key, "dispatch") == 0) {
+            return o->choices;
+        }
+    }
+    return "that of hidden";
+}
+
 moe_status_t moe_list_methods(json_t *items, moe_diag_t *diag)
 {
     moe_status_t status = MOE_OK;
@@ -55,16 +66,17 @@ moe_status_t moe_list_methods(json_t *items, moe_diag_t *diag)
         status = moe_list_add(
             items,
             json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, "
-                      "s:s, s:b, s:b, s:o}",
+                      "s:s, s:s, s:s, s:b, s:b, s:o}",
                       "name", m->name, "system", m->system, "source", m->source,
                       "how", m->how, "family", family, "collectives",
                       m->collectives, "rounding", rounding, "sum_order",
                       moe_order_name(m->contract.sum), "combine_order",
                       moe_order_name(m->contract.reduce), "weighted",
                       moe_weigh_name(m->contract.weigh), "payload", m->formula,
-                      "test", m->test, "capturable", (int)m->capturable,
-                      "drops", (int)(m->gate != NULL), "options",
-                      method_options(m)));
+                      "test", m->test, "needs",
+                      m->needs != NULL ? m->needs : "nothing", "dispatch",
+                      dispatch_formats(m), "capturable", (int)m->capturable,
+                      "drops", (int)(m->gate != NULL), "options", method_options(m)));
     }
     return status;
 }

@@ -9,6 +9,7 @@
 #include "sim/scenario_parts.h"
 
 #include "base/digest.h"
+#include "moe/workload.h"
 #include "sim/field_print.h"
 #include "sim/number.h"
 #include "sim/yaml_print.h"
@@ -23,7 +24,8 @@ static void print_word(const moe_printer_t *p, moe_section_t section,
     const moe_key_t *row = moe_schema_find(section, key);
 
     (void)fprintf(p->stream, "%*s%s: ", indent, "", key);
-    if (row->type == MOE_TYPE_number || row->type == MOE_TYPE_bool) {
+    if (row->type == MOE_TYPE_number || row->type == MOE_TYPE_bool ||
+        row->type == MOE_TYPE_int64) {
         (void)fputs(value, p->stream);
     } else {
         moe_yaml_print_text(value, p->stream);
@@ -158,6 +160,11 @@ static void print_router(const moe_printer_t *p, const moe_scenario_t *s)
         if (s->sampler.kind == MOE_SAMPLER_zipf) {
             moe_number_text(s->sampler.s, number, sizeof(number));
             print_word(p, MOE_SECTION_router, 4, "s", number);
+        }
+        if (moe_sampler_is_workload(s->sampler.kind)) {
+            (void)snprintf(number, sizeof(number), "%lld",
+                           (long long)s->sampler.step);
+            print_word(p, MOE_SECTION_router, 4, "step", number);
         }
     }
 }

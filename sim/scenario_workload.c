@@ -1,8 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "moe/workload.h"
 #include "ref/grid.h"
 #include "sim/scenario_parts.h"
 
 #include <string.h>
+
+/* The step of a workload, which no other distribution has. */
+static void read_step(const moe_at_t *at, moe_sampler_t *sampler)
+{
+    const moe_key_t *key = moe_schema_find(MOE_SECTION_router, "step");
+    moe_at_t step = moe_at_key(at, "step");
+
+    if (!moe_at_given(&step)) {
+        return;
+    }
+    if (moe_sampler_is_workload(sampler->kind)) {
+        (void)moe_at_value(&step, key, &sampler->step, sizeof(sampler->step));
+    } else {
+        moe_at_error(&step, "belongs to W0 to W7, expected none with %s",
+                     moe_sampler_name(sampler->kind));
+    }
+}
 
 static void read_sample(moe_build_t *b, const moe_at_t *at)
 {
@@ -18,6 +36,7 @@ static void read_sample(moe_build_t *b, const moe_at_t *at)
     }
     b->s->router = MOE_ROUTER_sample;
     sampler->kind = (moe_sampler_kind_t)kind;
+    read_step(at, sampler);
     if (sampler->kind != MOE_SAMPLER_zipf) {
         if (moe_at_given(&s)) {
             moe_at_error(&s, "belongs to zipf, expected none with %s",

@@ -192,6 +192,7 @@ const moe_method_t moe_method_allgather_reducescatter = {
                "T H b(combine)",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
+    .needs = "ep = dp, tp = 1; weights on the experts' output",
     .options = options,
     .plan_size = sizeof(plan_t),
     .check = check,

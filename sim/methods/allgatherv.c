@@ -134,6 +134,7 @@ const moe_method_t moe_method_allgatherv = {
     .formula = "prepare T_r (8 k + row(H)); finalize T H b(combine)",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
+    .needs = "ep = dp, tp = 1",
     .options = options,
     .plan_size = sizeof(plan_t),
     .check = check,

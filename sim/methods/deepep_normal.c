@@ -115,6 +115,7 @@ const moe_method_t moe_method_deepep_normal = {
                "N2 row2; unpermute (M1 + M2) rowc(H)",
     .test = "tests/check_methods_meta.c",
     .capturable = false,
+    .needs = "ep = dp, tp = 1; full nodes",
     .options = options,
     .plan_size = sizeof(moe_two_level_t),
     .check = check,

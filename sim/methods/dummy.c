@@ -110,6 +110,7 @@ const moe_method_t moe_method_dummy = {
     .formula = "0",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
+    .needs = "weights on the experts' output",
     .options = options,
     .plan_size = sizeof(plan_t),
     .check = check,

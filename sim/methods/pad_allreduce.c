@@ -221,6 +221,7 @@ const moe_method_t moe_method_pad_allreduce = {
                "P = T or R M",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
+    .needs = "ep = dp, tp = 1",
     .options = options,
     .plan_size = sizeof(plan_t),
     .check = check,

@@ -157,6 +157,7 @@ const moe_method_t moe_method_tp_allreduce = {
     .formula = "finalize T_r H b(combine)",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
+    .needs = "ep = 1; I divisible by 64 tp; in exact no expert_bias",
     .options = options,
     .plan_size = sizeof(plan_t),
     .layout = layout,

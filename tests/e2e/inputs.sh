@@ -41,6 +41,18 @@ cmp -s "$work/a" "$work/b" && fail "the files were not read" ||
     pass "other data, other bits"
 
 same trace --set "workload.router={trace: $work/ids.safetensors}"
+expect 0 "$MOESIM" run "$tiny" --quiet --method all -o "$work/any" \
+    --set "workload.router={trace: $work/ids.safetensors}"
+holds "$work/any/report.json" "len({m['name'] for m in r['methods']}) > 4 and
+    all(m['bit_identical_to_oracle'] for m in r['methods'])"
+expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/w6" \
+    --set 'workload.router={sample: W6_rotating_hotspot, step: 5}'
+holds "$work/w6/report.json" "all(m['bit_identical_to_oracle']
+    for m in r['methods']) and r['routing']['how'] ==
+    'drawn: W6_rotating_hotspot'"
+expect 2 "$MOESIM" run "$tiny" --quiet -o "$work/x" \
+    --set 'workload.router={sample: uniform, step: 5}'
+says 'belongs to W0 to W7'
 for sampler in uniform 'zipf, s: 1.2' one_expert skip_expert; do
     same "sample.${sampler%%,*}" --set "workload.router={sample: $sampler}"
 done
