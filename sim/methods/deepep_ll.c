@@ -169,6 +169,8 @@ const moe_method_t moe_method_deepep_ll = {
                "unpermute n_r rowc(H); slots: E S R / R of msg(H) a source",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
+    .needs = "ep = dp, tp = 1; limits library: max_tokens a rank, compiled H, "
+             "k <= 11, E divisible by R",
     .options = options,
     .plan_size = sizeof(plan_t),
     .check = check,

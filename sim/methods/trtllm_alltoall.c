@@ -169,6 +169,7 @@ const moe_method_t moe_method_trtllm_alltoall = {
                "unpermute G_r rowc(H); slots: R max T_i of each a rank",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
+    .needs = "ep = dp, tp = 1; R <= 128, k <= 22; two-sided: E divisible by R",
     .options = options,
     .plan_size = sizeof(plan_t),
     .amend = amend,

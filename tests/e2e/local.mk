@@ -11,10 +11,14 @@ E2E_TESTS = \
   tests/e2e/slots.sh \
   tests/e2e/capacity.sh \
   tests/e2e/ascend.sh \
-  tests/e2e/op.sh
+  tests/e2e/op.sh \
+  tests/e2e/table.sh
 TESTS += $(E2E_TESTS)
-FULL_TESTS += tests/e2e/full.sh tests/e2e/model_kinds.sh
+FULL_TESTS += tests/e2e/full.sh tests/e2e/model_kinds.sh \
+  tests/e2e/table_full.sh
 
+EXTRA_DIST += tests/e2e/table_full.sh tests/e2e/table_uses.py \
+  tests/fixtures/scenario/table.yaml
 EXTRA_DIST += $(E2E_TESTS) tests/e2e/full.sh tests/e2e/model_kinds.sh \
   tests/e2e/lib.sh tests/e2e/pair_bytes.py \
   tests/e2e/make_inputs.py tests/e2e/method_uses.py tests/e2e/golden_judge.py tests/e2e/op_judge.py \
