@@ -206,7 +206,13 @@ static void put_published(json_t *document, FILE *stream)
         put_text(json_string_value(json_object_get(p, "unit")), stream);
         fputs(" (", stream);
         put_text(json_string_value(json_object_get(p, "source")), stream);
-        fputs(")\n", stream);
+        fputs(")", stream);
+        if (json_is_number(json_object_get(p, "ratio"))) {
+            fprintf(stream, "; ours %.4g, ratio %.3g",
+                    json_number_value(json_object_get(p, "ours")),
+                    json_number_value(json_object_get(p, "ratio")));
+        }
+        fputs("\n", stream);
     }
 }
 

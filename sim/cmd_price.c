@@ -245,6 +245,9 @@ static moe_status_t price(const moe_command_t *command,
         status = finish(scenario, start, document);
     }
     if (status == MOE_OK) {
+        status = moe_report_compare_published(document);
+    }
+    if (status == MOE_OK) {
         status = moe_report_write(command, document, command->output);
     }
     if (status == MOE_OK) {

@@ -134,6 +134,7 @@ sim_libsim_la_SOURCES += \
   sim/price_json.h \
   sim/price_methods.c \
   sim/price_methods.h \
+  sim/published.c \
   sim/report_head.c \
   sim/report_head.h \
   sim/report_write.c \

@@ -5,6 +5,7 @@
 
 #include "reports/schema.h"
 #include "sim/price_json.h"
+#include "sim/schema.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -105,6 +106,19 @@ static json_t *seed_value(uint64_t seed)
     return json_string(text);
 }
 
+/* With what a published number is compared. */
+static bool set_compared(json_t *one, const moe_published_t *p)
+{
+    const moe_key_t *key = moe_schema_find(MOE_SECTION_published, "quantity");
+    char word[32] = "";
+
+    (void)moe_words_get(key->words, p->quantity, word, sizeof(word));
+    return moe_json_set(one, "method", json_string(p->method)) &&
+           moe_json_set(one, "quantity", json_string(word)) &&
+           moe_json_set(one, "to", json_string(p->to)) &&
+           moe_json_set(one, "at", json_string(p->at));
+}
+
 static json_t *published_list(const moe_scenario_t *scenario)
 {
     json_t *list = json_array();
@@ -113,10 +127,12 @@ static json_t *published_list(const moe_scenario_t *scenario)
     for (i = 0; i < scenario->n_published; ++i) {
         const moe_published_t *p = &scenario->published[i];
 
-        (void)moe_json_append(
-            list, json_pack("{s:s, s:f, s:s, s:s}", "what", p->what, "value",
-                            p->value, "unit", p->unit, "source",
-                            p->source != NULL ? p->source : ""));
+        json_t *one = json_pack("{s:s, s:f, s:s, s:s}", "what", p->what,
+                                "value", p->value, "unit", p->unit, "source",
+                                p->source != NULL ? p->source : "");
+
+        (void)(p->method[0] == '\0' || set_compared(one, p));
+        (void)moe_json_append(list, one);
     }
     return list;
 }

@@ -34,6 +34,9 @@ moe_status_t moe_report_add_method(json_t *document, json_t *methods,
 moe_status_t moe_report_add_left_out(const moe_scenario_t *scenario,
                                      json_t *methods);
 
+/** Set `ours` and `ratio` of each of published[] that names a method. */
+moe_status_t moe_report_compare_published(json_t *document);
+
 /** tokens[] and tokens_total of a document or a point of a sweep. */
 moe_status_t moe_report_set_tokens(json_t *object, const moe_layer_t *layer);
 

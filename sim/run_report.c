@@ -219,6 +219,9 @@ static moe_status_t write_report(const moe_job_t *job, const moe_joined_t *j)
         status = moe_run_add_methods(job, j, document);
     }
     if (status == MOE_OK) {
+        status = moe_report_compare_published(document);
+    }
+    if (status == MOE_OK) {
         status = warn_all(job, document);
     }
     if (status == MOE_OK) {

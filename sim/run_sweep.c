@@ -173,6 +173,9 @@ static moe_status_t run_points(sweep_t *s)
         status = run_point(s, i);
     }
     if (status == MOE_OK && s->exit_status == 0) {
+        status = moe_report_compare_published(s->document);
+    }
+    if (status == MOE_OK && s->exit_status == 0) {
         status = moe_report_write(s->command, s->document, s->folder);
     }
     return status;

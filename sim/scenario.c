@@ -24,6 +24,9 @@ void moe_scenario_free(moe_scenario_t *s)
         free(s->published[i].what);
         free(s->published[i].unit);
         free(s->published[i].source);
+        free(s->published[i].method);
+        free(s->published[i].to);
+        free(s->published[i].at);
     }
     free(s->sweep);
     free(s->published);

@@ -27,6 +27,10 @@ typedef struct {
     double value;
     char *unit;
     char *source;
+    char *method; /* label that it is compared with; "": none */
+    char *to;     /* label that the value is relative to; "": none */
+    char *at;     /* values of the sweep's point; "": the base point */
+    int quantity; /* a word of the table of keys */
 } moe_published_t;
 
 /** Points of a sweep over one key. */

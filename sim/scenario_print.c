@@ -206,6 +206,28 @@ static void print_sweeps(const moe_printer_t *p, const moe_scenario_t *s)
     }
 }
 
+/* What a published number is compared with, if it is. */
+static void print_compared(const moe_printer_t *p, const moe_published_t *of)
+{
+    const char *const keys[] = {"method", "to", "at"};
+    const char *const values[] = {of->method, of->to, of->at};
+    const moe_key_t *quantity =
+        moe_schema_find(MOE_SECTION_published, "quantity");
+    char word[32];
+
+    for (size_t i = 0; i < 3; i++) {
+        if (values[i][0] != '\0') {
+            (void)fprintf(p->stream, "    %s: ", keys[i]);
+            moe_yaml_print_text(values[i], p->stream);
+            (void)fputc('\n', p->stream);
+        }
+    }
+    if (of->quantity != 0 &&
+        moe_words_get(quantity->words, of->quantity, word, sizeof(word))) {
+        (void)fprintf(p->stream, "    quantity: %s\n", word);
+    }
+}
+
 static void print_published(const moe_printer_t *p, const moe_scenario_t *s)
 {
     char number[32];
@@ -222,6 +244,7 @@ static void print_published(const moe_printer_t *p, const moe_scenario_t *s)
         (void)fprintf(p->stream, "\n    source: ");
         moe_yaml_print_text(s->published[i].source, p->stream);
         (void)fputc('\n', p->stream);
+        print_compared(p, &s->published[i]);
     }
 }
 

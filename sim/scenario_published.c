@@ -21,6 +21,7 @@ static bool read_text(const moe_at_t *map, const char *key, char **text_p)
 static bool read_one(const moe_at_t *at, moe_published_t *published)
 {
     moe_at_t value = moe_at_key(at, "value");
+    moe_at_t quantity = moe_at_key(at, "quantity");
 
     moe_at_check_keys(at, MOE_SECTION_published);
     if (moe_at_given(&value)) {
@@ -28,9 +29,17 @@ static bool read_one(const moe_at_t *at, moe_published_t *published)
                            moe_schema_find(MOE_SECTION_published, "value"),
                            &published->value, sizeof(published->value));
     }
+    if (moe_at_given(&quantity)) {
+        (void)moe_at_value(&quantity,
+                           moe_schema_find(MOE_SECTION_published, "quantity"),
+                           &published->quantity, sizeof(published->quantity));
+    }
     return read_text(at, "what", &published->what) &&
            read_text(at, "unit", &published->unit) &&
-           read_text(at, "source", &published->source);
+           read_text(at, "source", &published->source) &&
+           read_text(at, "method", &published->method) &&
+           read_text(at, "to", &published->to) &&
+           read_text(at, "at", &published->at);
 }
 
 moe_status_t moe_scenario_read_published(moe_build_t *b)
