@@ -141,6 +141,7 @@ const moe_method_t moe_method_capacity_alltoall = {
                "E C rowc(H)",
     .test = "tests/check_methods_meta.c",
     .capturable = false,
+    .needs = "tp = 1, ep = dp; without drops a known expert group",
     .options = options,
     .plan_size = sizeof(moe_slots_t),
     .amend = amend,

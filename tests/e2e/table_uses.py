@@ -3,7 +3,8 @@
 """Every method with each of its dispatch formats, as one YAML list.
 
 Reads what `moesim list methods --json -` prints from stdin. Limits of a
-library's build are off; a method that computes nothing is left out.
+library's build are off. A method that computes nothing is left out, and those
+whose gate drops rows: capacity.sh has them.
 """
 import json
 import sys
@@ -21,7 +22,8 @@ def uses(method):
 def main():
     items = json.load(sys.stdin)["items"]
     print("[%s]" % ", ".join(use for method in items
-                             if method["weighted"] != "nowhere"
+                             if method["weighted"] != "nowhere" and
+                             not method["drops"]
                              for use in uses(method)))
 
 
