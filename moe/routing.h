@@ -69,7 +69,7 @@ typedef enum {
 
 typedef struct {
     moe_sampler_kind_t kind;
-    double s; /* exponent of zipf; unused otherwise */
+    double s;     /* exponent of zipf; unused otherwise */
     int64_t step; /* of W0..W7: what moves, moves with it */
 } moe_sampler_t;
 

@@ -11,6 +11,7 @@ reports_libreports_la_SOURCES = \
   reports/results.c \
   reports/results.h \
   reports/results_notes.c \
+  reports/results_published.c \
   reports/results_select.c \
   reports/schema.c \
   reports/schema.def \

@@ -29,6 +29,10 @@ void moe_results_notes(json_t *document, moe_line_func_t *line, void *self);
 void moe_results_selection(const json_t *document, moe_line_func_t *line,
                            void *self);
 
+/** Published numbers with ours beside them, where they can be compared. */
+void moe_results_published(const json_t *document, moe_line_func_t *line,
+                           void *self);
+
 /** Index of the lowest prediction of methods[]; -1 if none has a time above
  * 0: without tokens nothing is fast. */
 int moe_results_fastest(const json_t *methods);

@@ -366,27 +366,6 @@ static void memory(json_t *document, const notes_t *notes)
             predicted));
 }
 
-/* Published numbers with ours beside them, where they can be compared. */
-static void published(json_t *document, const notes_t *notes)
-{
-    const json_t *list = json_object_get(document, "published");
-    size_t i;
-
-    for (i = 0; i < json_array_size(list); ++i) {
-        const json_t *p = json_array_get(list, i);
-        const json_t *ours = json_object_get(p, "ours");
-
-        if (json_is_number(ours)) {
-            say(notes, MOE_STYLE_plain,
-                "published: %s: %.4g %s; ours %.4g, ratio %.3g",
-                text_of(p, "what"),
-                json_number_value(json_object_get(p, "value")),
-                text_of(p, "unit"), json_number_value(ours),
-                json_number_value(json_object_get(p, "ratio")));
-        }
-    }
-}
-
 void moe_results_notes(json_t *document, moe_line_func_t *line, void *self)
 {
     const notes_t notes = {line, self};
@@ -405,7 +384,7 @@ void moe_results_notes(json_t *document, moe_line_func_t *line, void *self)
     gates(document, &notes);
     faithful(document, &notes);
     memory(document, &notes);
-    published(document, &notes);
+    moe_results_published(document, line, self);
     for (i = 0; i < json_array_size(warnings); ++i) {
         say(&notes, MOE_STYLE_weak, "warning: %s",
             json_string_value(json_array_get(warnings, i)));

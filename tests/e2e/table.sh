@@ -43,6 +43,7 @@ if [ "${1:-}" != all ]; then
     point 3 ragged skip_expert
     point 4 only_one one_expert
     finish
+    exit
 fi
 for ranks in 1 2 3 4 8; do
     for pattern in equal ragged one_zero only_one none; do
