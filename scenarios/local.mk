@@ -11,6 +11,8 @@ nobase_dist_pkgdata_DATA += \
   scenarios/seeds/vllm-2293-h100.yaml \
   scenarios/seeds/vllm-2293-x4.yaml \
   scenarios/seeds/vllm-2293.yaml \
+  scenarios/seeds/vllm-ascend-2469-a3.yaml \
+  scenarios/seeds/vllm-ascend-2469.yaml \
   scenarios/tutorial/faithful.yaml \
   scenarios/tutorial/first.yaml \
   scenarios/tutorial/grid.yaml

@@ -171,7 +171,7 @@ const moe_method_t moe_method_alltoallv = {
         "B_r H b if tp > 1",
     .test = "tests/check_methods_meta.c",
     .capturable = false,
-    .needs = "ep = dp, tp = 1",
+    .needs = "ep = dp x tp; H of whole blocks of combine",
     .options = options,
     .plan_size = sizeof(plan_t),
     .check = check,

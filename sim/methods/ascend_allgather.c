@@ -50,7 +50,7 @@ const moe_method_t moe_method_ascend_allgather = {
                "if tp > 1; dp = 1: finalize T H b(combine)",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
-    .needs = "dp = 1 or tp = 1; ep = dp x tp; weights on the experts' output",
+    .needs = "ep = dp x tp; weights on the experts' output",
     .options = options,
     .plan_size = sizeof(moe_padded_t),
     .check = moe_padded_check,

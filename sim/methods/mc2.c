@@ -192,6 +192,8 @@ const moe_method_t moe_method_mc2 = {
                "n_r rowc(H); finalize B H b if tp > 1",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
+    .needs =
+        "ep = dp x tp; limits library: H, R, E, k and tokens of the operators",
     .options = options,
     .plan_size = sizeof(plan_t),
     .check = check,
