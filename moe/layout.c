@@ -120,12 +120,16 @@ moe_range_t moe_layout_experts(const moe_layout_t *layout, int64_t experts,
 int moe_layout_holder(const moe_layout_t *layout, int64_t experts,
                       int64_t expert)
 {
-    int64_t each = experts / layout->ep;
-    int64_t longer = experts % layout->ep;
-    int64_t of_longer = longer * (each + 1);
+    /* ids are int32: short divisions, for every (token, slot) asks */
+    const uint32_t n = (uint32_t)experts;
+    const uint32_t e = (uint32_t)expert;
+    const uint32_t ranks = (uint32_t)layout->ep;
+    const uint32_t each = n / ranks;
+    const uint32_t longer = n - each * ranks;
+    const uint32_t of_longer = longer * (each + 1);
 
-    return (int)(expert < of_longer ? expert / (each + 1)
-                                    : longer + (expert - of_longer) / each);
+    return (int)(e < of_longer ? e / (each + 1)
+                               : longer + (e - of_longer) / each);
 }
 
 moe_range_t moe_layout_experts_of(const moe_layout_t *layout, int64_t experts,
