@@ -5,6 +5,7 @@ set -eu
 . "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 judge=$top_builddir/tests/report_judge
 cd "$work"
+done="[m for m in r['methods'] if 'refused' not in m]"
 price="$MOESIM price --model deepseek-r1 --machine dgx-b200 --ep 8"
 
 # bytes of SGLang #7667 at 8 ranks and 1024 tokens a rank, ring algorithms
@@ -28,23 +29,24 @@ expect 0 $price --tokens 1024 --method pad_allreduce --phase decode --json d.jso
 holds d.json "[($sent)(r['methods'][0], s) for s in ('prepare', 'finalize')] ==
     [{102760448}, {205520896}]"
 
-# few tokens: the median of several drawn routings, their spread inside
+# few tokens: the median of several drawn routings, their spread inside; with
+# slots for all that may come, one routing costs what another does
 few="$price --tokens 1 --method all --quiet --json"
 for seed in 1 2 3; do
     expect 0 $few few$seed.json --seed $seed
     holds few$seed.json "r['routing']['draws'] == 9 and all(
         sorted(m['draws_us'])[4] == m['predicted_us'] and
         m['low_us'] <= min(m['draws_us']) and m['high_us'] >= max(m['draws_us'])
-        and (len(set(m['draws_us'])) > 1 or m['name'] == 'dummy')
-        for m in r['methods'])"
+        and (len(set(m['draws_us'])) > 1 or m['name'] == 'capacity_alltoall')
+        for m in r['methods'] if 'refused' not in m)"
     holds few$seed.json "all(
         m['low_us'] <= n['predicted_us'] <= m['high_us']
         for o in [json.load(open('few1.json'))]
-        for m, n in zip(o['methods'], r['methods']))"
+        for m, n in zip(o['methods'], r['methods']) if 'refused' not in m)"
 done
 expect 0 $few again1.json --seed 1
-holds again1.json "[m['draws_us'] for m in r['methods']] ==
-    [m['draws_us'] for m in json.load(open('few1.json'))['methods']]"
+holds again1.json "[m.get('draws_us') for m in r['methods']] ==
+    [m.get('draws_us') for m in json.load(open('few1.json'))['methods']]"
 
 # weights that do not fit: 256 experts x 3 matrices of 7168 x 2048 in 9/16 B
 expect 0 "$MOESIM" price --model deepseek-r1 --machine dgx-b200 --ep 1 \
@@ -59,16 +61,16 @@ holds h100.json "any('decoded in the kernel' in w for w in r['warnings'])"
 
 # what a reader may rely on
 holds all.json "all(m['low_us'] <= m['predicted_us'] <= m['high_us']
-    for m in r['methods'])"
+    for m in $done)"
 holds all.json "all(abs(sum(m['parts'].values()) - m['predicted_us']) <
-    1e-6 * m['predicted_us'] for m in r['methods'])"
+    1e-6 * m['predicted_us'] for m in $done)"
 holds all.json "all(sum(p[i][i] for i in range(8)) == 0
-    for m in r['methods'] for p in [m['pair_bytes']])"
+    for m in $done for p in [m['pair_bytes']])"
 holds all.json "all([sum(s[k][i] for s in m['by_stage'].values())
-    for i in range(8)] == m[k] for m in r['methods']
+    for i in range(8)] == m[k] for m in $done
     for k in ('payload_bytes', 'wire_sent_bytes', 'carried_bytes'))"
 holds all.json "any('sampled' in w for w in r['warnings'])"
-holds all.json "all(c['source'] and c['kind'] for m in r['methods']
+holds all.json "all(c['source'] and c['kind'] for m in $done
     for c in m['constants'])"
 holds all.json "len(r['methods']) >= 4 and r['backend'] == 'meta'"
 
