@@ -81,6 +81,7 @@ static moe_time_t price(const moe_machine_t *machine, moe_op_t op, int64_t size)
                                                   .send_rows = rows,
                                                   .recv_rows = rows,
                                                   .row_bytes = 1,
+                                                  .element_bytes = 1,
                                                   .root = -1}};
 
         ck_assert_int_eq(moe_price_record(p, &record), MOE_OK);
