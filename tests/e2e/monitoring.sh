@@ -25,6 +25,10 @@ run() {
 }
 
 find_uses "$scenario" "$ranks"
+# each method's last use, with most tensors a row; in make check-full all
+if [ -z "${MOESIM_FULL:-}" ]; then
+    mapfile -t uses < <(printf '%s\n' "${uses[@]}" | tac | sort -t: -k1,1 -su)
+fi
 # methods that say so of themselves move nothing, which is no witness
 silent=$("$MOESIM" list methods --json - | "$PYTHON" -c '
 import json, sys
