@@ -4,6 +4,12 @@
 # file and its line taken away the program builds and lists one method fewer;
 # with a new file and line it lists one more. No makefile is touched.
 set -eu
+case " ${MOESIM_LEAVE_OUT:-} " in
+*" check_methods "*)
+    echo "skipped: left out (MOESIM_LEAVE_OUT)"
+    exit 77
+    ;;
+esac
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 src=$tmp/src
