@@ -32,10 +32,8 @@ same files --set "$files" --set "methods=$nvfp4" \
     --set "precision.expert_in={format: nvfp4, $scale}" \
     --set "precision.gemm2_in={format: nvfp4, global_scale: 40}"
 ask "$work/files.1/report.json" "r['methods'][0]['output_digest']" >"$work/a"
-start=$SECONDS
 expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/drawn" \
     --set "methods=$nvfp4"
-seconds=$((SECONDS - start))
 ask "$work/drawn/report.json" "r['methods'][0]['output_digest']" >"$work/b"
 cmp -s "$work/a" "$work/b" && fail "the files were not read" ||
     pass "other data, other bits"
@@ -65,15 +63,11 @@ expect 2 "$MOESIM" run "$tiny" -o "$work/x" --set "methods=$nvfp4" \
     --set "precision.gemm2_in={format: nvfp4, global_scale: 40}"
 says 'hidden.* 16 x 128'
 for bad in nan inf; do
-    start=$SECONDS
     expect 2 "$MOESIM" run "$tiny" -o "$work/x" --set "methods=$nvfp4" \
         --set "workload.data={hidden: $work/$bad.safetensors}" \
         --set "precision.expert_in={format: nvfp4, $scale}" \
         --set "precision.gemm2_in={format: nvfp4, global_scale: 40}"
     says "^moesim: rank 3: .*$bad.safetensors.*row 9, column 3"
-    # nobody is waited for: a rank that failed has 5 s of patience
-    [ $((SECONDS - start)) -le $((seconds + 3)) ] && pass "at once" ||
-        fail "$bad took $((SECONDS - start)) s, a good run $seconds s"
 done
 expect 2 "$MOESIM" run "$tiny" -o "$work/x" \
     --set "workload.router={trace: $work/twice.safetensors}"
