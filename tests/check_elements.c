@@ -313,7 +313,6 @@ int main(void)
 {
     Suite *suite = suite_create("elements");
     TCase *tests = tcase_create("elements");
-    TCase *full = tcase_create("all floats");
     int n = MOE_CONVERSION_COUNT;
 
     tcase_add_loop_test(tests, a_sweep_over_floats_gives_the_defined_codes, 0,
@@ -328,6 +327,8 @@ int main(void)
     tcase_add_loop_test(tests, each_conversion_is_found_by_its_name, 0, n);
     suite_add_tcase(suite, tests);
     if (moe_test_full()) {
+        TCase *full = tcase_create("all floats");
+
         tcase_set_timeout(full, SECONDS);
         tcase_add_loop_test(full, all_floats_give_the_defined_codes, 0, n);
         suite_add_tcase(suite, full);
