@@ -135,6 +135,8 @@ ref_libref_la_SOURCES = \
   ref/route.h \
   ref/route_choose.c \
   ref/route_choose.h \
+  ref/route_fast.c ref/route_fast.h \
+  ref/route_near.c ref/route_near.h ref/route_row.c ref/route_row.h \
   ref/rows.c \
   ref/rows.h \
   ref/score.c \
@@ -261,7 +263,8 @@ tests_check_matmul_reversed_LDADD = $(REF_LIBS)
 # Correct rounding, judged by MPFR alone (tests/judge.h).
 ROUNDING_TESTS = tests/check_activation tests/check_combine \
   tests/check_gates \
-  tests/check_logits tests/check_route tests/check_score \
+  tests/check_logits tests/check_route tests/check_route_fast \
+  tests/check_score \
   tests/check_weighted_sum
 check_PROGRAMS += $(ROUNDING_TESTS)
 TESTS += $(ROUNDING_TESTS)
@@ -275,6 +278,8 @@ tests_check_logits_SOURCES = tests/check_logits.c tests/judge.h
 tests_check_logits_LDADD = $(REF_LIBS)
 tests_check_route_SOURCES = tests/check_route.c tests/judge.h
 tests_check_route_LDADD = $(REF_LIBS)
+tests_check_route_fast_SOURCES = tests/check_route_fast.c tests/judge.h
+tests_check_route_fast_LDADD = $(REF_LIBS)
 tests_check_score_SOURCES = tests/check_score.c tests/judge.h
 tests_check_score_LDADD = $(REF_LIBS)
 tests_check_weighted_sum_SOURCES = tests/check_weighted_sum.c tests/judge.h
@@ -337,7 +342,8 @@ tests_bench_bench_route_LDADD = ref/libref.la moe/libmoe.la \
 # Judges of the formats with none of our code in them.
 FORMAT_JUDGES = tests/check_cuda_headers.sh tests/check_numpy_formats.py
 TESTS += $(FORMAT_JUDGES)
-EXTRA_DIST += $(FORMAT_JUDGES) tests/cuda_elements.cc tests/numpy_nvfp4.py
+EXTRA_DIST += $(FORMAT_JUDGES) tests/cuda_elements.cc tests/numpy_nvfp4.py \
+  tests/numpy_route.py
 
 BENCHES += tests/bench/bench_quantize
 tests_bench_bench_quantize_SOURCES = tests/bench/bench_quantize.c

@@ -2,7 +2,9 @@
 /*
  * Routing of 65,536 tokens over 256 experts, and correctly rounded logits
  * against cblas_dgemm on operands decoded beforehand (ratio = time of dgemm /
- * time of ours). Medians of REPEATS, one thread if OPENBLAS_NUM_THREADS=1.
+ * time of ours). Medians of REPEATS in CPU time of all threads: the machine may
+ * be shared. Then the routing by PyTorch or numpy (tests/numpy_route.py);
+ * PYTHON names the interpreter.
  */
 #include "config.h"
 
@@ -49,7 +51,7 @@ static double now_s(void)
 {
     struct timespec t;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -98,6 +100,39 @@ static double median_s(void (*run)(data_t *), data_t *d)
     }
     qsort(time, REPEATS, sizeof(time[0]), compare);
     return time[REPEATS / 2];
+}
+
+/* Median seconds of the other way; 0 if it cannot be had. */
+static double other_s(char name[16])
+{
+    const char *python = getenv("PYTHON");
+    char command[1024];
+    double seconds = 0;
+    FILE *pipe;
+
+    (void)snprintf(command, sizeof(command), "%s '%s/tests/numpy_route.py'",
+                   python != NULL ? python : "python3", MOESIM_SOURCE_DIR);
+    pipe = popen(command, "r");
+    if (pipe != NULL && fscanf(pipe, "%15s %lf", name, &seconds) != 2) {
+        seconds = 0;
+    }
+    return pipe != NULL && pclose(pipe) == 0 ? seconds : 0;
+}
+
+static void print_routing(const data_t *d, double route_s)
+{
+    char name[16];
+    double seconds = other_s(name);
+
+    (void)printf("routing %d tokens: %.1f ms, %lld of %lld scores by MPFR\n",
+                 TOKENS, route_s * 1e3, (long long)d->stats.redone_exact,
+                 (long long)d->stats.elements);
+    if (seconds > 0) {
+        (void)printf("the same by %s: %.1f ms, %.1f times ours\n", name,
+                     seconds * 1e3, seconds / route_s);
+    } else {
+        (void)printf("no PyTorch and no numpy here: no ratio to them\n");
+    }
 }
 
 static void decode(const uint16_t *bits, int64_t n, double *out)
@@ -152,8 +187,6 @@ int main(void)
         d.logits[i] = (float)(int32_t)(r >> 32) * 0x1p-30f;
     }
     route_s = median_s(run_route, &d);
-    (void)printf("routing %d tokens: %.1f ms, %lld of %lld scores by MPFR\n",
-                 TOKENS, route_s * 1e3, (long long)d.stats.redone_exact,
-                 (long long)d.stats.elements);
+    print_routing(&d, route_s);
     return 0;
 }
