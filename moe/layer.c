@@ -8,6 +8,17 @@ const char *moe_phase_name(moe_phase_t phase)
     return phase == MOE_PHASE_prefill ? "prefill" : "decode";
 }
 
+bool moe_layer_is_placed(const moe_layer_t *layer)
+{
+    return layer->place.kind != MOE_PLACING_linear ||
+           layer->place.redundant > 0;
+}
+
+int64_t moe_layer_expert(const moe_layer_t *layer, int64_t slot)
+{
+    return layer->placed != NULL ? layer->placed->map.logical_of[slot] : slot;
+}
+
 int64_t moe_layer_total_tokens(const moe_layer_t *layer)
 {
     return moe_layer_tokens(layer, layer->layout.dp).begin;

@@ -10,6 +10,7 @@
 #include "moe/data.h"
 #include "moe/layout.h"
 #include "moe/model.h"
+#include "moe/placing.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,7 +23,7 @@ typedef enum {
 const char *moe_phase_name(moe_phase_t phase);
 
 typedef struct {
-    const moe_model_t *model; /* kept */
+    const moe_model_t *model; /* kept; its experts are slots */
     moe_layout_t layout;
     const int64_t *tokens; /* [dp] tokens of each dp rank; kept */
     const int64_t *before; /* [dp + 1] sums of the tokens before each, kept;
@@ -32,7 +33,16 @@ typedef struct {
     uint64_t seed;
     moe_data_t data; /* what tensors are drawn as */
     bool poison;     /* new tensors hold NaN, where backends have data */
+    moe_placing_t place;
+    const moe_placed_t *placed; /* kept; NULL: slot p holds expert p, or it is
+                                 * not known yet */
 } moe_layer_t;
+
+/** Whether slots may hold other experts than those of their numbers. */
+bool moe_layer_is_placed(const moe_layer_t *layer);
+
+/** Expert of a slot. */
+int64_t moe_layer_expert(const moe_layer_t *layer, int64_t slot);
 
 /** Tokens of all dp ranks together. */
 int64_t moe_layer_total_tokens(const moe_layer_t *layer);

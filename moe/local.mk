@@ -62,6 +62,12 @@ moe_libmoe_la_SOURCES = \
   moe/options.c \
   moe/pairs.c \
   moe/pairs.h \
+  moe/placing.def \
+  moe/placing.h \
+  moe/placed.c \
+  moe/placed.h \
+  moe/placement.c \
+  moe/placement.h \
   moe/plan.h \
   moe/budget.def \
   moe/profile.c \
@@ -69,6 +75,7 @@ moe_libmoe_la_SOURCES = \
   moe/profile.h \
   moe/profile_alias.def \
   moe/rcp_table_file.h \
+  moe/replica.def \
   moe/role.def \
   moe/rounding.def \
   moe/routing.c \
@@ -109,6 +116,12 @@ tests_check_fill_LDADD = moe/libmoe.la base/libcore.la $(CHECK_LIBS) \
   $(MPFR_LIBS) $(GMP_LIBS) -lm
 tests_check_routing_SOURCES = tests/check_routing.c
 tests_check_routing_LDADD = moe/libmoe.la base/libcore.la $(CHECK_LIBS) -lm
+
+# Experts in slots of ranks.
+check_PROGRAMS += tests/check_placed
+TESTS += tests/check_placed
+tests_check_placed_SOURCES = tests/check_placed.c
+tests_check_placed_LDADD = moe/libmoe.la base/libcore.la $(CHECK_LIBS) -lm
 
 BENCHES += tests/bench/bench_fill
 tests_bench_bench_fill_SOURCES = tests/bench/bench_fill.c

@@ -54,6 +54,8 @@ typedef struct {
     int64_t hidden;       /* H */
     int64_t intermediate; /* I, of one expert */
     int64_t experts;      /* E */
+    int64_t redundant;    /* of E: more slots than experts; 0 but in a layer
+                           * whose experts are placed */
     int topk;             /* k, at most MOE_TOPK_MAX */
     int shared;           /* the last of E, and of k: experts that every token
                            * has with weight 1; no router chooses them */
@@ -72,6 +74,22 @@ typedef struct {
     int64_t layers;       /* of the whole model, MoE ones among them */
     int64_t moe_layers;
 } moe_model_t;
+
+/** Experts that can be chosen: columns of the logits. */
+static inline int64_t moe_model_choices(const moe_model_t *model)
+{
+    return model->experts - model->redundant;
+}
+
+/** The model by experts, where it counts slots. */
+static inline moe_model_t moe_model_unplaced(const moe_model_t *model)
+{
+    moe_model_t unplaced = *model;
+
+    unplaced.experts -= model->redundant;
+    unplaced.redundant = 0;
+    return unplaced;
+}
 
 /** What the router sees of a model: without its shared experts. */
 static inline moe_model_t moe_model_routed(const moe_model_t *model)

@@ -52,7 +52,7 @@ static int64_t weight_bytes(const moe_ctx_t *c, const moe_call_t *call)
     int64_t hit = 0;
 
     if (call->op == MOE_OP_logits && call->in[0]->valid_rows > 0) {
-        return model->experts *
+        return moe_model_choices(model) *
                moe_format_row_bytes(MOE_FORMAT_bf16, model->hidden);
     }
     if (call->op != MOE_OP_grouped_matmul) {

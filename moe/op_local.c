@@ -96,7 +96,7 @@ moe_tensor_t *moe_logits(moe_ctx_t *c, moe_tensor_t *rows)
         return NULL;
     }
     t = plain(c, MOE_ROLE_logits, MOE_FORMAT_fp32, rows->dim[0],
-              moe_ctx_model(c)->experts, rows->valid_rows);
+              moe_model_choices(moe_ctx_model(c)), rows->valid_rows);
     call = call_of(MOE_OP_logits, rows, t);
     moe_ctx_do(c, &call, t);
     return t;

@@ -139,7 +139,7 @@ void moe_padded_payload(const moe_formula_t *f, int64_t *out)
     if (l->dp > 1) {
         out[MOE_STAGE_prepare] =
             each * (moe_format_row_bytes(dispatch, m->hidden) +
-                    4 * (int64_t)m->experts);
+                    4 * moe_model_choices(m));
         out[MOE_STAGE_finalize] =
             l->ep * each * moe_format_row_bytes(combine, m->hidden) +
             moe_tp_part_payload(layer, &part);

@@ -35,6 +35,10 @@ const char *moe_slots_check(const moe_layer_t *layer,
         layer->model->experts % layout->ep != 0) {
         return "needs ep = dp, tp = 1, and ranks of equally many experts";
     }
+    if (moe_layer_is_placed(layer)) {
+        return "has no placement of experts: its gate counts rows of an expert "
+               "on one rank (DeepSpeed keeps experts in order)";
+    }
     return why != NULL || rule->drop == MOE_DROP_none
                ? why
                : check_capacity(layer, rule);

@@ -113,8 +113,6 @@ ref_libref_la_SOURCES = \
   ref/permute.h \
   ref/permute_forms.c \
   ref/permute_forms.h \
-  ref/placement.c \
-  ref/placement.h \
   ref/sort.c \
   ref/sort.h \
   ref/quantize.c \

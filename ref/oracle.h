@@ -21,6 +21,9 @@ typedef struct {
     const uint16_t *router;   /* [E][H] bf16 */
     const float *bias;        /* [E]; NULL without */
     int home; /* `faithful`: member whose chunk of a ring the token is */
+    const int32_t *slot; /* `faithful`: [k] where the token's experts lie, of
+                          * n_slots; NULL: an expert's slot is its number */
+    int64_t n_slots;
 } moe_oracle_t;
 
 /** What the oracle found for a token. */

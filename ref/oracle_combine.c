@@ -43,11 +43,14 @@ static int64_t place_of(const element_t *e, int part, int slot)
 /* Place of the rank of its ep group that holds the expert of a slot. */
 static int holder(const element_t *e, int slot)
 {
-    const moe_layer_t *layer = e->t->oracle->layer;
+    const moe_oracle_t *oracle = e->t->oracle;
+    const moe_layer_t *layer = oracle->layer;
+    const bool placed = oracle->slot != NULL;
+    const int64_t n = placed ? oracle->n_slots : layer->model->experts;
+    const int32_t lies = placed ? oracle->slot[slot] : e->t->token->ids[slot];
     int r = 0;
 
-    while (e->t->token->ids[slot] >=
-           moe_layout_experts(&layer->layout, layer->model->experts, r).end) {
+    while (lies >= moe_layout_experts(&layer->layout, n, r).end) {
         r++;
     }
     return r;

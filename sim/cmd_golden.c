@@ -175,6 +175,9 @@ static moe_status_t check_command(const moe_command_t *c,
         return moe_fail(MOE_ERR_INPUT, "--only-rank: is %d, expected 0 to %d",
                         c->only_rank, world - 1);
     }
+    if (moe_scenario_wants_order(s, "golden") != MOE_OK) {
+        return MOE_ERR_UNSUPPORTED;
+    }
     if (s->layer.chain.numerics != MOE_NUMERICS_exact) {
         return moe_fail(MOE_ERR_UNSUPPORTED,
                         "numerics: faithful: rounds as a method does on its "

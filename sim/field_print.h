@@ -29,6 +29,9 @@ void moe_print_section(const moe_printer_t *p, int indent,
 void moe_print_precision(const moe_printer_t *p, const moe_scenario_t *s);
 void moe_print_methods(const moe_printer_t *p, const moe_scenario_t *s);
 
+/** layout.placement; nothing in the digest's text if experts lie in order. */
+void moe_print_placement(const moe_printer_t *p, const moe_scenario_t *s);
+
 /** select; nothing in the digest's text if every method runs. */
 void moe_print_select(const moe_printer_t *p, const moe_select_t *select);
 

@@ -36,6 +36,7 @@ sim_libsim_la_SOURCES += \
   sim/scenario_named.c \
   sim/scenario_own_layout.c \
   sim/scenario_parts.h \
+  sim/scenario_placement.c \
   sim/scenario_precision.c \
   sim/scenario_print.c \
   sim/scenario_published.c \

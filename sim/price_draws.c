@@ -9,6 +9,7 @@
  */
 #include "sim/price_draws.h"
 
+#include "moe/placed.h"
 #include "sim/price_json.h"
 #include "sim/price_methods.h"
 #include "sim/run_inputs.h"
@@ -38,7 +39,7 @@ int moe_draws_count(const moe_scenario_t *scenario)
     return tokens <= MANY_TOKENS && ranks <= MANY_RANKS ? 3 : 1;
 }
 
-static moe_status_t make_one(const moe_scenario_t *scenario, int i,
+static moe_status_t draw_one(const moe_scenario_t *scenario, int i,
                              moe_routing_t *routing)
 {
     const moe_sampler_t uniform = {.kind = MOE_SAMPLER_uniform};
@@ -52,6 +53,21 @@ static moe_status_t make_one(const moe_scenario_t *scenario, int i,
         &scenario->model,
         scenario->router == MOE_ROUTER_sample ? &scenario->sampler : &uniform,
         scenario->seed + (uint64_t)i * SEED_STEP, 0, total, routing);
+}
+
+/* By slots, where experts are placed: by the load of this very draw. */
+static moe_status_t make_one(const moe_scenario_t *scenario, int i,
+                             moe_routing_t *routing)
+{
+    moe_status_t status = draw_one(scenario, i, routing);
+
+    if (status == MOE_OK) {
+        status = moe_routing_place(&scenario->layer, routing);
+        if (status != MOE_OK) {
+            moe_routing_fini(routing);
+        }
+    }
+    return status;
 }
 
 moe_status_t moe_draws_init(const moe_scenario_t *scenario,

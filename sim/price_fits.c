@@ -15,7 +15,8 @@ static int64_t matrix_bytes(const moe_scenario_t *scenario, moe_weight_t weight)
 int64_t moe_expert_bytes(const moe_scenario_t *scenario)
 {
     const moe_layout_t *layout = &scenario->layer.layout;
-    moe_range_t most = moe_layout_experts(layout, scenario->model.experts, 0);
+    moe_range_t most =
+        moe_layout_experts(layout, scenario->layer.model->experts, 0);
 
     return (most.end - most.begin) *
            (matrix_bytes(scenario, MOE_W13) + matrix_bytes(scenario, MOE_W2));

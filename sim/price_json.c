@@ -162,6 +162,27 @@ static bool imbalance(const int64_t *n, int64_t count, double *out_p)
     return true;
 }
 
+/* Rows of the places of an ep group, from those of their experts. */
+static bool imbalance_of_ranks(const moe_layer_t *layer, const int64_t *rows,
+                               double *ratio)
+{
+    const int ep = layer->layout.ep;
+    int64_t *sums = calloc((size_t)ep, sizeof(*sums));
+    bool known;
+
+    for (int r = 0; sums != NULL && r < ep; r++) {
+        const moe_range_t own =
+            moe_layout_experts(&layer->layout, layer->model->experts, r);
+
+        for (int64_t e = own.begin; e < own.end; e++) {
+            sums[r] += rows[e];
+        }
+    }
+    known = sums != NULL && imbalance(sums, ep, ratio);
+    free(sums);
+    return known;
+}
+
 bool moe_json_imbalance(json_t *method, const moe_layer_t *layer,
                         const moe_routing_t *routing)
 {
@@ -180,6 +201,9 @@ bool moe_json_imbalance(json_t *method, const moe_layer_t *layer,
         known = imbalance(rows, experts, &ratio);
         good =
             good && moe_json_set(object, "experts", real_or_null(known, ratio));
+        known = imbalance_of_ranks(layer, rows, &ratio);
+        good =
+            good && moe_json_set(object, "ranks", real_or_null(known, ratio));
     }
     free(rows);
     return moe_json_set(method, "imbalance", object) && good;

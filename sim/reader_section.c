@@ -6,11 +6,21 @@
 
 #define KEYS_MAX 32 /* of one section */
 
+/* The key that a misspelt one is nearest to; NULL: none. */
+static const char *nearest_key(const moe_at_t *at, moe_section_t section,
+                               size_t i)
+{
+    const char *names[KEYS_MAX];
+    size_t n = moe_schema_names(section, names, KEYS_MAX);
+
+    return moe_nearest(at->node->key[i], names, n);
+}
+
 static void unknown_key(const moe_at_t *at, moe_section_t section, size_t i)
 {
     const char *names[KEYS_MAX];
     size_t n = moe_schema_names(section, names, KEYS_MAX);
-    const char *near = moe_nearest(at->node->key[i], names, n);
+    const char *near = nearest_key(at, section, i);
     char all[512] = "";
     size_t length = 0;
 
@@ -23,6 +33,22 @@ static void unknown_key(const moe_at_t *at, moe_section_t section, size_t i)
                                    k > 0 ? ", " : "", names[k]);
     }
     moe_at_key_error(at, i, "unknown key, expected one of: %s", all);
+}
+
+/* True if an unknown key of the map was taken for this one: told already. */
+static bool is_misspelt(const moe_at_t *at, const moe_key_t *key)
+{
+    for (size_t i = 0; at->node != NULL && i < at->node->n; i++) {
+        const char *near = NULL;
+
+        if (moe_schema_find(key->section, at->node->key[i]) == NULL) {
+            near = nearest_key(at, key->section, i);
+        }
+        if (near != NULL && strcmp(near, key->key) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void moe_at_check_keys(const moe_at_t *at, moe_section_t section)
@@ -42,7 +68,7 @@ void moe_at_check_keys(const moe_at_t *at, moe_section_t section)
         key = moe_schema_get(i);
         child = moe_at_key(at, key->key);
         if (key->section == section && key->standard == NULL &&
-            !moe_at_given(&child)) {
+            !moe_at_given(&child) && !is_misspelt(at, key)) {
             moe_at_error(&child, "is missing, expected %s", key->text);
         }
     }

@@ -47,10 +47,33 @@ static json_t *scenario_object(const moe_scenario_t *scenario)
                      "file", file != NULL ? file : json_string("(not UTF-8)"));
 }
 
-static json_t *layout_object(const moe_layout_t *layout)
+static json_t *placement_object(const moe_layer_t *layer)
 {
-    return json_pack("{s:i, s:i, s:i, s:i}", "dp", layout->dp, "tp", layout->tp,
-                     "ep", layout->ep, "node", layout->node);
+    const moe_placing_t *place = &layer->place;
+
+    return json_pack("{s:s, s:I, s:I, s:s, s:s}", "kind",
+                     moe_placing_name(place->kind), "redundant",
+                     (json_int_t)place->redundant, "slots",
+                     (json_int_t)layer->model->experts, "replicas",
+                     moe_replica_name(place->replica), "load",
+                     place->kind != MOE_PLACING_eplb ? "none"
+                     : place->load != NULL           ? "given"
+                                                     : "of the routing");
+}
+
+static json_t *layout_object(const moe_layer_t *layer)
+{
+    const moe_layout_t *layout = &layer->layout;
+    json_t *object =
+        json_pack("{s:i, s:i, s:i, s:i}", "dp", layout->dp, "tp", layout->tp,
+                  "ep", layout->ep, "node", layout->node);
+
+    if (moe_layer_is_placed(layer) &&
+        !moe_json_set(object, "placement", placement_object(layer))) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
 }
 
 static json_t *model_object(const moe_model_t *model)
@@ -176,7 +199,7 @@ static bool set_layer(json_t *d, const moe_command_t *command,
 
     return moe_json_set(d, "ranks",
                         json_integer(moe_layout_world(&layer->layout))) &&
-           moe_json_set(d, "layout", layout_object(&layer->layout)) &&
+           moe_json_set(d, "layout", layout_object(layer)) &&
            moe_json_set(d, "model", model_object(&scenario->model)) &&
            moe_json_set(d, "machine", machine_object(scenario)) &&
            moe_json_set(d, "numerics",
@@ -206,7 +229,7 @@ moe_status_t moe_report_set_tokens(json_t *object, const moe_layer_t *layer)
 /* Ranks without an expert only wait, which is seldom meant. */
 static bool warn_idle(json_t *d, const moe_scenario_t *s)
 {
-    const long long experts = (long long)s->model.experts;
+    const long long experts = (long long)s->layer.model->experts;
     const int ep = s->layer.layout.ep;
 
     return ep <= experts ||

@@ -67,7 +67,9 @@ typedef struct {
     moe_agreement_t *agreement;
     moe_ledger_t *ledger;
     moe_inputs_t inputs;
-    moe_routing_t routing; /* of all tokens */
+    moe_routing_t routing; /* of all tokens, by slots */
+    moe_placed_t placed;   /* where experts are placed */
+    int32_t *chosen;       /* [tokens][k] experts; NULL: slots are experts */
     moe_sample_t sample;
     size_t method;              /* that runs */
     moe_gate_seen_t *seen;      /* [n_methods] */

@@ -4,6 +4,7 @@
 #include "sim/run_need.h"
 
 #include "models/backend_meta.h"
+#include "moe/placed.h"
 #include "ref/mpi/backend_ref.h"
 #include "reports/units.h"
 #include "sim/layer_case.h"
@@ -107,12 +108,15 @@ static moe_status_t by_sample(const moe_command_t *command,
         scenario->router == MOE_ROUTER_sample ? &scenario->sampler : &uniform,
         scenario->seed, 0, moe_layer_total_tokens(&scenario->layer), &routing);
     if (status == MOE_OK) {
+        status = moe_routing_place(&scenario->layer, &routing);
+    }
+    if (status == MOE_OK) {
         status = peaks(scenario, command->stages, &routing, need->ranks, peak);
         for (int r = 0; command->golden && r < need->ranks; r++) {
             need->bytes += golden_bytes(scenario, &routing, r);
         }
-        moe_routing_fini(&routing);
     }
+    moe_routing_fini(&routing);
     for (int r = 0; r < need->ranks; r++) {
         need->bytes += peak[r];
     }

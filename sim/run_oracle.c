@@ -185,13 +185,24 @@ static question_t question(const moe_job_t *job, size_t method, bool exact)
     return q;
 }
 
+/* The layer as a method lays it and the oracle knows it: of experts. */
+static moe_layer_t by_experts(const moe_scenario_t *s,
+                              const moe_method_use_t *use)
+{
+    moe_layer_t layer = moe_method_layer(&s->layer, use);
+
+    layer.model = &s->model;
+    layer.placed = NULL;
+    return layer;
+}
+
 /* The oracle's row of sampled token i. */
 static moe_status_t ask_oracle(moe_job_t *job, const question_t *q, int64_t i,
                                token_t *t)
 {
     const moe_scenario_t *s = job->scenario;
     const moe_method_use_t *use = q->use;
-    const moe_layer_t layer = moe_method_layer(&s->layer, use);
+    const moe_layer_t layer = by_experts(s, use);
     moe_oracle_t oracle = {.layer = &layer,
                            .chain = &q->chain,
                            .router = job->inputs.router,
@@ -202,15 +213,20 @@ static moe_status_t ask_oracle(moe_job_t *job, const question_t *q, int64_t i,
     moe_formula_t f = {.layer = &layer, .options = use->options};
     const moe_routing_t *gated = moe_job_gated(job, q->method);
     const moe_routing_t *given = gated != NULL ? gated : &job->routing;
+    const int32_t *ids = given->ids + at;
     bool by_data = gated == NULL && s->router == MOE_ROUTER_data;
     moe_status_t status = moe_inputs_token(&job->inputs, token, t->hidden);
 
+    if (job->chosen != NULL) {
+        ids = job->chosen + at;
+        oracle.slot = job->routing.ids + at;
+        oracle.n_slots = s->layer.model->experts;
+    }
     if (use->method->home != NULL) {
         oracle.home = use->method->home(&f, token);
     }
     if (status == MOE_OK) {
-        status = moe_oracle_token(&oracle, t->hidden,
-                                  by_data ? NULL : given->ids + at,
+        status = moe_oracle_token(&oracle, t->hidden, by_data ? NULL : ids,
                                   by_data ? NULL : given->weights + at, &out);
     }
     narrow_output(job, t);

@@ -4,6 +4,7 @@
 #include "sim/run_job.h"
 
 #include "models/backend_meta.h"
+#include "moe/placed.h"
 #include "sim/price_methods.h"
 #include "sim/run_need.h"
 
@@ -36,6 +37,30 @@ static moe_status_t make_part(moe_job_t *job, moe_blob_t *part)
     return MOE_OK;
 }
 
+/* The routing source by slots; the oracle keeps the experts. Every rank finds
+ * the same, from the same counts. */
+static moe_status_t place_experts(moe_job_t *job)
+{
+    moe_layer_t *layer = &job->scenario->layer;
+    const size_t n = (size_t)(job->routing.n * job->routing.topk);
+    moe_status_t status;
+
+    if (!moe_layer_is_placed(layer)) {
+        return MOE_OK;
+    }
+    job->chosen = malloc(n * sizeof(*job->chosen) + 1);
+    if (job->chosen == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for the routing source");
+    }
+    memcpy(job->chosen, job->routing.ids, n * sizeof(*job->chosen));
+    status = moe_layer_place(layer, &job->routing, &job->placed);
+    if (status == MOE_OK) {
+        moe_placed_route(&job->placed, &job->routing);
+        layer->placed = &job->placed;
+    }
+    return status;
+}
+
 /* Nobody waits for the part of a rank that has none to give. */
 moe_status_t moe_job_inputs(moe_job_t *job)
 {
@@ -53,7 +78,7 @@ moe_status_t moe_job_inputs(moe_job_t *job)
                                   &job->inputs.routing, &job->routing);
         moe_blobs_free(parts);
     }
-    return status;
+    return status == MOE_OK ? place_experts(job) : status;
 }
 
 /* Collectives of each rank in a trace. */

@@ -98,6 +98,10 @@ static moe_status_t parse_injections(moe_job_t *job)
             return moe_fail(MOE_ERR_INPUT, "--inject %s: expected %s",
                             c->injection[i], why);
         }
+        if (job->injection[i].fault != MOE_FAULT_none &&
+            moe_scenario_wants_order(job->scenario, "--inject") != MOE_OK) {
+            return MOE_ERR_UNSUPPORTED;
+        }
     }
     return MOE_OK;
 }
@@ -195,6 +199,8 @@ static void job_fini(moe_job_t *job)
     moe_job_gates_fini(job);
     moe_inputs_fini(&job->inputs);
     moe_routing_fini(&job->routing);
+    moe_placed_fini(&job->placed);
+    free(job->chosen);
     moe_sample_fini(&job->sample);
     json_decref(job->methods);
     json_decref(job->selection);

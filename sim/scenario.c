@@ -36,6 +36,7 @@ void moe_scenario_free(moe_scenario_t *s)
     free(s->method);
     free(s->left_out);
     free(s->tokens);
+    free(s->expert_load);
     free(s->router_trace);
     free(s->hidden_file);
     free(s->gate_file);

@@ -53,12 +53,15 @@ typedef struct {
     char *name;   /* never NULL */
     char *source; /* never NULL, may be empty */
     moe_model_t model;
+    moe_model_t slots; /* of a layer whose experts are placed: E counts what
+                        * ranks hold */
     moe_machine_t machine;
     bool has_machine;
     moe_layer_t layer; /* points into this object */
     bool dp_implied;   /* layout.dp follows from other keys */
     bool ep_implied;
-    int64_t *tokens; /* [dp] */
+    int64_t *tokens;     /* [dp] */
+    double *expert_load; /* [E] of layout.placement; NULL: none given */
     moe_router_kind_t router;
     moe_sampler_t sampler;
     char *router_trace; /* path, absolute */
@@ -103,5 +106,9 @@ void moe_scenario_free(moe_scenario_t *scenario);
 /** Write the resolved scenario as YAML, model and machine inline, defaults
  * with a comment that says so. Loading it gives the same digest. */
 moe_status_t moe_scenario_print(const moe_scenario_t *scenario, FILE *stream);
+
+/** MOE_ERR_UNSUPPORTED if experts are placed: what knows them in order. */
+moe_status_t moe_scenario_wants_order(const moe_scenario_t *scenario,
+                                      const char *what);
 
 #endif

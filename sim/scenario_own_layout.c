@@ -33,9 +33,14 @@ void moe_method_read_layout(const moe_build_t *b, const moe_at_t *at,
     int world = moe_layout_world(scenario);
     size_t before = moe_diag_count(at->source->diag);
     moe_layout_t layout = {0};
+    const moe_at_t placement = moe_at_key(at, "placement");
     bool fits;
 
     moe_at_section(at, MOE_SECTION_layout, &layout);
+    if (moe_at_given(&placement)) {
+        moe_at_error(&placement, "belongs to the scenario's layout: experts "
+                                 "lie alike for every method");
+    }
     if (!b->layout_ok || moe_diag_count(at->source->diag) != before) {
         return;
     }

@@ -87,6 +87,10 @@ moe_status_t moe_scenario_relay(moe_build_t *b, int ranks);
 /** Ranks of a node: of the machine's first tier, or all. */
 void moe_scenario_set_node(moe_scenario_t *s);
 
+/** layout.placement, after all that says how many experts and ranks there
+ * are. */
+moe_status_t moe_scenario_read_placement(moe_build_t *b);
+
 /** What model, layout, tokens and formats must be to each other. */
 void moe_scenario_check_shapes(const moe_build_t *b);
 

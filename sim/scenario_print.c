@@ -115,6 +115,7 @@ static void print_layout(const moe_printer_t *p, const moe_scenario_t *s)
         moe_print_why(p, moe_schema_find(MOE_SECTION_layout, "ep"),
                       l->ep == moe_layout_world(l));
     }
+    moe_print_placement(p, s);
 }
 
 static void print_tokens(const moe_printer_t *p, const moe_scenario_t *s)

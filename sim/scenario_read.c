@@ -103,6 +103,12 @@ static moe_status_t read_parts(moe_build_t *b, int ranks)
         moe_scenario_check_shapes(b);
     }
     moe_scenario_read_workload(b);
+    if (b->layout_ok && b->model_ok) { /* what data may have changed too */
+        status = moe_scenario_read_placement(b);
+    }
+    if (status != MOE_OK) {
+        return status;
+    }
     moe_scenario_read_precision(b);
     if (b->layout_ok && b->model_ok) {
         status = moe_scenario_check_tensors(b);

@@ -73,7 +73,8 @@ static moe_status_t relay_sweep(const moe_build_t *b, moe_sweep_t *sweep,
     int64_t total;
     char *value;
 
-    if (strncmp(sweep->path, "layout", 6) == 0) {
+    if (strncmp(sweep->path, "layout", 6) == 0 &&
+        strncmp(sweep->path, "layout.placement", 16) != 0) {
         moe_diag_add(b->root.source->diag, NULL, 0, 0, "--ranks",
                      "fixes the layout, but '%s' is swept", sweep->path);
     }

@@ -15,6 +15,18 @@ static const char sampler_words[] =
 #undef MOE_SAMPLER
     ;
 
+static const char placing_words[] =
+#define MOE_PLACING(id, text) #id " "
+#include "moe/placing.def"
+#undef MOE_PLACING
+    ;
+
+static const char replica_words[] =
+#define MOE_REPLICA(id, text) #id " "
+#include "moe/replica.def"
+#undef MOE_REPLICA
+    ;
+
 static const char score_words[] =
 #define MOE_SCORE(id, text) #id " "
 #include "moe/score.def"
@@ -63,6 +75,8 @@ static const char ascend_device_words[] =
 const char moe_words_plain[] = "letters, digits, `.`, `-`, `_`";
 
 #define MOE_SAMPLER_WORDS       sampler_words
+#define MOE_PLACING_WORDS       placing_words
+#define MOE_REPLICA_WORDS       replica_words
 #define MOE_SCORE_WORDS         score_words
 #define MOE_GROUP_LIMIT_WORDS   group_limit_words
 #define MOE_ACTIVATION_WORDS    activation_words

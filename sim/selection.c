@@ -99,7 +99,7 @@ moe_ascend_facts_t moe_selection_facts(const moe_scenario_t *s)
     moe_ascend_facts_t f = {.dp = layer->layout.dp,
                             .tp = layer->layout.tp,
                             .ep = layer->layout.ep,
-                            .experts = s->model.experts,
+                            .experts = layer->model->experts,
                             .topk = s->model.topk,
                             .prefill = layer->phase == MOE_PHASE_prefill,
                             .device = (moe_ascend_on_t)s->select.ascend.device,

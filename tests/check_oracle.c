@@ -259,7 +259,10 @@ START_TEST(a_given_routing_is_followed)
     uint32_t output[TINY_HIDDEN];
     uint32_t again[TINY_HIDDEN];
     moe_oracle_token_t token = {.output = output};
-    moe_oracle_t oracle = {&tiny.layer, &tiny.chain, tiny.router, tiny.bias, 0};
+    moe_oracle_t oracle = {.layer = &tiny.layer,
+                           .chain = &tiny.chain,
+                           .router = tiny.router,
+                           .bias = tiny.bias};
 
     tiny_init(&tiny, MOE_FORMAT_nvfp4);
     ck_assert_int_eq(

@@ -2,7 +2,7 @@
 /* EPLB's published vectors (its README), and what a placement must hold. */
 #include "config.h"
 
-#include "ref/placement.h"
+#include "moe/placement.h"
 #include "tests/judge.h"
 #include "tests/support.h"
 

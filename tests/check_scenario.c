@@ -276,6 +276,36 @@ START_TEST(the_digest_is_of_the_meaning)
 }
 END_TEST
 
+/* Not as unknown and as missing. */
+START_TEST(a_misspelt_section_is_told_once)
+{
+    static const char text[] = "moesim: 1\n"
+                               "%s: {name: x, hidden: 64, intermediate: 64, "
+                               "experts: 4, topk: 2, score: softmax, "
+                               "renormalize: true}\n"
+                               "%s: {tokens: 8}\n"
+                               "%s: [allgatherv]\n";
+    static const char *const right[] = {"model", "workload", "methods"};
+    static const char *const wrong[] = {"modell", "worklaod", "metods"};
+    char whole[512];
+    char want[128];
+    char *path;
+    char *found;
+
+    (void)snprintf(whole, sizeof(whole), text, _i == 0 ? wrong[0] : right[0],
+                   _i == 1 ? wrong[1] : right[1],
+                   _i == 2 ? wrong[2] : right[2]);
+    path = moe_make_file("misspelt.yaml", whole, strlen(whole));
+    found = moe_load_bad(path, NULL, 0, 0);
+    (void)snprintf(want, sizeof(want),
+                   "%s:%d:1: %s: unknown key; did you mean '%s'?\n", path,
+                   _i + 2, wrong[_i], right[_i]);
+    ck_assert_str_eq(found, want);
+    free(found);
+    moe_drop_file(path);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("scenario");
@@ -284,6 +314,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t,
                         a_print_loads_as_the_same_scenario_and_prints_the_same,
                         0, N_SHIPPED);
+    tcase_add_loop_test(t, a_misspelt_section_is_told_once, 0, 3);
     tcase_add_test(t, a_sweep_over_tokens_has_the_same_tokens_on_other_ranks);
     tcase_add_test(t, the_seed_is_the_layer_of_deepseek_r1_on_8_ranks);
     tcase_add_test(t, the_decode_twin_pads_to_the_maximum_by_sglangs_rule);

@@ -81,6 +81,9 @@ static const struct {
     {"model.n_group", "16",
      "model.n_group: leaves 1 expert in a group, expected at least 2: a "
      "group's score is the sum of its two best\n"},
+    {"layout.placement.redundant", "2",
+     "layout.placement.redundant: is 2, which makes 18 slots of 16 experts, "
+     "expected a multiple of ep = 4\n"},
     {"model.hidden", "250",
      "model.hidden: is 250, expected a multiple of 16\n"},
     {"model.moe_layers", "4",

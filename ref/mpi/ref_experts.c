@@ -6,14 +6,56 @@
 
 #include "ref/matmul.h"
 
-moe_status_t moe_ref_group(moe_ref_backend_t *be, const moe_call_t *call)
+#include <stdlib.h>
+#include <string.h>
+
+/* As systems do whose experts are placed: ids through the rank's expert map,
+ * which has -1 for slots of other ranks. */
+static moe_status_t group_mapped(const moe_ref_backend_t *be,
+                                 const moe_call_t *call)
 {
     const moe_tensor_t *ids = call->in[0];
-    moe_tensor_t *out = call->out[0];
-    moe_ref_index_t *index = out->data;
-    moe_status_t status =
-        moe_ref_index_init(ids->data, ids->valid_rows, (int)ids->dim[1],
-                           out->first_expert, out->n_experts, index);
+    const moe_tensor_t *out = call->out[0];
+    const int64_t n = ids->valid_rows * ids->dim[1];
+    const int64_t slots = be->in.layer->model->experts;
+    int32_t *map = malloc((size_t)slots * sizeof(*map) + 1);
+    int32_t *local = malloc((size_t)n * sizeof(*local) + 1);
+    moe_status_t status = MOE_OK;
+
+    if (map == NULL || local == NULL) {
+        status = moe_fail(MOE_ERR_NOMEM, "no memory for an expert map");
+    } else {
+        memcpy(local, ids->data, (size_t)n * sizeof(*local));
+        moe_placed_expert_map(be->in.layer->placed, out->first_expert,
+                              out->n_experts, map);
+        status = moe_expert_map_apply(map, slots, out->n_experts, n, local);
+    }
+    if (status == MOE_OK) {
+        status = moe_ref_index_init(local, ids->valid_rows, (int)ids->dim[1], 0,
+                                    out->n_experts, out->data);
+    }
+    free(map);
+    free(local);
+    return status;
+}
+
+static moe_status_t group(const moe_ref_backend_t *be, const moe_call_t *call)
+{
+    const moe_tensor_t *ids = call->in[0];
+    const moe_tensor_t *out = call->out[0];
+
+    return be->in.layer->placed != NULL
+               ? group_mapped(be, call)
+               : moe_ref_index_init(ids->data, ids->valid_rows,
+                                    (int)ids->dim[1], out->first_expert,
+                                    out->n_experts, out->data);
+}
+
+moe_status_t moe_ref_group(moe_ref_backend_t *be, const moe_call_t *call)
+{
+    const moe_tensor_t *out = call->out[0];
+    const moe_ref_index_t *index = out->data;
+    moe_status_t status = group(be, call);
 
     for (int64_t e = 0; status == MOE_OK && e < out->n_experts; e++) {
         int64_t n = index->offset[e + 1] - index->offset[e];
@@ -84,7 +126,8 @@ moe_status_t moe_ref_matmul(moe_ref_backend_t *be, const moe_call_t *call)
         moe_rows_t in = part_of(call->in[0], first, n);
         moe_rows_t out = part_of(call->out[0], first, n);
 
-        weights.first_expert = call->in[1]->first_expert + e;
+        weights.first_expert =
+            moe_layer_expert(layer, call->in[1]->first_expert + e);
         if (n > 0) {
             status = moe_ref_grouped_matmul(&weights, &in, offset, 1, &out,
                                             &be->stats);

@@ -34,7 +34,8 @@ static moe_status_t logits(moe_ref_backend_t *be, const moe_call_t *call)
 {
     moe_rows_t x = moe_ref_rows(call->in[0]);
 
-    return moe_ref_logits(&x, be->in.router, be->in.layer->model->experts,
+    return moe_ref_logits(&x, be->in.router,
+                          moe_model_choices(be->in.layer->model),
                           call->out[0]->data, &be->stats);
 }
 

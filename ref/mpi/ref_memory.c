@@ -271,7 +271,7 @@ int64_t moe_ref_workspace_bytes(const moe_layer_t *layer,
     switch (call->op) {
     case MOE_OP_logits:
         return moe_ref_logits_workspace(in->valid_rows, in->dim[1],
-                                        layer->model->experts);
+                                        moe_model_choices(layer->model));
     case MOE_OP_gate:
         return moe_ref_gate_bytes(call);
     case MOE_OP_grouped_matmul:

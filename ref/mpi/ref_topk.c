@@ -116,19 +116,37 @@ static moe_status_t compare(const moe_ref_backend_t *be, const moe_call_t *call)
     return MOE_OK;
 }
 
+/* Experts that the router chose become slots of ranks. */
+static void to_slots(const moe_placed_t *placed, const moe_call_t *call)
+{
+    for (int64_t i = 0; i < call->out[0]->valid_rows; i++) {
+        const int64_t token = token_of(call, i);
+        const row_t r = row_of(call, i);
+
+        for (size_t s = 0; s < r.k; s++) {
+            r.ids[s] = moe_placed_slot(placed, token, r.ids[s]);
+        }
+    }
+}
+
 moe_status_t moe_ref_topk(moe_ref_backend_t *be, const moe_call_t *call)
 {
+    const moe_layer_t *layer = be->in.layer;
+    const moe_model_t model = moe_model_unplaced(layer->model);
     int64_t bad[2] = {-1, -1};
     moe_status_t status;
 
     if (be->in.impose_routing) {
         return impose(call);
     }
-    status = moe_ref_route(be->in.layer->model, call->in[0]->data, be->in.bias,
+    status = moe_ref_route(&model, call->in[0]->data, be->in.bias,
                            call->in[0]->valid_rows, call->out[0]->data,
                            call->out[1]->data, &be->stats, bad);
     if (status == MOE_ERR_RANGE && bad[0] >= 0) {
         return not_a_number(be, call, bad);
+    }
+    if (status == MOE_OK && layer->placed != NULL) {
+        to_slots(layer->placed, call);
     }
     return status == MOE_OK && call->source != NULL ? compare(be, call)
                                                     : status;

@@ -159,7 +159,7 @@ static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
     moe_format_t combine = (moe_format_t)f->options[OPTION_COMBINE];
     int64_t routed = f->options[OPTION_ROUTER] == ROUTER_TOPK
                          ? 8 * (int64_t)m->topk
-                         : 4 * (int64_t)m->experts;
+                         : 4 * moe_model_choices(m);
 
     if (f->layer->layout.dp == 1) {
         return;

@@ -128,7 +128,7 @@ static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
     }
     out[MOE_STAGE_prepare] =
         f->layer->tokens[f->rank] *
-        (moe_format_row_bytes(dispatch, m->hidden) + 4 * (int64_t)m->experts);
+        (moe_format_row_bytes(dispatch, m->hidden) + 4 * moe_model_choices(m));
     out[MOE_STAGE_finalize] = moe_layer_total_tokens(f->layer) *
                               moe_format_row_bytes(combine, m->hidden);
 }

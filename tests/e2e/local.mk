@@ -12,6 +12,7 @@ E2E_TESTS = \
   tests/e2e/capacity.sh \
   tests/e2e/ascend.sh \
   tests/e2e/op.sh \
+  tests/e2e/placement.sh \
   tests/e2e/table.sh
 TESTS += $(E2E_TESTS)
 FULL_TESTS += tests/e2e/full.sh tests/e2e/model_kinds.sh \

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Kinds of models, small, under every method: gpt-oss (router bias in the
 # logits, biases of experts, interleaved clamped SwiGLU) and Llama-4 (top-1,
-# the weight on the expert's input): the oracle's bits.
+# the weight on the expert's input), experts that are placed: the oracle's bits.
 set -eu
 . "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 tiny=$top_srcdir/scenarios/tutorial/first.yaml
@@ -36,6 +36,10 @@ judge() {
 
 judge oss "${oss[@]}" --set model.intermediate=256
 judge llama "${llama[@]}" --set model.intermediate=256
+judge placed --set 'layout.placement={kind: eplb, redundant: 4}'
+judge "placed in turn" --set model.shared_experts=1 --set model.experts=17 \
+    --set 'layout.placement={kind: round_robin, redundant: 7,
+        replicas: round_robin}' --set model.topk=5
 for weights in bf16; do
     judge "oss-$weights" "${oss[@]}" --set model.intermediate=256 \
         --set precision.weights="$weights" --set precision.expert_in=bf16 \

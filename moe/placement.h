@@ -7,8 +7,8 @@
  * of experts are packed to nodes, experts replicated inside their node, and
  * replicas packed to GPUs. Ties go to the lower number.
  */
-#ifndef REF_PLACEMENT_H
-#define REF_PLACEMENT_H
+#ifndef MOE_PLACEMENT_H
+#define MOE_PLACEMENT_H
 
 #include "base/status.h"
 
@@ -22,6 +22,14 @@ typedef struct {
     int64_t nodes;
     int64_t gpus; /* a multiple of nodes */
 } moe_placement_shape_t;
+
+/* moe/replica.def -- how a token's choice of an expert becomes a slot. */
+typedef enum {
+#define MOE_REPLICA(id, text) MOE_REPLICA_##id,
+#include "moe/replica.def"
+#undef MOE_REPLICA
+    MOE_REPLICA_COUNT
+} moe_replica_t;
 
 /** Ended with moe_placement_fini(). */
 typedef struct {
@@ -45,12 +53,20 @@ moe_status_t moe_placement_make(const moe_placement_shape_t *shape,
                                 moe_placement_t *placement_p);
 void moe_placement_fini(moe_placement_t *placement);
 
-/** How a token's choice of an expert becomes one of its slots. */
-typedef enum {
-    MOE_REPLICA_first,      /* always the first */
-    MOE_REPLICA_source,     /* by the source rank, modulo the replicas */
-    MOE_REPLICA_round_robin /* by the token's number, modulo the replicas */
-} moe_replica_t;
+/**
+ * The placement that a list says: slot p holds expert logical_of[p].
+ * @param[in] logical_of  [physical], each expert at least once.
+ * @return As moe_placement_make().
+ */
+moe_status_t moe_placement_from(const moe_placement_shape_t *shape,
+                                const int32_t *logical_of,
+                                moe_placement_t *placement_p);
+
+/** Slot of an expert for a token of a source rank; token -1, a row of zeros:
+ * the first. */
+int32_t moe_placement_slot(const moe_placement_t *placement,
+                           moe_replica_t policy, int64_t token, int source,
+                           int32_t expert);
 
 /**
  * Logical ids to physical ones, in place; -1 stays.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ref/placement.h"
+#include "moe/placement.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -159,7 +159,7 @@ static moe_status_t index_slots(moe_placement_t *p)
     return MOE_OK;
 }
 
-static moe_status_t check(const moe_placement_shape_t *s, const double *load)
+static moe_status_t check_shape(const moe_placement_shape_t *s)
 {
     if (s->logical < 1 || s->logical > INT32_MAX || s->groups < 1 ||
         s->nodes < 1 || s->gpus < 1 || s->physical < s->logical ||
@@ -171,6 +171,16 @@ static moe_status_t check(const moe_placement_shape_t *s, const double *load)
                         (long long)s->logical, (long long)s->groups,
                         (long long)s->physical, (long long)s->gpus,
                         (long long)s->nodes);
+    }
+    return MOE_OK;
+}
+
+static moe_status_t check(const moe_placement_shape_t *s, const double *load)
+{
+    moe_status_t status = check_shape(s);
+
+    if (status != MOE_OK) {
+        return status;
     }
     for (int64_t e = 0; e < s->logical; e++) {
         if (!(load[e] >= 0.0 && load[e] < 1e300)) {
@@ -201,33 +211,87 @@ static bool work_init(work_t *w, int64_t n)
     return true;
 }
 
+static moe_status_t arrays_init(const moe_placement_shape_t *shape,
+                                moe_placement_t *p)
+{
+    *p = (moe_placement_t){.shape = *shape};
+    p->logical_of = calloc((size_t)shape->physical, sizeof(*p->logical_of));
+    p->replicas = calloc((size_t)shape->logical, sizeof(*p->replicas));
+    if (p->logical_of == NULL || p->replicas == NULL) {
+        moe_placement_fini(p);
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a placement");
+    }
+    return MOE_OK;
+}
+
+/* Slots are known: the way back, and it is done. */
+static moe_status_t finish(moe_placement_t *p, moe_placement_t *placement_p)
+{
+    moe_status_t status = index_slots(p);
+
+    if (status != MOE_OK) {
+        moe_placement_fini(p);
+        return status;
+    }
+    *placement_p = *p;
+    return MOE_OK;
+}
+
 moe_status_t moe_placement_make(const moe_placement_shape_t *shape,
                                 const double *load,
                                 moe_placement_t *placement_p)
 {
-    moe_placement_t p = {.shape = *shape};
+    moe_placement_t p;
     moe_status_t status = check(shape, load);
     work_t w;
 
+    if (status == MOE_OK) {
+        status = arrays_init(shape, &p);
+    }
     if (status != MOE_OK) {
         return status;
     }
-    p.logical_of = calloc((size_t)shape->physical, sizeof(*p.logical_of));
-    p.replicas = calloc((size_t)shape->logical, sizeof(*p.replicas));
-    if (p.logical_of == NULL || p.replicas == NULL ||
-        !work_init(&w, shape->physical)) {
+    if (!work_init(&w, shape->physical)) {
         moe_placement_fini(&p);
         return moe_fail(MOE_ERR_NOMEM, "no memory for a placement");
     }
     place(&w, load, &p);
     free(w.weight);
-    status = index_slots(&p);
+    return finish(&p, placement_p);
+}
+
+moe_status_t moe_placement_from(const moe_placement_shape_t *shape,
+                                const int32_t *logical_of,
+                                moe_placement_t *placement_p)
+{
+    moe_placement_t p;
+    moe_status_t status = check_shape(shape);
+
+    if (status == MOE_OK) {
+        status = arrays_init(shape, &p);
+    }
     if (status != MOE_OK) {
-        moe_placement_fini(&p);
         return status;
     }
-    *placement_p = p;
-    return MOE_OK;
+    for (int64_t i = 0; i < shape->physical; i++) {
+        if (logical_of[i] < 0 || logical_of[i] >= shape->logical) {
+            moe_placement_fini(&p);
+            return moe_fail(MOE_ERR_RANGE, "slot %lld holds expert %d of %lld",
+                            (long long)i, logical_of[i],
+                            (long long)shape->logical);
+        }
+        p.logical_of[i] = logical_of[i];
+        p.replicas[logical_of[i]]++;
+    }
+    for (int64_t e = 0; e < shape->logical; e++) {
+        if (p.replicas[e] == 0) {
+            moe_placement_fini(&p);
+            return moe_fail(MOE_ERR_RANGE, "no slot holds expert %lld",
+                            (long long)e);
+        }
+    }
+    memset(p.replicas, 0, (size_t)shape->logical * sizeof(*p.replicas));
+    return finish(&p, placement_p);
 }
 
 void moe_placement_fini(moe_placement_t *placement)
@@ -238,21 +302,27 @@ void moe_placement_fini(moe_placement_t *placement)
     *placement = (moe_placement_t){0};
 }
 
+int32_t moe_placement_slot(const moe_placement_t *p, moe_replica_t policy,
+                           int64_t token, int source, int32_t expert)
+{
+    int64_t choice = 0;
+
+    if (token >= 0 && policy != MOE_REPLICA_first) {
+        choice = policy == MOE_REPLICA_source ? source : token;
+    }
+    choice %= p->replicas[expert];
+    return (int32_t)p->physical_of[expert * p->most + choice];
+}
+
 void moe_placement_map(const moe_placement_t *p, moe_replica_t policy,
                        int64_t first, int source, int64_t n, int topk,
                        int32_t *ids)
 {
     for (int64_t i = 0; i < n * topk; i++) {
-        int64_t choice = 0;
-
-        if (ids[i] < 0) {
-            continue;
+        if (ids[i] >= 0) {
+            ids[i] =
+                moe_placement_slot(p, policy, first + i / topk, source, ids[i]);
         }
-        choice = policy == MOE_REPLICA_source        ? source
-                 : policy == MOE_REPLICA_round_robin ? first + i / topk
-                                                     : 0;
-        choice %= p->replicas[ids[i]];
-        ids[i] = (int32_t)p->physical_of[ids[i] * p->most + choice];
     }
 }
 
