@@ -377,8 +377,10 @@ bool tiny_run(const tiny_t *tiny, fault_t fault, tiny_result_t *result)
 
 moe_status_t tiny_oracle(const tiny_t *tiny, tiny_result_t *result)
 {
-    const moe_oracle_t oracle = {&tiny->layer, &tiny->chain, tiny->router,
-                                 tiny->model.bias ? tiny->bias : NULL, 0};
+    const moe_oracle_t oracle = {.layer = &tiny->layer,
+                                 .chain = &tiny->chain,
+                                 .router = tiny->router,
+                                 .bias = tiny->model.bias ? tiny->bias : NULL};
     const int k = tiny->model.topk;
     moe_status_t status = MOE_OK;
 
