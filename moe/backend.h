@@ -29,10 +29,7 @@ typedef struct {
 
 #define MOE_CALL_TENSORS 6 /* that an operation reads, or writes */
 
-/**
- * One operation, as the front-ends of moe/op.h describe it.
- *
- * in and out by operation:
+/** One operation, as the front-ends of moe/op.h describe it. in and out are
  *   load_hidden     out[0] = [T_i][H]
  *   logits          in[0] rows [n][H]; out[0] [n][E] fp32
  *   topk            in[0] logits; out[0] ids [n][k], out[1] weights [n][k]
@@ -40,7 +37,8 @@ typedef struct {
  *                   gate, at most capacity pairs of an expert: out[0] ids,
  *                   out[1] location, out[2] weights, all [n][k]; out[3]
  *                   counts [1][E], out[4] loss [1][1]
- *   weigh_rows      in[0] rows, in[1] weights [n][1]; out[0] rows
+ *   weigh_rows      in[0] rows, in[1] weights [n][1]; out[0] rows; or grouped
+ *                   rows, index, weights [n][k] or none
  *   quantize        in[0] any rows; out[0] block format (its scale linear)
  *   dequantize      in[0] block format; out[0] float type
  *   convert         in[0] float type or carried_exact; out[0] float type,
@@ -62,7 +60,8 @@ typedef struct {
  *   pack_rows       in[n_in] rows; out[0] bytes, each field from a multiple
  *                   of stride on; unpack_rows the other way round
  *   grouped_matmul  in[0] grouped rows, in[1] index; weight; out[0]
- *   activation      in[0] [n][2 I] gate | up, in[1] index; out[0] [n][I]
+ *   activation      in[0] [n][2 I] gate | up, or gate alone and in[2] up,
+ *                   in[1] index; out[0] [n][I]
  *   weighted_sum    in[0] grouped rows, in[1] index, in[2] weights [n][k],
  *                   or none: all are 1;
  *                   out[0] [n][H], rows without a local expert are zero; in
@@ -100,6 +99,7 @@ typedef struct {
     int64_t n_parts;
     int64_t stride; /* rows between chunks, or alignment of a field */
     moe_weight_t weight;
+    moe_halves_t halves; /* of W13 */
     int share; /* of I that a matmul has, of shares equal ones; 0: all */
     int shares;
     moe_order_t order; /* of a weighted sum or a reduction, in `faithful` */

@@ -93,6 +93,15 @@ typedef struct {
  */
 moe_tensor_t *moe_tensor_make(moe_ctx_t *c, const moe_tensor_spec_t *spec);
 
+/** One of plain numbers. */
+moe_tensor_t *moe_ctx_numbers(moe_ctx_t *c, moe_role_t role,
+                              moe_format_t format, int64_t rows, int64_t cols,
+                              int64_t valid_rows);
+
+/** One that an operation makes of another. */
+moe_tensor_t *moe_ctx_make_of(moe_ctx_t *c, moe_op_t op, moe_tensor_t *in,
+                              const moe_tensor_spec_t *spec);
+
 /** End every tensor, whoever owns it. */
 void moe_tensors_drop(moe_ctx_t *c);
 

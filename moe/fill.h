@@ -28,6 +28,13 @@ typedef enum {
     MOE_W2   /* [H][I] */
 } moe_weight_t;
 
+/** What of W13 a matmul has. */
+typedef enum {
+    MOE_HALVES_both,
+    MOE_HALVES_gate, /* w1 alone */
+    MOE_HALVES_up    /* w3 alone */
+} moe_halves_t;
+
 /** Rows (N) and columns (K) of a weight tensor of one expert. */
 int64_t moe_weight_rows(const moe_model_t *model, moe_weight_t weight);
 int64_t moe_weight_cols(const moe_model_t *model, moe_weight_t weight);

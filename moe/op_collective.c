@@ -12,6 +12,7 @@ typedef struct {
     const int64_t *recv; /* [R] */
     int root;
     int64_t out_rows;
+    bool carries; /* a reduction whose sums stay unrounded */
 } collective_t;
 
 static const int64_t *same_rows(moe_ctx_t *c, int n, int64_t rows)
@@ -58,10 +59,11 @@ static void move(moe_ctx_t *c, const collective_t *how, moe_tensor_t *in,
     moe_ctx_do(c, &call, in);
 }
 
-static bool reduces(moe_op_t op)
+/* Unrounded rows come out rounded. */
+static bool rounds(const collective_t *how)
 {
-    return op == MOE_OP_allreduce || op == MOE_OP_reducescatter ||
-           op == MOE_OP_reducescatterv;
+    return (how->op == MOE_OP_allreduce && !how->carries) ||
+           how->op == MOE_OP_reducescatter || how->op == MOE_OP_reducescatterv;
 }
 
 static moe_tensor_t *collective(moe_ctx_t *c, const collective_t *how,
@@ -75,11 +77,11 @@ static moe_tensor_t *collective(moe_ctx_t *c, const collective_t *how,
                               .valid_rows = -1};
     moe_tensor_t *out;
 
-    if (t->carried_exact && reduces(how->op)) {
+    if (t->carried_exact && rounds(how)) {
         spec.storage = *moe_ctx_storage(c, MOE_ROLE_output);
         spec.dtype = MOE_DTYPE_none;
     }
-    spec.carried_exact = t->carried_exact && !reduces(how->op);
+    spec.carried_exact = t->carried_exact && !rounds(how);
     spec.kept = spec.carried_exact;
     out = moe_tensor_make(c, &spec);
     if (out == NULL) {
@@ -138,20 +140,33 @@ moe_tensor_t *moe_allgather(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t)
     return rows == NULL ? NULL : gather(c, MOE_OP_allgather, group, t, rows);
 }
 
-moe_tensor_t *moe_allreduce(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t)
+static moe_tensor_t *allreduce(moe_ctx_t *c, moe_group_t group, bool carries,
+                               moe_tensor_t *t)
 {
-    collective_t how = {.op = MOE_OP_allreduce, .group = group, .root = -1};
+    collective_t how = {
+        .op = MOE_OP_allreduce, .group = group, .root = -1, .carries = carries};
 
     if (c->status != MOE_OK) {
         return NULL;
     }
     if (moe_ctx_is_alone(c, group)) {
-        return reduced_alone(c, t);
+        return carries ? moe_tensor_keep(t) : reduced_alone(c, t);
     }
     how.send = same_rows(c, moe_ctx_group_size(c, group), t->dim[0]);
     how.recv = how.send;
     how.out_rows = t->dim[0];
     return how.send == NULL ? NULL : collective(c, &how, t);
+}
+
+moe_tensor_t *moe_allreduce(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t)
+{
+    return allreduce(c, group, false, t);
+}
+
+moe_tensor_t *moe_allreduce_terms(moe_ctx_t *c, moe_group_t group,
+                                  moe_tensor_t *t)
+{
+    return allreduce(c, group, true, t);
 }
 
 static moe_tensor_t *scatter(moe_ctx_t *c, moe_op_t op, moe_group_t group,

@@ -27,8 +27,6 @@ moe_tensor_t *moe_group_rows(moe_ctx_t *c, moe_tensor_t *ids,
                               .first_expert = experts.begin,
                               .n_experts = n,
                               .rows_per_expert = rows_per_expert};
-    moe_call_t call = {.op = MOE_OP_group_rows, .root = -1};
-    moe_tensor_t *t;
 
     if (c->status != MOE_OK) {
         return NULL;
@@ -38,13 +36,7 @@ moe_tensor_t *moe_group_rows(moe_ctx_t *c, moe_tensor_t *ids,
         spec.valid_rows += rows_per_expert[e];
     }
     spec.source[0] = ids;
-    t = moe_tensor_make(c, &spec);
-    call.in[0] = ids;
-    call.n_in = 1;
-    call.out[0] = t;
-    call.n_out = 1;
-    moe_ctx_do(c, &call, t);
-    return t;
+    return moe_ctx_make_of(c, MOE_OP_group_rows, ids, &spec);
 }
 
 /* Rows that lie as an index says, in a storage of the chain; unrounded where
@@ -79,18 +71,21 @@ moe_tensor_t *moe_gather_rows(moe_ctx_t *c, moe_tensor_t *rows,
     return t;
 }
 
-/* Part of I that this rank has. */
+/* Part of I that this rank has, and whether w1 and w3 are matmuls of their
+ * own. */
 typedef struct {
     int part;
     int parts;
+    bool separate;
 } part_t;
 
 static moe_tensor_t *grouped_matmul(moe_ctx_t *c, moe_tensor_t *rows,
                                     moe_tensor_t *index, moe_weight_t weight,
-                                    const part_t *part)
+                                    moe_halves_t halves, const part_t *part)
 {
     const bool up = weight == MOE_W13;
-    const int64_t rows_of_all = moe_weight_rows(moe_ctx_model(c), weight);
+    const int64_t rows_of_all = moe_weight_rows(moe_ctx_model(c), weight) /
+                                (halves == MOE_HALVES_both ? 1 : 2);
     const moe_rounding_t point = up                ? MOE_ROUNDING_gemm1_out
                                  : part->parts > 1 ? MOE_ROUNDING_gemm2_part
                                                    : MOE_ROUNDING_gemm2_out;
@@ -106,14 +101,16 @@ static moe_tensor_t *grouped_matmul(moe_ctx_t *c, moe_tensor_t *rows,
                 up ? rows_of_all / part->parts : rows_of_all);
     call = call_with_index(MOE_OP_grouped_matmul, rows, index, t);
     call.weight = weight;
+    call.halves = halves;
     call.share = part->part;
     call.shares = part->parts;
     moe_ctx_do(c, &call, t);
     return t;
 }
 
-static moe_tensor_t *activation(moe_ctx_t *c, moe_tensor_t *rows,
-                                moe_tensor_t *index)
+/* Of gate and up side by side, or (up not NULL) of two tensors. */
+static moe_tensor_t *activation(moe_ctx_t *c, moe_tensor_t *gate,
+                                moe_tensor_t *up, moe_tensor_t *index)
 {
     moe_tensor_t *t;
     moe_call_t call;
@@ -122,8 +119,10 @@ static moe_tensor_t *activation(moe_ctx_t *c, moe_tensor_t *rows,
         return NULL;
     }
     t = grouped(c, MOE_ROLE_act_out, moe_ctx_storage(c, MOE_ROLE_act_out),
-                false, index, rows->dim[1] / 2);
-    call = call_with_index(MOE_OP_activation, rows, index, t);
+                false, index, gate->dim[1] / (up == NULL ? 2 : 1));
+    call = call_with_index(MOE_OP_activation, gate, index, t);
+    call.in[2] = up;
+    call.n_in = up == NULL ? 2 : 3;
     moe_ctx_do(c, &call, t);
     return t;
 }
@@ -131,11 +130,18 @@ static moe_tensor_t *activation(moe_ctx_t *c, moe_tensor_t *rows,
 static moe_tensor_t *experts_of(moe_ctx_t *c, moe_tensor_t *rows,
                                 moe_tensor_t *index, const part_t *part)
 {
-    moe_tensor_t *up = grouped_matmul(c, rows, index, MOE_W13, part);
-    moe_tensor_t *act = activation(c, up, index);
+    moe_tensor_t *gate = grouped_matmul(
+        c, rows, index, MOE_W13,
+        part->separate ? MOE_HALVES_gate : MOE_HALVES_both, part);
+    moe_tensor_t *up = part->separate ? grouped_matmul(c, rows, index, MOE_W13,
+                                                       MOE_HALVES_up, part)
+                                      : NULL;
+    moe_tensor_t *act = activation(c, gate, up, index);
     moe_tensor_t *in = moe_to(c, act, MOE_ROLE_gemm2_in);
-    moe_tensor_t *down = grouped_matmul(c, in, index, MOE_W2, part);
+    moe_tensor_t *down =
+        grouped_matmul(c, in, index, MOE_W2, MOE_HALVES_both, part);
 
+    moe_release(c, gate);
     moe_release(c, up);
     moe_release(c, act);
     moe_release(c, in);
@@ -144,18 +150,52 @@ static moe_tensor_t *experts_of(moe_ctx_t *c, moe_tensor_t *rows,
 
 moe_tensor_t *moe_experts(moe_ctx_t *c, moe_tensor_t *rows, moe_tensor_t *index)
 {
-    const part_t all = {0, 1};
+    const part_t all = {0, 1, false};
 
     return experts_of(c, rows, index, &all);
 }
 
-moe_tensor_t *moe_experts_part(moe_ctx_t *c, moe_group_t group,
+moe_tensor_t *moe_experts_part(moe_ctx_t *c, moe_group_t group, bool separate,
                                moe_tensor_t *rows, moe_tensor_t *index)
 {
     const part_t part = {moe_ctx_group_index(c, group),
-                         moe_ctx_group_size(c, group)};
+                         moe_ctx_group_size(c, group), separate};
 
     return experts_of(c, rows, index, &part);
+}
+
+/* Grouped rows that are terms of sums. */
+static moe_tensor_t *grouped_sums(moe_ctx_t *c, const moe_tensor_t *index,
+                                  int64_t cols)
+{
+    const bool carried = moe_ctx_carries_sums(c);
+    const moe_tensor_spec_t spec = {.role = MOE_ROLE_combine,
+                                    .storage = moe_ctx_sum_storage(c),
+                                    .rows = index->dim[0],
+                                    .cols = cols,
+                                    .valid_rows = index->valid_rows,
+                                    .carried_exact = carried,
+                                    .kept = carried};
+
+    return moe_tensor_make(c, &spec);
+}
+
+moe_tensor_t *moe_weigh_grouped(moe_ctx_t *c, moe_tensor_t *rows,
+                                moe_tensor_t *index, moe_tensor_t *weights)
+{
+    const bool weigh = c->run->use->chain.contract.weigh != MOE_WEIGH_input;
+    moe_tensor_t *t;
+    moe_call_t call;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    t = grouped_sums(c, index, rows->dim[1]);
+    call = call_with_index(MOE_OP_weigh_rows, rows, index, t);
+    call.in[2] = weigh ? weights : NULL;
+    call.n_in = weigh ? 3 : 2;
+    moe_ctx_do(c, &call, t);
+    return t;
 }
 
 moe_tensor_t *moe_weighted_sum(moe_ctx_t *c, moe_tensor_t *rows,

@@ -14,32 +14,20 @@ void moe_gate_own_most(const moe_layer_t *layer, const int64_t *options,
     *out = moe_routing_most(routing, own, layer->model->experts);
 }
 
-static moe_tensor_t *numbers(moe_ctx_t *c, moe_role_t role, moe_format_t format,
-                             int64_t rows, int64_t cols, int64_t valid_rows)
-{
-    moe_tensor_spec_t spec = {.role = role,
-                              .storage = {.format = format},
-                              .rows = rows,
-                              .cols = cols,
-                              .valid_rows = valid_rows};
-
-    return moe_tensor_make(c, &spec);
-}
-
 static void make_results(moe_ctx_t *c, const moe_tensor_t *ids, moe_gate_t *g)
 {
     const int64_t n = ids->dim[0];
     const int64_t k = ids->dim[1];
 
-    g->ids =
-        numbers(c, MOE_ROLE_topk_ids, MOE_FORMAT_i32, n, k, ids->valid_rows);
-    g->location =
-        numbers(c, MOE_ROLE_location, MOE_FORMAT_i32, n, k, ids->valid_rows);
-    g->weights = numbers(c, MOE_ROLE_topk_weights, MOE_FORMAT_fp32, n, k,
-                         ids->valid_rows);
-    g->counts = numbers(c, MOE_ROLE_expert_counts, MOE_FORMAT_i32, 1,
-                        moe_ctx_model(c)->experts, 1);
-    g->loss = numbers(c, MOE_ROLE_aux_loss, MOE_FORMAT_fp32, 1, 1, 1);
+    g->ids = moe_ctx_numbers(c, MOE_ROLE_topk_ids, MOE_FORMAT_i32, n, k,
+                             ids->valid_rows);
+    g->location = moe_ctx_numbers(c, MOE_ROLE_location, MOE_FORMAT_i32, n, k,
+                                  ids->valid_rows);
+    g->weights = moe_ctx_numbers(c, MOE_ROLE_topk_weights, MOE_FORMAT_fp32, n,
+                                 k, ids->valid_rows);
+    g->counts = moe_ctx_numbers(c, MOE_ROLE_expert_counts, MOE_FORMAT_i32, 1,
+                                moe_ctx_model(c)->experts, 1);
+    g->loss = moe_ctx_numbers(c, MOE_ROLE_aux_loss, MOE_FORMAT_fp32, 1, 1, 1);
 }
 
 moe_gate_t moe_gate(moe_ctx_t *c, moe_tensor_t *logits, moe_tensor_t *ids,
@@ -84,16 +72,13 @@ void moe_gate_release(moe_ctx_t *c, moe_gate_t *gate)
 static moe_tensor_t *converted(moe_ctx_t *c, moe_tensor_t *t,
                                moe_format_t format)
 {
-    moe_call_t call = {.op = MOE_OP_convert, .root = -1};
-    moe_tensor_t *out =
-        numbers(c, t->role, format, t->dim[0], t->dim[1], t->valid_rows);
+    const moe_tensor_spec_t spec = {.role = t->role,
+                                    .storage = {.format = format},
+                                    .rows = t->dim[0],
+                                    .cols = t->dim[1],
+                                    .valid_rows = t->valid_rows};
 
-    call.in[0] = t;
-    call.n_in = 1;
-    call.out[0] = out;
-    call.n_out = 1;
-    moe_ctx_do(c, &call, out);
-    return out;
+    return moe_ctx_make_of(c, MOE_OP_convert, t, &spec);
 }
 
 moe_tensor_t *moe_round_weights(moe_ctx_t *c, moe_tensor_t *weights)

@@ -15,8 +15,9 @@ static moe_call_t call_of(moe_op_t op, const moe_tensor_t *in,
     return call;
 }
 
-static moe_tensor_t *plain(moe_ctx_t *c, moe_role_t role, moe_format_t format,
-                           int64_t rows, int64_t cols, int64_t valid_rows)
+moe_tensor_t *moe_ctx_numbers(moe_ctx_t *c, moe_role_t role,
+                              moe_format_t format, int64_t rows, int64_t cols,
+                              int64_t valid_rows)
 {
     moe_tensor_spec_t spec = {.role = role,
                               .storage = {.format = format},
@@ -27,10 +28,20 @@ static moe_tensor_t *plain(moe_ctx_t *c, moe_role_t role, moe_format_t format,
     return moe_tensor_make(c, &spec);
 }
 
+moe_tensor_t *moe_ctx_make_of(moe_ctx_t *c, moe_op_t op, moe_tensor_t *in,
+                              const moe_tensor_spec_t *spec)
+{
+    moe_tensor_t *t = moe_tensor_make(c, spec);
+    moe_call_t call = call_of(op, in, t);
+
+    moe_ctx_do(c, &call, t);
+    return t;
+}
+
 moe_tensor_t *moe_new(moe_ctx_t *c, moe_role_t role, moe_format_t format,
                       int64_t rows, int64_t cols)
 {
-    return plain(c, role, format, rows, cols, rows);
+    return moe_ctx_numbers(c, role, format, rows, cols, rows);
 }
 
 moe_tensor_t *moe_hidden(moe_ctx_t *c)
@@ -89,17 +100,16 @@ moe_tensor_t *moe_slice(moe_ctx_t *c, moe_tensor_t *t, int64_t row, int64_t n)
 
 moe_tensor_t *moe_logits(moe_ctx_t *c, moe_tensor_t *rows)
 {
-    moe_tensor_t *t;
-    moe_call_t call;
+    moe_tensor_spec_t spec = {.role = MOE_ROLE_logits,
+                              .storage = {.format = MOE_FORMAT_fp32},
+                              .cols = moe_model_choices(moe_ctx_model(c))};
 
     if (c->status != MOE_OK) {
         return NULL;
     }
-    t = plain(c, MOE_ROLE_logits, MOE_FORMAT_fp32, rows->dim[0],
-              moe_model_choices(moe_ctx_model(c)), rows->valid_rows);
-    call = call_of(MOE_OP_logits, rows, t);
-    moe_ctx_do(c, &call, t);
-    return t;
+    spec.rows = rows->dim[0];
+    spec.valid_rows = rows->valid_rows;
+    return moe_ctx_make_of(c, MOE_OP_logits, rows, &spec);
 }
 
 void moe_topk(moe_ctx_t *c, moe_tensor_t *logits, const moe_span_t *spans,
@@ -112,10 +122,10 @@ void moe_topk(moe_ctx_t *c, moe_tensor_t *logits, const moe_span_t *spans,
     if (c->status != MOE_OK) {
         return;
     }
-    *ids_p = plain(c, MOE_ROLE_topk_ids, MOE_FORMAT_i32, logits->dim[0], topk,
-                   logits->valid_rows);
-    *weights_p = plain(c, MOE_ROLE_topk_weights, MOE_FORMAT_fp32,
-                       logits->dim[0], topk, logits->valid_rows);
+    *ids_p = moe_ctx_numbers(c, MOE_ROLE_topk_ids, MOE_FORMAT_i32,
+                             logits->dim[0], topk, logits->valid_rows);
+    *weights_p = moe_ctx_numbers(c, MOE_ROLE_topk_weights, MOE_FORMAT_fp32,
+                                 logits->dim[0], topk, logits->valid_rows);
     call = call_of(MOE_OP_topk, logits, *ids_p);
     call.out[1] = *weights_p;
     call.n_out = 2;
@@ -137,8 +147,8 @@ moe_tensor_t *moe_weigh_input(moe_ctx_t *c, moe_tensor_t *rows,
     if (c->run->use->chain.contract.weigh != MOE_WEIGH_input) {
         return moe_tensor_keep(rows);
     }
-    t = plain(c, rows->role, rows->storage.format, rows->dim[0], rows->dim[1],
-              rows->valid_rows);
+    t = moe_ctx_numbers(c, rows->role, rows->storage.format, rows->dim[0],
+                        rows->dim[1], rows->valid_rows);
     call = call_of(MOE_OP_weigh_rows, rows, t);
     call.in[1] = weights;
     call.n_in = 2;
@@ -160,8 +170,6 @@ moe_tensor_t *moe_ctx_to(moe_ctx_t *c, moe_tensor_t *rows, moe_role_t role,
                          const moe_storage_t *to)
 {
     moe_tensor_spec_t spec = {.role = role, .storage = *to};
-    moe_tensor_t *t;
-    moe_call_t call;
 
     if (c->status != MOE_OK) {
         return NULL;
@@ -172,10 +180,7 @@ moe_tensor_t *moe_ctx_to(moe_ctx_t *c, moe_tensor_t *rows, moe_role_t role,
     spec.rows = rows->dim[0];
     spec.cols = rows->dim[1];
     spec.valid_rows = rows->valid_rows;
-    t = moe_tensor_make(c, &spec);
-    call = call_of(op_between(rows, to), rows, t);
-    moe_ctx_do(c, &call, t);
-    return t;
+    return moe_ctx_make_of(c, op_between(rows, to), rows, &spec);
 }
 
 moe_tensor_t *moe_to(moe_ctx_t *c, moe_tensor_t *rows, moe_role_t role)

@@ -131,20 +131,12 @@ moe_tensor_t *moe_origins(moe_ctx_t *c, moe_tensor_t *index)
                               .storage = {.format = MOE_FORMAT_i32},
                               .cols = 3,
                               .valid_rows = -1};
-    moe_call_t call = {.op = MOE_OP_origins, .root = -1};
-    moe_tensor_t *t;
 
     if (c->status != MOE_OK) {
         return NULL;
     }
     spec.rows = index->dim[0];
-    t = moe_tensor_make(c, &spec);
-    call.in[0] = index;
-    call.n_in = 1;
-    call.out[0] = t;
-    call.n_out = 1;
-    moe_ctx_do(c, &call, t);
-    return t;
+    return moe_ctx_make_of(c, MOE_OP_origins, index, &spec);
 }
 
 moe_tensor_t *moe_sort_sources(moe_ctx_t *c, moe_tensor_t *origins,
@@ -249,8 +241,6 @@ moe_tensor_t *moe_to_combine(moe_ctx_t *c, moe_tensor_t *rows)
     const moe_storage_t *combine = moe_ctx_storage(c, MOE_ROLE_combine);
     moe_tensor_spec_t spec = {
         .role = MOE_ROLE_combine, .carried_exact = true, .kept = true};
-    moe_call_t call = {.op = MOE_OP_convert, .root = -1};
-    moe_tensor_t *t;
 
     if (c->status != MOE_OK) {
         return NULL;
@@ -268,11 +258,5 @@ moe_tensor_t *moe_to_combine(moe_ctx_t *c, moe_tensor_t *rows)
     spec.rows = rows->dim[0];
     spec.cols = rows->dim[1];
     spec.valid_rows = rows->valid_rows;
-    t = moe_tensor_make(c, &spec);
-    call.in[0] = rows;
-    call.n_in = 1;
-    call.out[0] = t;
-    call.n_out = 1;
-    moe_ctx_do(c, &call, t);
-    return t;
+    return moe_ctx_make_of(c, MOE_OP_convert, rows, &spec);
 }

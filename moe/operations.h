@@ -13,6 +13,7 @@
 #include "moe/plan.h"
 #include "moe/tensor.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* --- tensors ------------------------------------------------------------ */
@@ -92,9 +93,15 @@ moe_tensor_t *moe_experts(moe_ctx_t *c, moe_tensor_t *rows,
                           moe_tensor_t *index);
 
 /** The same with the rank's part of I alone, of every expert: w1 and w3 by
- * columns, w2 by rows. What comes out are terms of a sum over the group. */
-moe_tensor_t *moe_experts_part(moe_ctx_t *c, moe_group_t group,
+ * columns, w2 by rows. What comes out are terms of a sum over the group.
+ * @param[in] separate  w1 and w3 are matmuls of their own; else one. */
+moe_tensor_t *moe_experts_part(moe_ctx_t *c, moe_group_t group, bool separate,
                                moe_tensor_t *rows, moe_tensor_t *index);
+
+/** Grouped rows times the weight of their pair, in the combine format
+ * (`faithful`), or unrounded (`exact`). */
+moe_tensor_t *moe_weigh_grouped(moe_ctx_t *c, moe_tensor_t *rows,
+                                moe_tensor_t *index, moe_tensor_t *weights);
 
 /**
  * Sum over each token's local expert rows of weight x value, [n][H]: in the

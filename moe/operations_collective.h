@@ -23,6 +23,10 @@ moe_tensor_t *moe_allgather(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t);
 /** Sum over the group, to every member. */
 moe_tensor_t *moe_allreduce(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t);
 
+/** The same of rows that are terms of a later sum: unrounded ones stay so. */
+moe_tensor_t *moe_allreduce_terms(moe_ctx_t *c, moe_group_t group,
+                                  moe_tensor_t *t);
+
 /** Sum over the group, member d gets rows[d] rows, in group order. */
 moe_tensor_t *moe_reducescatterv(moe_ctx_t *c, moe_group_t group,
                                  moe_tensor_t *t, const int64_t *rows);

@@ -104,6 +104,8 @@ ref_libref_la_SOURCES = \
   ref/oracle_gating.c \
   ref/oracle_gating.h \
   ref/oracle_linear.h \
+  ref/oracle_order.c \
+  ref/oracle_order.h \
   ref/oracle_logfmt.c ref/oracle_logfmt.h \
   ref/oracle_numbers.h \
   ref/oracle_quantize.c ref/oracle_quantize.h \

@@ -38,6 +38,8 @@ typedef struct {
     const float *bias;       /* [n_experts][N] added to the sums; NULL: drawn if
                               * the model has some and weights are drawn */
     moe_data_t data;         /* what weights are drawn as */
+    moe_halves_t halves;     /* of W13: one of them if weights are drawn and
+                              * lie in halves */
 } moe_ref_weights_t;
 
 /**

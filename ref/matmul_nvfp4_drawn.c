@@ -30,6 +30,7 @@ int64_t moe_nvfp4_weight_rows(const moe_ref_weights_t *w)
 {
     int64_t rows = moe_weight_rows(w->model, w->weight);
 
+    rows = w->halves == MOE_HALVES_both ? rows : rows / 2;
     return w->weight == MOE_W13 ? rows / parts_of(w) : rows;
 }
 
@@ -40,11 +41,19 @@ int64_t moe_nvfp4_weight_cols(const moe_ref_weights_t *w)
     return w->weight == MOE_W13 ? cols : cols / parts_of(w);
 }
 
+/* Rows of gates among the matmul's, which come first. */
+static int64_t gates_of(const moe_ref_weights_t *w)
+{
+    return w->halves == MOE_HALVES_both   ? moe_nvfp4_weight_rows(w) / 2
+           : w->halves == MOE_HALVES_gate ? moe_nvfp4_weight_rows(w)
+                                          : 0;
+}
+
 /* Row of the whole weights: of W13 a part has its rows of both halves, or
  * pairs of gate and up. */
 static int64_t whole_row(const moe_ref_weights_t *w, int64_t row)
 {
-    int64_t half = moe_nvfp4_weight_rows(w) / 2;
+    int64_t half = gates_of(w);
 
     if (w->weight != MOE_W13) {
         return row;
@@ -59,7 +68,7 @@ static int64_t whole_row(const moe_ref_weights_t *w, int64_t row)
 /* Rows from row on that follow each other in the whole weights too. */
 static int64_t run_of_rows(const moe_ref_weights_t *w, int64_t row, int64_t n)
 {
-    int64_t half = moe_nvfp4_weight_rows(w) / 2;
+    int64_t half = gates_of(w);
 
     return w->weight == MOE_W13 && row < half
                ? (n < half - row ? n : half - row)

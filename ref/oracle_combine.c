@@ -4,6 +4,7 @@
 #include "ref/oracle_combine.h"
 
 #include "ref/oracle_numbers.h"
+#include "ref/oracle_order.h"
 #include "ref/oracle_quantize.h"
 
 #include <stdlib.h>
@@ -83,63 +84,6 @@ static double sum_exactly(const element_t *e, moe_format_t format, int rank)
     return oracle_round_sum(e->t->sum, format);
 }
 
-static double plus(moe_format_t format, double a, double b)
-{
-    return oracle_rounded(format, a + b);
-}
-
-/* The half of size / 2 in front, plus what follows it. */
-static double tree(moe_format_t format, const double *x, int n, int size)
-{
-    const int half = size / 2;
-
-    if (n == 1) {
-        return x[0];
-    }
-    return n <= half ? tree(format, x, n, half)
-                     : plus(format, tree(format, x, half, half),
-                            tree(format, x + half, n - half, half));
-}
-
-static bool has_tree(int n)
-{
-    return n == 2 || n == 4 || n == 6 || n == 8 || n == 10 || n == 16 ||
-           n == 22;
-}
-
-/* Fold n addends, the ring's from place first on; not yet cast. */
-static double fold(moe_order_t order, moe_format_t format, const double *x,
-                   int n, int first)
-{
-    double sum = x[first];
-
-    if ((order == MOE_ORDER_tree || order == MOE_ORDER_tree_storage) &&
-        has_tree(n)) {
-        return tree(format, x, n, 32);
-    }
-    if (order == MOE_ORDER_fp32_slot || order == MOE_ORDER_fp32_rank ||
-        order == MOE_ORDER_storage) {
-        sum += 0.0; /* begins with a zero */
-    }
-    for (int i = 1; i < n; i++) {
-        sum = plus(format, sum, x[(first + i) % n]);
-    }
-    return sum;
-}
-
-/* The format in which an order adds. */
-static moe_format_t adds_in(moe_order_t order, moe_format_t format)
-{
-    switch (order) {
-    case MOE_ORDER_fp32_rank:
-    case MOE_ORDER_fp32_slot:
-    case MOE_ORDER_tree:
-        return MOE_FORMAT_fp32;
-    default:
-        return format;
-    }
-}
-
 /* RN32(weight x value); what came unrounded is an fp32 accumulator. */
 static double term_of(const element_t *e, int part, int slot)
 {
@@ -167,7 +111,7 @@ static double fold_exactly(const element_t *e, const double *x, int n,
 static double partial(const element_t *e, int r, bool all)
 {
     const moe_order_t order = e->chain->contract.sum;
-    const moe_format_t inner = adds_in(order, e->combine);
+    const moe_format_t inner = oracle_adds_in(order, e->combine);
     const bool gaps =
         order == MOE_ORDER_tree || order == MOE_ORDER_tree_storage;
     const int topk = e->t->oracle->layer->model->topk;
@@ -187,7 +131,7 @@ static double partial(const element_t *e, int r, bool all)
     }
     return order == MOE_ORDER_exact
                ? fold_exactly(e, x, n, e->combine)
-               : oracle_rounded(e->combine, fold(order, inner, x, n, 0));
+               : oracle_rounded(e->combine, oracle_fold(order, inner, x, n, 0));
 }
 
 /* No slot before it is of the same rank. */
@@ -205,7 +149,7 @@ static bool is_first(const element_t *e, int slot)
 static double reduce_by_slot(const element_t *e, const double *x)
 {
     const moe_order_t order = e->chain->contract.reduce;
-    const moe_format_t inner = adds_in(order, e->combine);
+    const moe_format_t inner = oracle_adds_in(order, e->combine);
     const int topk = e->t->oracle->layer->model->topk;
     double y[MOE_TOPK_MAX] = {0.0};
 
@@ -215,7 +159,7 @@ static double reduce_by_slot(const element_t *e, const double *x)
                 inner, oracle_rounded(MOE_FORMAT_fp32, x[holder(e, s)]));
         }
     }
-    return oracle_rounded(e->combine, fold(order, inner, y, topk, 0));
+    return oracle_rounded(e->combine, oracle_fold(order, inner, y, topk, 0));
 }
 
 /* The partial sums x of n ranks made one. */
@@ -229,9 +173,10 @@ static double reduce(const element_t *e, const double *x, int n, int home)
     }
     return order == MOE_ORDER_exact
                ? fold_exactly(e, x, n, e->combine)
-               : oracle_rounded(
-                     e->combine,
-                     fold(order, adds_in(order, e->combine), x, n, first));
+               : oracle_rounded(e->combine,
+                                oracle_fold(order,
+                                            oracle_adds_in(order, e->combine),
+                                            x, n, first));
 }
 
 /* Two levels: the ranks of a node, then the nodes. */
@@ -254,9 +199,32 @@ static double join(const element_t *e)
                : reduce(e, e->x, e->n, e->t->oracle->home);
 }
 
+/* The parts of each expert's row made one, then the slots. */
+static double sum_parts_first(const element_t *e)
+{
+    const moe_order_t order = e->chain->contract.sum;
+    const moe_format_t inner = oracle_adds_in(order, e->combine);
+    const int topk = e->t->oracle->layer->model->topk;
+    double y[MOE_TOPK_MAX];
+
+    for (int s = 0; s < topk; s++) {
+        for (int r = 0; r < e->n; r++) {
+            e->x[r] = oracle_rounded(e->combine, term_of(e, r, s) + 0.0);
+        }
+        y[s] = oracle_rounded(inner, join(e));
+    }
+    return order == MOE_ORDER_exact
+               ? fold_exactly(e, y, topk, e->combine)
+               : oracle_rounded(e->combine,
+                                oracle_fold(order, inner, y, topk, 0));
+}
+
 /* As the modelled system rounds. */
 static double sum_faithfully(const element_t *e)
 {
+    if (moe_chain_rounds(e->chain, MOE_ROUNDING_weighted_part)) {
+        return sum_parts_first(e);
+    }
     if (e->chain->contract.weigh == MOE_WEIGH_source) {
         return partial(e, 0, true);
     }

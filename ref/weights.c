@@ -17,6 +17,7 @@ int64_t moe_ref_weights_n(const moe_ref_weights_t *w)
     int64_t n = w->given != NULL ? w->given[0].rows
                                  : moe_weight_rows(w->model, w->weight);
 
+    n = w->halves == MOE_HALVES_both ? n : n / 2;
     return w->weight == MOE_W13 ? n / parts_of(w) : n;
 }
 
@@ -65,7 +66,7 @@ bool moe_ref_weights_fit(const moe_ref_weights_t *w)
     const int64_t k = moe_ref_weights_k(w);
 
     if (w->given != NULL) {
-        return parts_of(w) == 1;
+        return parts_of(w) == 1 && w->halves == MOE_HALVES_both;
     }
     return moe_fill_rows_has(w->format) &&
            (info->block <= 0 || info->block == MOE_BLOCK_ROW ||
@@ -73,21 +74,30 @@ bool moe_ref_weights_fit(const moe_ref_weights_t *w)
            (parts_of(w) == 1 || k % 32 == 0);
 }
 
+/* All of the outputs, in their order. */
+static bool is_whole(const moe_ref_weights_t *w)
+{
+    return parts_of(w) == 1 && w->halves == MOE_HALVES_both;
+}
+
 /* Number of output j of a part among all outputs: its share of the gates,
  * then of the ups. */
 static int64_t row_of(const moe_ref_weights_t *w, int64_t j)
 {
     const int64_t n = moe_ref_weights_n(w);
-    const int64_t half = n / 2;
+    const int64_t half = w->halves == MOE_HALVES_both   ? n / 2
+                         : w->halves == MOE_HALVES_gate ? n
+                                                        : 0;
+    const int64_t share = w->halves == MOE_HALVES_both ? half : n;
 
-    if (w->weight == MOE_W2 || parts_of(w) == 1) {
+    if (w->weight == MOE_W2 || is_whole(w)) {
         return j;
     }
     if (w->model->gate_up == MOE_GATE_UP_interleaved) {
         return w->part * n + j;
     }
-    return j < half ? w->part * half + j
-                    : w->model->intermediate + w->part * half + j - half;
+    return j < half ? w->part * share + j
+                    : w->model->intermediate + w->part * share + j - half;
 }
 
 /* Encode global scale of drawn codes that have no other: a power of two that
@@ -119,7 +129,7 @@ static void draw(const moe_ref_weights_t *w, int64_t e, int64_t row, int64_t n,
     const int64_t col = w->weight == MOE_W2 ? w->part * k : 0;
     const moe_draw_t draw = {w->data, w->seed, w->model};
 
-    if (parts_of(w) == 1) {
+    if (is_whole(w)) {
         moe_draw_rows(&draw, w->weight, w->format, w->first_expert + e, row, n,
                       0, k, panel->codes, panel->scales);
         return;

@@ -164,10 +164,10 @@ static moe_status_t matmul(moe_golden_tap_t *tap, const moe_call_t *call)
     if (status == MOE_OK && !up) {
         status = keep(tap, MOE_ROLE_gemm2_in, call->in[0]);
     }
-    return status == MOE_OK
+    return status == MOE_OK && call->halves == MOE_HALVES_both
                ? keep(tap, up ? MOE_ROLE_gemm1_out : MOE_ROLE_gemm2_out,
                       call->out[0])
-               : status;
+               : status; /* w1 and w3 apart: no tensor has both */
 }
 
 /* What travels: the own tokens' rows in the dispatch format. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unrounded sums over two all-to-alls: terms that two numbers cannot hold go
- * along, whatever the cut of the rows. */
+/* Unrounded sums over two all-to-alls, and over an all-reduce: terms that two
+ * numbers cannot hold go along, whatever the cut of the rows. */
 #include "config.h"
 
 #include "tests/mpi_support.h"
@@ -65,8 +65,8 @@ static void run_local(test_run_t *run, moe_op_t op, moe_tensor_t *in,
     ck_assert_int_eq(run->backend->run(run->backend, &call, &record), MOE_OK);
 }
 
-/* Sums of TOKENS tokens of this rank, kept. */
-static moe_tensor_t *new_sums(test_run_t *run)
+/* Sums of TOKENS tokens of this rank, times sign, kept. */
+static moe_tensor_t *new_sums(test_run_t *run, double sign)
 {
     moe_tensor_t *ids = test_tensor(run, MOE_FORMAT_i32, TOKENS, SLOTS);
     moe_tensor_t *rows =
@@ -80,7 +80,7 @@ static moe_tensor_t *new_sums(test_run_t *run)
         ((int32_t *)ids->data)[i] = (int32_t)(i % SLOTS);
         for (int64_t c = 0; c < COLS; c++) {
             ((float *)rows->data)[i * COLS + c] =
-                (float)term_of(i % TOKENS, (int)(i / TOKENS), c);
+                (float)(sign * term_of(i % TOKENS, (int)(i / TOKENS), c));
         }
     }
     index->index = MOE_INDEX_pairs;
@@ -134,7 +134,7 @@ START_TEST(terms_go_along_over_two_hops)
         send[i] = to.end - to.begin;
         recv[i] = from.end - from.begin;
     }
-    t = hop(&run, new_sums(&run), send, recv);
+    t = hop(&run, new_sums(&run, 1.0), send, recv);
     t = hop(&run, t, recv, send);
     ck_assert_int_eq(t->dim[0], TOKENS);
     rounded = make(&run, MOE_ROLE_output, TOKENS, false);
@@ -150,12 +150,46 @@ START_TEST(terms_go_along_over_two_hops)
 }
 END_TEST
 
+/* Every second rank takes away what the one before it adds: once the sums of a
+ * rank are left, or twice, which is one more in the exponent. */
+START_TEST(terms_go_along_over_an_all_reduce)
+{
+    const bool twice = test_ranks % 2 == 0;
+    int64_t rows[64];
+    moe_tensor_t *out;
+    moe_tensor_t *in;
+    moe_tensor_t *rounded;
+    moe_call_t call;
+    test_run_t run;
+
+    test_run_init(&run, MOE_NUMERICS_exact, true, NULL);
+    for (int i = 0; i < test_ranks; i++) {
+        rows[i] = TOKENS;
+    }
+    in = new_sums(&run, test_rank == 0 || test_rank % 2 != 0 ? 1.0 : -1.0);
+    out = make(&run, MOE_ROLE_combine, TOKENS, true);
+    call = test_call(&run, MOE_OP_allreduce, in, out, rows, rows);
+    ck_assert_int_eq(test_do(&run, &call), MOE_OK);
+    rounded = make(&run, MOE_ROLE_output, TOKENS, false);
+    run_local(&run, MOE_OP_convert, out, NULL, rounded);
+    for (int64_t i = 0; i < TOKENS * COLS; i++) {
+        ck_assert_uint_eq(((const uint16_t *)rounded->data)[i],
+                          want(i / COLS, i % COLS) + (twice ? 0x80u : 0u));
+    }
+    test_tensor_free(&run, in);
+    test_tensor_free(&run, out);
+    test_tensor_free(&run, rounded);
+    test_run_fini(&run);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("hops");
     TCase *tc = tcase_create("two hops");
 
     tcase_add_test(tc, terms_go_along_over_two_hops);
+    tcase_add_test(tc, terms_go_along_over_an_all_reduce);
     suite_add_tcase(suite, tc);
     return moe_mpi_suite_main(suite);
 }

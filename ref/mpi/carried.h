@@ -43,8 +43,23 @@ int64_t moe_ref_carried_most(const moe_ref_carried_t *carried);
 /** Rows of a float format, or unrounded ones, into kept ones. */
 moe_status_t moe_ref_carry(const moe_tensor_t *in, const moe_tensor_t *out);
 
-/** The weighted sum of a call whose rows are unrounded. */
-moe_status_t moe_ref_sum_carried(const moe_call_t *call);
+/** Weighted sums of any rows by an index into kept ones. weights NULL: all are
+ * 1. */
+moe_status_t moe_ref_sum_carried(const moe_tensor_t *rows,
+                                 const moe_ref_index_t *index,
+                                 const float *weights, moe_tensor_t *out);
+
+/** Kept rows of zeros that no context knows, like others in all but their
+ * number; ended with moe_ref_carried_free(.data). Data NULL: no memory. */
+moe_tensor_t moe_ref_carried_like(const moe_tensor_t *like, int64_t rows);
+
+/** An all-to-all-v of unrounded rows, and an all-reduce that leaves them so
+ * (ref_collectives.c, ref_carried_reduce.c). */
+moe_status_t moe_ref_alltoall_carried(const moe_call_t *call, MPI_Comm comm,
+                                      moe_ledger_mpi_t *mpi);
+moe_status_t moe_ref_allreduce_carried(const moe_call_t *call, MPI_Comm comm,
+                                       moe_ledger_mpi_t *mpi);
+int64_t moe_ref_allreduce_carried_bytes(const moe_call_t *call);
 
 /** One more open element, after those before it in rows and columns. */
 moe_status_t moe_ref_carried_add_open(moe_ref_carried_t *carried, int64_t row,

@@ -20,6 +20,7 @@ ref_mpi_librefmpi_la_SOURCES = \
   ref/mpi/carried.h \
   ref/mpi/ref_carried.c \
   ref/mpi/ref_carried_move.c \
+  ref/mpi/ref_carried_reduce.c \
   ref/mpi/ref_collectives.c \
   ref/mpi/ref_exact.c \
   ref/mpi/ref_experts.c \

@@ -250,24 +250,21 @@ static moe_status_t sum_element(const summing_t *s, int64_t row, int64_t col)
     return moe_ref_carried_add_open(s->out, row, col, s->terms, n);
 }
 
-moe_status_t moe_ref_sum_carried(const moe_call_t *call)
+moe_status_t moe_ref_sum_carried(const moe_tensor_t *rows,
+                                 const moe_ref_index_t *index,
+                                 const float *weights, moe_tensor_t *out)
 {
-    int64_t most = moe_ref_element_most(call->in[0]);
-    summing_t s = {.rows = call->in[0],
-                   .index = moe_ref_index_of(call->in[1]),
-                   .weights = call->n_in > 2 ? call->in[2]->data : NULL,
-                   .out = call->out[0]->data};
+    int64_t most = moe_ref_element_most(rows);
+    summing_t s = {
+        .rows = rows, .index = index, .weights = weights, .out = out->data};
     moe_status_t status = MOE_OK;
 
-    if (s.index == NULL) {
-        return MOE_OK;
-    }
     s.terms =
         malloc((size_t)((2 * s.index->topk + 1) * most) * sizeof(*s.terms));
     if (s.terms == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for a sum");
     }
-    for (int64_t i = 0; status == MOE_OK && i < call->out[0]->valid_rows; i++) {
+    for (int64_t i = 0; status == MOE_OK && i < out->valid_rows; i++) {
         for (int64_t c = 0; status == MOE_OK && c < s.out->cols; c++) {
             status = sum_element(&s, i, c);
         }

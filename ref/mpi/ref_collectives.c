@@ -141,8 +141,8 @@ static mover_func_t *const movers[MOE_OP_COUNT] = {
     [MOE_OP_broadcast] = broadcast,
 };
 
-static moe_status_t move_carried(const moe_call_t *call, MPI_Comm comm,
-                                 moe_ledger_mpi_t *mpi)
+moe_status_t moe_ref_alltoall_carried(const moe_call_t *call, MPI_Comm comm,
+                                      moe_ledger_mpi_t *mpi)
 {
     int64_t row_bytes = call->in[0]->dim[1] * (int64_t)sizeof(moe_sum_t);
     moe_ref_rows_t rows;
@@ -178,7 +178,7 @@ static moe_status_t move(moe_ref_backend_t *be, const moe_call_t *call,
         return moe_ref_reduce(be, call, mpi);
     }
     if (call->in[0]->carried_exact) {
-        return move_carried(call, comm, mpi);
+        return moe_ref_alltoall_carried(call, comm, mpi);
     }
     status = moe_ref_rows_init(comm, moe_tensor_row_bytes(call->in[0], 1),
                                call->n_ranks, &rows);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Grouping and the experts' matmuls of one rank. */
+/* Grouping and the experts of one rank, and their rows by weight. */
 #include "config.h"
 
-#include "ref/mpi/backend_inside.h"
+#include "ref/mpi/carried.h"
 
 #include "ref/matmul.h"
 
@@ -107,6 +107,7 @@ moe_status_t moe_ref_matmul(moe_ref_backend_t *be, const moe_call_t *call)
                                  .seed = layer->seed,
                                  .data = layer->data,
                                  .weight = call->weight,
+                                 .halves = call->halves,
                                  .part = call->share,
                                  .parts = call->shares,
                                  .format = layer->chain.weights};
@@ -134,5 +135,91 @@ moe_status_t moe_ref_matmul(moe_ref_backend_t *be, const moe_call_t *call)
         }
         progress(be, index->n_experts);
     }
+    return status;
+}
+
+/* Rows of two tensors side by side. */
+static void join_rows(const moe_tensor_t *left, const moe_tensor_t *right,
+                      uint8_t *out)
+{
+    const int64_t each = moe_ref_row_bytes(left, 1);
+
+    for (int64_t i = 0; i < left->valid_rows; i++) {
+        memcpy(out + 2 * i * each, (const uint8_t *)left->data + i * each,
+               (size_t)each);
+        memcpy(out + (2 * i + 1) * each,
+               (const uint8_t *)right->data + i * each, (size_t)each);
+    }
+}
+
+moe_status_t moe_ref_activate_pair(moe_ref_gate_t gate, const moe_call_t *call,
+                                   moe_ref_stats_t *stats)
+{
+    const moe_tensor_t *g = call->in[0];
+    moe_rows_t both = moe_ref_rows(g);
+    moe_rows_t out = moe_ref_rows(call->out[0]);
+    moe_status_t status;
+
+    both.cols *= 2;
+    both.codes = malloc((size_t)(2 * moe_ref_row_bytes(g, g->valid_rows)) + 1);
+    if (both.codes == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for gates and ups");
+    }
+    join_rows(g, call->in[2], both.codes);
+    status = moe_ref_activate(gate, &both, &out, stats);
+    free(both.codes);
+    return status;
+}
+
+/* Each grouped row a sum of its own, of one term. */
+static moe_status_t singles_of(const moe_ref_index_t *index,
+                               const float *weights, moe_ref_index_t *one,
+                               float **weight_p)
+{
+    const size_t n = (size_t)index->n + 1;
+
+    *one = (moe_ref_index_t){.n = index->n,
+                             .source_rows = index->n,
+                             .topk = 1,
+                             .place = malloc(n * sizeof(*one->place))};
+    *weight_p = malloc(n * sizeof(**weight_p));
+    if (one->place == NULL || *weight_p == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for rows by weight");
+    }
+    for (int64_t i = 0; i < index->n; i++) {
+        one->place[i] = i;
+        (*weight_p)[i] = 1.0f;
+    }
+    for (int64_t p = 0; p < index->source_rows * index->topk; p++) {
+        if (index->place[p] >= 0 && weights != NULL) {
+            (*weight_p)[index->place[p]] = weights[p];
+        }
+    }
+    return MOE_OK;
+}
+
+moe_status_t moe_ref_weigh_grouped(const moe_call_t *call)
+{
+    const moe_ref_index_t *index = moe_ref_index_of(call->in[1]);
+    const moe_rows_t out = moe_ref_rows(call->out[0]);
+    moe_ref_index_t one;
+    float *weight;
+    moe_status_t status;
+
+    if (index == NULL) {
+        return MOE_OK;
+    }
+    status = singles_of(index, call->n_in > 2 ? call->in[2]->data : NULL, &one,
+                        &weight);
+    if (status == MOE_OK) {
+        const moe_ref_terms_t terms = {moe_ref_rows(call->in[0]), &one, weight};
+
+        status =
+            moe_ref_is_kept(call->out[0])
+                ? moe_ref_sum_carried(call->in[0], &one, weight, call->out[0])
+                : moe_ref_weighted_sum(&terms, MOE_ORDER_fp32_slot, &out);
+    }
+    free(one.place);
+    free(weight);
     return status;
 }

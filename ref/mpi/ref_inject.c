@@ -31,10 +31,11 @@ static moe_role_t place_of(const moe_call_t *call)
         return call->out[0]->role == MOE_ROLE_gemm2_in ? MOE_ROLE_gemm2_in
                                                        : MOE_ROLE_dispatch;
     case MOE_OP_grouped_matmul:
-        return call->weight == MOE_W13 ? MOE_ROLE_gemm1_out
-                                       : MOE_ROLE_gemm2_out;
-    case MOE_OP_activation:
-        return MOE_ROLE_act_out;
+        return call->halves != MOE_HALVES_both ? MOE_ROLE_none
+               : call->weight == MOE_W13       ? MOE_ROLE_gemm1_out
+                                               : MOE_ROLE_gemm2_out;
+    case MOE_OP_activation: /* a mistake is of gate and up in one */
+        return call->n_in > 2 ? MOE_ROLE_none : MOE_ROLE_act_out;
     default:
         return MOE_ROLE_none;
     }

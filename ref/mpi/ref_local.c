@@ -45,6 +45,9 @@ static moe_status_t weigh_rows(moe_ref_backend_t *be, const moe_call_t *call)
     moe_rows_t out = moe_ref_rows(call->out[0]);
 
     (void)be;
+    if (call->in[1]->role == MOE_ROLE_index) {
+        return moe_ref_weigh_grouped(call);
+    }
     moe_rows_weigh(&in, call->in[1]->data, &out);
     return MOE_OK;
 }
@@ -159,12 +162,13 @@ static moe_status_t gather_rows(moe_ref_backend_t *be, const moe_call_t *call)
 
 static moe_status_t activation(moe_ref_backend_t *be, const moe_call_t *call)
 {
+    const moe_model_t *m = be->in.layer->model;
+    const moe_ref_gate_t gate = {m->activation, m->gate_up};
     moe_rows_t in = moe_ref_rows(call->in[0]);
     moe_rows_t out = moe_ref_rows(call->out[0]);
-    const moe_model_t *m = be->in.layer->model;
 
-    return moe_ref_activate((moe_ref_gate_t){m->activation, m->gate_up}, &in,
-                            &out, &be->stats);
+    return call->n_in > 2 ? moe_ref_activate_pair(gate, call, &be->stats)
+                          : moe_ref_activate(gate, &in, &out, &be->stats);
 }
 
 static moe_status_t weighted_sum(moe_ref_backend_t *be, const moe_call_t *call)
@@ -176,11 +180,15 @@ static moe_status_t weighted_sum(moe_ref_backend_t *be, const moe_call_t *call)
     moe_rows_t out = moe_ref_rows(call->out[0]);
 
     (void)be;
+    if (terms.index == NULL) {
+        return MOE_OK;
+    }
     if (moe_ref_is_kept(call->out[0])) {
-        return moe_ref_sum_carried(call);
+        return moe_ref_sum_carried(call->in[0], terms.index, terms.weights,
+                                   call->out[0]);
     }
     /* another unrounded sum is made when it is sent or rounded */
-    if (call->out[0]->carried_exact || terms.index == NULL) {
+    if (call->out[0]->carried_exact) {
         return MOE_OK;
     }
     return moe_ref_weighted_sum(&terms, call->order, &out);

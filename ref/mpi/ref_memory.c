@@ -248,6 +248,9 @@ static int64_t reduce_bytes(const moe_layer_t *layer, const moe_call_t *call)
     int64_t part = moe_div_up(in->dim[0], call->n_ranks);
     moe_ref_cut_t cut = {0};
 
+    if (call->out[0]->carried_exact) {
+        return moe_ref_allreduce_carried_bytes(call);
+    }
     if (all && !in->carried_exact &&
         layer->chain.numerics == MOE_NUMERICS_faithful) {
         cut = moe_ref_cut(&in->dim[0], 1, 0, row * call->n_ranks);

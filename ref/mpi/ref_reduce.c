@@ -11,7 +11,7 @@
  */
 #include "config.h"
 
-#include "ref/mpi/backend_inside.h"
+#include "ref/mpi/carried.h"
 
 #include "base/checked.h"
 
@@ -360,8 +360,12 @@ moe_status_t moe_ref_reduce(moe_ref_backend_t *be, const moe_call_t *call,
                              .call = call,
                              .comm = be->in.world->group[call->group],
                              .mpi = mpi};
-    moe_status_t status = check_formats(call);
+    moe_status_t status;
 
+    if (call->out[0]->carried_exact) {
+        return moe_ref_allreduce_carried(call, r.comm, mpi);
+    }
+    status = check_formats(call);
     if (status != MOE_OK) {
         return status;
     }

@@ -7,20 +7,33 @@
  * groups them by expert; what it gets is a term of each expert's output. The
  * routing weights are applied, the k terms of a token are merged, and one
  * all-reduce completes the sums (as of commit 1089dd8, which halves the bytes
- * at k = 2).
+ * at k = 2); before that commit rows were reduced, and merged then. Biases are
+ * the model's, and added by the first rank.
  *
- * Payload of a rank: T_r row(H) in the combine format; nothing if tp = 1.
+ * Payload of a rank: T_r row(H) in the combine format, before 1089dd8 k times
+ * that; nothing if tp = 1.
  */
 #include "moe/method.h"
 
 enum {
     OPTION_COMBINE,
+    OPTION_ALLREDUCE,
+    OPTION_W13,
     OPTION_COMBINE_ORDER
+};
+
+enum {
+    AFTER_MERGE,
+    W13_MERGED = 0
 };
 
 static const moe_option_t options[] = {
     {"combine", MOE_OPTION_format, "bf16 fp16 fp32 exact", "bf16",
      "format of the partial sums in the all-reduce"},
+    {"allreduce", MOE_OPTION_choice, "after_merge before_merge", "after_merge",
+     "of a token's merged row, or of its k rows (before 1089dd8)"},
+    {"w13", MOE_OPTION_choice, "merged separate", "merged",
+     "w1 and w3 in one matmul, or in two as #2293 has them"},
     {"combine_order", MOE_OPTION_order, "rank ring fp32_rank exact", "rank",
      "faithful: the order of the all-reduce"},
     {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
@@ -61,7 +74,6 @@ static const char *check(const moe_layer_t *layer, const int64_t *option)
     const moe_chain_t *chain = &layer->chain;
     const int64_t part = layer->model->intermediate / layer->layout.tp;
 
-    (void)option;
     if (layer->layout.ep != 1) {
         return "needs ep = 1: every rank has a part of every expert";
     }
@@ -74,7 +86,23 @@ static const char *check(const moe_layer_t *layer, const int64_t *option)
         return "needs whole blocks of weights and gemm2_in in each part of "
                "the intermediate size";
     }
+    if (option[OPTION_ALLREDUCE] != AFTER_MERGE &&
+        option[OPTION_COMBINE_ORDER] == MOE_ORDER_ring) {
+        return "combine_order ring needs allreduce: after_merge: the chunk of "
+               "a row is by its place among all that are grouped";
+    }
+    if (option[OPTION_W13] != W13_MERGED &&
+        layer->model->gate_up != MOE_GATE_UP_halves) {
+        return "w13: separate needs a model whose gates and ups lie in halves";
+    }
     return chain->numerics == MOE_NUMERICS_exact ? check_exact(layer) : NULL;
+}
+
+static void amend(const int64_t *option, moe_contract_t *contract)
+{
+    if (option[OPTION_ALLREDUCE] != AFTER_MERGE) {
+        contract->points |= MOE_ROUND(weighted_part);
+    }
 }
 
 static void plan(moe_ctx_t *c)
@@ -101,17 +129,45 @@ static void prepare(moe_ctx_t *c)
 static void experts(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
+    const bool separate = moe_ctx_option(c, OPTION_W13) != W13_MERGED;
 
-    p->all.y = moe_experts_part(c, MOE_GROUP_tp, p->all.x, p->all.index);
+    p->all.y =
+        moe_experts_part(c, MOE_GROUP_tp, separate, p->all.x, p->all.index);
     moe_release(c, p->all.x);
+}
+
+static bool merges_first(moe_ctx_t *c)
+{
+    return moe_ctx_option(c, OPTION_ALLREDUCE) == AFTER_MERGE;
+}
+
+static void unpermute(moe_ctx_t *c)
+{
+    moe_gathered_t *g = moe_ctx_plan(c);
+    moe_tensor_t *rows = g->y;
+
+    if (merges_first(c)) {
+        moe_gathered_unpermute(c, g);
+        return;
+    }
+    g->y = moe_weigh_grouped(c, rows, g->index, g->weights);
+    moe_release(c, rows);
+    moe_release(c, g->weights);
 }
 
 static void finalize(moe_ctx_t *c)
 {
-    plan_t *p = moe_ctx_plan(c);
-    moe_tensor_t *sums = moe_allreduce(c, MOE_GROUP_tp, p->all.y);
+    moe_gathered_t *g = moe_ctx_plan(c);
+    moe_tensor_t *rows =
+        merges_first(c) ? NULL : moe_allreduce_terms(c, MOE_GROUP_tp, g->y);
+    moe_tensor_t *sums = merges_first(c) ? moe_allreduce(c, MOE_GROUP_tp, g->y)
+                                         : moe_sum_rows(c, rows, g->index);
 
-    moe_release(c, p->all.y);
+    if (!merges_first(c)) {
+        moe_release(c, rows);
+        moe_release(c, g->index);
+    }
+    moe_release(c, g->y);
     moe_output(c, sums);
     moe_release(c, sums);
 }
@@ -134,18 +190,22 @@ static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
     if (l->tp > 1) {
         out[MOE_STAGE_finalize] =
             f->layer->tokens[moe_layout_dp_rank(l, f->rank)] *
+            (f->options[OPTION_ALLREDUCE] == AFTER_MERGE
+                 ? 1
+                 : f->layer->model->topk) *
             moe_format_row_bytes(combine, f->layer->model->hidden);
     }
 }
 
 const moe_method_t moe_method_tp_allreduce = {
     .name = "tp_allreduce",
-    .system = "vLLM #2293 after commit 1089dd8: expert parallelism replaced by "
-              "tensor parallelism",
+    .system = "vLLM #2293: expert parallelism replaced by tensor parallelism; "
+              "as of commit 1089dd8, or before it",
     .source = "vllm-project/vllm#2293",
     .how = "each rank has a part of I of every expert, and all tokens;\n"
            "rows grouped by expert, w1 and w3 by columns, w2 by rows;\n"
-           "routing weights, merge over k, one all-reduce",
+           "routing weights, merge over k, one all-reduce (before 1089dd8 "
+           "the all-reduce first)",
     .family = MOE_FAMILY_F0,
     .collectives = "allreduce",
     .contract = {MOE_ROUND(expert_in) | MOE_ROUND(gemm1_out) |
@@ -154,16 +214,17 @@ const moe_method_t moe_method_tp_allreduce = {
                      MOE_ROUND(output),
                  MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_output},
     .home = home,
-    .formula = "finalize T_r H b(combine)",
+    .formula = "finalize T_r H b(combine); before_merge: k T_r H b(combine)",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
     .needs = "ep = 1; I divisible by 64 tp; in exact no expert_bias",
     .options = options,
     .plan_size = sizeof(plan_t),
+    .amend = amend,
     .layout = layout,
     .check = check,
     .plan = plan,
-    .stage = {prepare, moe_gathered_permute_stage, experts,
-              moe_gathered_unpermute_stage, finalize},
+    .stage = {prepare, moe_gathered_permute_stage, experts, unpermute,
+              finalize},
     .payload = payload,
 };

@@ -65,7 +65,10 @@ static double time_dgemm(int m, const double *x, const double *w, double *out)
 /* 0 on error. */
 static double time_exact(const moe_rows_t *x, const moe_rows_t *out)
 {
-    const moe_ref_weights_t weights = {&model, 1, MOE_W13, MOE_FORMAT_nvfp4, 0};
+    const moe_ref_weights_t weights = {.model = &model,
+                                       .seed = 1,
+                                       .weight = MOE_W13,
+                                       .format = MOE_FORMAT_nvfp4};
     const int64_t offset[2] = {0, x->rows};
     double time_s[REPEATS];
 
