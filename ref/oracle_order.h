@@ -6,7 +6,7 @@
 #ifndef REF_ORACLE_ORDER_H
 #define REF_ORACLE_ORDER_H
 
-#include "moe/contract.h"
+#include "moe/chain.h"
 
 /** The format in which an order adds. */
 moe_format_t oracle_adds_in(moe_order_t order, moe_format_t format);
