@@ -7,6 +7,8 @@ reports_libreports_la_SOURCES = \
   reports/check_words.c \
   reports/json.c \
   reports/markdown.c \
+  reports/markdown_methods.c \
+  reports/markdown_methods.h \
   reports/report.h \
   reports/results.c \
   reports/results.h \

@@ -2,6 +2,7 @@
 #include "reports/report.h"
 
 #include "base/text.h"
+#include "reports/markdown_methods.h"
 #include "reports/results.h"
 #include "reports/units.h"
 
@@ -249,6 +250,9 @@ moe_status_t moe_report_markdown(json_t *document, FILE *stream)
           "prediction.\n\n",
           stream);
     moe_results_notes(document, put_item, stream);
+    if (status == MOE_OK) {
+        status = moe_markdown_methods(document, stream);
+    }
     if (status == MOE_OK) {
         fputs(moe_results_has_sweep(document)
                   ? "\n## By stage, at the point of the heading\n\n"

@@ -146,6 +146,25 @@ static void time_cells(moe_table_t *table, const json_t *method,
     }
 }
 
+/* How far from the oracle: ", at most 3 ulp, relative L2 1.2e-05". */
+static const char *put_distance(const json_t *method, char *out, size_t size)
+{
+    const json_t *ulp = json_object_get(method, "max_ulp");
+    const json_t *l2 = json_object_get(method, "relative_l2");
+    int used = 0;
+
+    out[0] = '\0';
+    if (json_is_number(ulp)) {
+        used =
+            snprintf(out, size, ", at most %.10g ulp", json_number_value(ulp));
+    }
+    if (json_is_number(l2) && used >= 0 && (size_t)used < size) {
+        (void)snprintf(out + used, size - (size_t)used, ", relative L2 %.3g",
+                       json_number_value(l2));
+    }
+    return out;
+}
+
 static void oracle_cell(moe_table_t *table, const json_t *method)
 {
     const json_t *same = json_object_get(method, "bit_identical_to_oracle");
@@ -154,6 +173,7 @@ static void oracle_cell(moe_table_t *table, const json_t *method)
         json_integer_value(json_object_get(method, "elements_compared"));
     json_int_t wrong =
         json_integer_value(json_object_get(method, "elements_mismatching"));
+    char far[96];
 
     if (json_is_true(same) && json_is_object(exact)) {
         moe_table_cell(
@@ -167,8 +187,9 @@ static void oracle_cell(moe_table_t *table, const json_t *method)
     } else if (json_is_false(same)) {
         moe_table_cell(table, MOE_STYLE_bad,
                        "%" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
-                       " element%s differ",
-                       wrong, compared, moe_unit_plural(compared));
+                       " element%s differ%s",
+                       wrong, compared, moe_unit_plural(compared),
+                       put_distance(method, far, sizeof(far)));
     } else {
         moe_table_cell(table, MOE_STYLE_weak, "not compared");
     }

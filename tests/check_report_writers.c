@@ -23,7 +23,13 @@ static const char document_text[] =
     " \"high_us\": 400.0, \"dispatch_bytes_per_token\": 14336,"
     " \"ratio_to_bf16\": 1.0, \"payload_bytes\": [5, 20480],"
     " \"wire_sent_bytes\": [1, 2], \"bit_identical_to_oracle\": false,"
-    " \"elements_compared\": 90, \"elements_mismatching\": 4},"
+    " \"elements_compared\": 90, \"elements_mismatching\": 4,"
+    " \"max_ulp\": 3, \"relative_l2\": 1.25e-5, \"tokens_checked\": 6,"
+    " \"wire_received_bytes\": [3, 10], \"wall_s\": 0.25, \"agree_s\": 0.002,"
+    " \"redone\": {\"elements\": 1000, \"sum2\": 7, \"exact\": 2},"
+    " \"imbalance\": {\"tokens\": 1.5, \"experts\": 2.25, \"ranks\": null},"
+    " \"parts\": {\"launch_us\": 10.0, \"latency_us\": 20.0,"
+    " \"bandwidth_us\": 30.0, \"memory_us\": 40.0, \"compute_us\": 200.0}},"
     "{\"label\": \"new\", \"predicted_us\": 100.0, \"low_us\": 50.0,"
     " \"high_us\": 150.0, \"dispatch_bytes_per_token\": 4096,"
     " \"ratio_to_bf16\": 0.286, \"payload_bytes\": [5, 6],"
@@ -96,7 +102,8 @@ START_TEST(the_table_marks_the_lowest_prediction_alone)
     ck_assert_ptr_null(strchr(star + 1, '*'));
     ck_assert_ptr_nonnull(strstr(text, "3.00 times as fast as old"));
     ck_assert_ptr_nonnull(strstr(text, "refused: odd: needs ep = dp"));
-    ck_assert_ptr_nonnull(strstr(text, "4 of 90 elements differ"));
+    ck_assert_ptr_nonnull(strstr(
+        text, "4 of 90 elements differ, at most 3 ulp, relative L2 1.25e-05"));
     ck_assert_ptr_nonnull(strstr(text, "bit-identical, 90 elements"));
     ck_assert_ptr_nonnull(strstr(text, "warning: beware"));
     ck_assert_ptr_nonnull(strstr(text, "20.0 KiB"));
@@ -180,6 +187,76 @@ START_TEST(markdown_rows_have_as_many_cells_as_their_heading)
 }
 END_TEST
 
+/* The line that follows a heading and begins with a cell. */
+static const char *line_of(const char *text, const char *heading,
+                           const char *cell)
+{
+    const char *at = strstr(text, heading);
+
+    ck_assert_msg(at != NULL, "no %s", heading);
+    at = strstr(at, cell);
+    ck_assert_msg(at != NULL, "%s: no %s", heading, cell);
+    return at;
+}
+
+static void same_line(const char *got, const char *want)
+{
+    ck_assert_msg(strncmp(got, want, strlen(want)) == 0, "got %.160s", got);
+    ck_assert_int_eq(got[strlen(want)], '\n');
+}
+
+static const char *const facts[][3] = {
+    {"## Imbalance", "| old ",
+     "| old | 1.500 | 2.250 | - | 300 us | 10.0 us | 20.0 us | 30.0 us | "
+     "40.0 us | 200 us |"},
+    {"## Bytes of a rank", "| old ",
+     "| old | 5 B | 10.0 KiB | 20.0 KiB | 1 B | 2 B | 2 B | 3 B | 7 B | "
+     "10 B |"},
+    {"## Equality", "| old ",
+     "| old | 6 | 90 | 4 | 3 | 1.25e-05 | 1000 | 7 | 2 |"},
+    {"## Cost of the run", "| old ", "| old | 250 ms | 2.00 ms |"},
+    {"## Memory of a rank", "| 1 |", "| 1 | 4 B | 5 B | 40.0 KiB |"},
+};
+
+START_TEST(markdown_has_by_method_what_the_table_has_no_room_for)
+{
+    json_t *document = load(document_text);
+    char *text;
+    size_t i;
+
+    (void)json_object_set_new(document, "memory",
+                              json_pack("{s:[ii], s:[ii], s:[ii]}",
+                                        "start_bytes", 1, 4, "predicted_bytes",
+                                        2, 5, "peak_bytes", 3, 40960));
+    text = written(document, false, moe_report_markdown);
+    for (i = 0; i < sizeof(facts) / sizeof(facts[0]); ++i) {
+        same_line(line_of(text, facts[i][0], facts[i][1]), facts[i][2]);
+    }
+    ck_assert_ptr_null(strstr(strstr(text, "## Imbalance"), "| odd"));
+    free(text);
+    json_decref(document);
+}
+END_TEST
+
+START_TEST(markdown_has_a_line_for_each_point_of_a_sweep)
+{
+    json_t *document = load(document_text);
+    json_t *point = json_pack(
+        "{s:{s:s}, s:s, s:[i], s:O}", "set", "workload.tokens", "128", "digest",
+        "d", "tokens", 128, "methods", json_object_get(document, "methods"));
+    char *text;
+
+    (void)json_object_set_new(document, "sweep", json_pack("[o]", point));
+    text = written(document, false, moe_report_markdown);
+    same_line(line_of(text, "## Cost of the run", "| base "),
+              "| base | old | 250 ms | 2.00 ms |");
+    same_line(line_of(text, "## Cost of the run", "| 128 "),
+              "| 128 | old | 250 ms | 2.00 ms |");
+    free(text);
+    json_decref(document);
+}
+END_TEST
+
 START_TEST(a_stream_that_fails_is_an_error)
 {
     moe_status_t (*const write[])(json_t *, FILE *) = {moe_report_json,
@@ -223,6 +300,9 @@ int main(void)
     tcase_add_test(tcase, escapes_are_written_for_colour_only);
     tcase_add_test(tcase, columns_of_the_table_are_aligned);
     tcase_add_test(tcase, markdown_rows_have_as_many_cells_as_their_heading);
+    tcase_add_test(tcase,
+                   markdown_has_by_method_what_the_table_has_no_room_for);
+    tcase_add_test(tcase, markdown_has_a_line_for_each_point_of_a_sweep);
     tcase_add_test(tcase, a_stream_that_fails_is_an_error);
     tcase_add_test(tcase, units_fit_the_number);
     suite_add_tcase(suite, tcase);
