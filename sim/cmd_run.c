@@ -9,6 +9,7 @@
 #include "sim/launch.h"
 #include "sim/report_head.h"
 #include "sim/run_claim.h"
+#include "sim/run_files.h"
 #include "sim/run_folder.h"
 #include "sim/run_job.h"
 #include "sim/run_need.h"
@@ -196,6 +197,13 @@ static moe_status_t check_command(const moe_command_t *command,
     return status == MOE_OK ? check_injections(command, scenario) : status;
 }
 
+static int run_into(const moe_command_t *command, moe_scenario_t *scenario,
+                    const char *folder)
+{
+    return command->sweep_all ? moe_run_sweep(command, scenario, folder, run_in)
+                              : run_in(command, scenario, folder);
+}
+
 static int run_supervised(const moe_command_t *command,
                           moe_scenario_t *scenario)
 {
@@ -207,9 +215,7 @@ static int run_supervised(const moe_command_t *command,
     if (status != MOE_OK) {
         return moe_command_failed(NULL, status);
     }
-    exit_status = command->sweep_all
-                      ? moe_run_sweep(command, scenario, folder, run_in)
-                      : run_in(command, scenario, folder);
+    exit_status = run_into(command, scenario, folder);
     free(folder);
     return exit_status;
 }
@@ -232,7 +238,7 @@ static int run_scenario(const moe_command_t *command, moe_scenario_t *scenario)
                                 : run_supervised(command, scenario);
 }
 
-int moe_cmd_run(const moe_command_t *command)
+static int run_one(const moe_command_t *command)
 {
     moe_diag_t *diag = moe_diag_create();
     moe_scenario_t *scenario = NULL;
@@ -251,4 +257,11 @@ int moe_cmd_run(const moe_command_t *command)
     moe_scenario_free(scenario);
     moe_diag_free(diag);
     return exit_status;
+}
+
+int moe_cmd_run(const moe_command_t *command)
+{
+    return command->n_operands > 1
+               ? moe_run_files(command, check_command, run_into)
+               : run_one(command);
 }

@@ -52,6 +52,8 @@ typedef struct {
     int argc; /* the whole command line, to say it or to start it again */
     char **argv;
     const char *operand; /* scenario of run and price, WHAT of list; or NULL */
+    size_t n_operands;   /* of verbs that take any number; else 0 */
+    int *operand_at;     /* [n_operands] where in argv; the first is operand */
     const char *more[2]; /* second and third operand, or NULL */
     bool help;
     bool version;

@@ -61,6 +61,8 @@ sim_libsim_la_SOURCES += \
   sim/cmd_run.c \
   sim/run_claim.c \
   sim/run_claim.h \
+  sim/run_files.c \
+  sim/run_files.h \
   sim/run_folder.c \
   sim/run_golden.c \
   sim/run_folder.h \

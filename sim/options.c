@@ -206,12 +206,36 @@ static const char **next_operand(moe_command_t *command)
     return NULL;
 }
 
-static void take_operand(moe_parse_t *parse, const char *word)
+/* True if a verb takes any number of operands. */
+static bool takes_many(moe_verb_t verb)
+{
+    return strstr(moe_verb_operand(verb), "...") != NULL;
+}
+
+static void take_one_of_many(moe_parse_t *parse, int at)
 {
     moe_command_t *command = parse->command;
+    int *more =
+        realloc(command->operand_at, (command->n_operands + 1) * sizeof(*more));
+
+    if (more == NULL) {
+        parse->status = moe_fail(MOE_ERR_NOMEM, "no memory for operands");
+        return;
+    }
+    command->operand_at = more;
+    command->operand_at[command->n_operands++] = at;
+    command->operand = command->argv[command->operand_at[0]];
+}
+
+static void take_operand(moe_parse_t *parse, int at)
+{
+    moe_command_t *command = parse->command;
+    const char *word = command->argv[at];
     const char **place = next_operand(command);
 
-    if (*moe_verb_operand(command->verb) == '\0') {
+    if (takes_many(command->verb)) {
+        take_one_of_many(parse, at);
+    } else if (*moe_verb_operand(command->verb) == '\0') {
         moe_diag_add(parse->diag, NULL, 0, 0, NULL, "'%s': %s takes no operand",
                      word, moe_verb_name(command->verb));
     } else if (place == NULL && command->more[0] == NULL) {
@@ -246,7 +270,7 @@ static void take_words(moe_parse_t *parse)
         } else if (!ended && word[0] == '-' && word[1] != '\0') {
             i += take_letters(parse, word + 1, next);
         } else {
-            take_operand(parse, word);
+            take_operand(parse, i);
         }
     }
 }
@@ -328,5 +352,6 @@ void moe_command_fini(moe_command_t *command)
     free(command->change);
     free(command->tensor);
     free(command->injection);
+    free(command->operand_at);
     memset(command, 0, sizeof(*command));
 }

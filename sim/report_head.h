@@ -72,6 +72,9 @@ void moe_report_say_folder(const moe_command_t *command, const char *folder);
 moe_status_t moe_report_strict(const moe_command_t *command,
                                const json_t *document);
 
+/** True with --json -: nothing else may go to stdout. */
+bool moe_report_json_on_stdout(const moe_command_t *command);
+
 /** True if what goes to stdout may have colour. */
 bool moe_report_has_color(const moe_command_t *command);
 

@@ -27,7 +27,7 @@ bool moe_report_has_color(const moe_command_t *command)
     return isatty(STDOUT_FILENO) && (no_color == NULL || *no_color == '\0');
 }
 
-static bool json_on_stdout(const moe_command_t *command)
+bool moe_report_json_on_stdout(const moe_command_t *command)
 {
     return command->json != NULL && strcmp(command->json, "-") == 0;
 }
@@ -114,7 +114,7 @@ moe_status_t moe_report_may_write_json(const moe_command_t *command)
     struct stat st;
     FILE *stream;
 
-    if (command->json == NULL || json_on_stdout(command) ||
+    if (command->json == NULL || moe_report_json_on_stdout(command) ||
         moe_launch_is_watched() || moe_launch_rank() > 0 ||
         is_in_new_folder(command) ||
         (stat(command->json, &st) == 0 && !S_ISREG(st.st_mode) &&
@@ -134,7 +134,7 @@ moe_status_t moe_report_write_json(const moe_command_t *command,
     if (command->json == NULL) {
         return MOE_OK;
     }
-    if (json_on_stdout(command)) {
+    if (moe_report_json_on_stdout(command)) {
         moe_failure_has_document();
         return leave_stdout(moe_report_json(document, stdout));
     }
@@ -260,7 +260,7 @@ static void say_warnings(json_t *document)
 
 void moe_report_say_folder(const moe_command_t *command, const char *folder)
 {
-    if (!command->quiet && !json_on_stdout(command)) {
+    if (!command->quiet && !moe_report_json_on_stdout(command)) {
         printf("report: %s\n", folder);
     }
 }
@@ -268,7 +268,7 @@ void moe_report_say_folder(const moe_command_t *command, const char *folder)
 moe_status_t moe_report_write(const moe_command_t *command, json_t *document,
                               const char *folder)
 {
-    bool table = !command->quiet && !json_on_stdout(command);
+    bool table = !command->quiet && !moe_report_json_on_stdout(command);
     moe_status_t status = MOE_OK;
 
     if (folder != NULL) {

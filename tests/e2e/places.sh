@@ -62,6 +62,34 @@ wait "$pid" 2>/dev/null || true
 no_process_left
 nothing .
 
+# several scenarios: a folder each by name, one document, all problems at once
+seven=$top_srcdir/scenarios/seeds/deepspeed-7997.yaml
+gating=$top_srcdir/scenarios/seeds/deepspeed-gating.yaml
+expect 0 "$MOESIM" run "$seven" -o several "$gating" --json - \
+    --method capacity_alltoall
+"$PYTHON" -c 'import json, sys
+d = json.load(sys.stdin)
+assert d["schema"] == "moesim-runs-1", d["schema"]
+print(*[r["scenario"] for r in d["runs"]])' <"$work/stdout" >names &&
+    [ "$(cat names)" = "deepspeed-7997 deepspeed-gating" ] &&
+    pass "two reports" || fail "$(cat names "$work/stdout")"
+for name in deepspeed-7997 deepspeed-gating; do
+    [ -s several/$name/report.json ] && pass $name || fail "no report: $name"
+done
+expect 1 "$MOESIM" run "$seven" "$gating" -o wrong \
+    --inject gate-up-swapped@0 --method capacity_alltoall
+[ "$(tail -n 1 "$work/stdout")" = \
+    "2 scenarios: 0 passed, 2 failed, 0 not run" ] && pass sum ||
+    fail "$(tail -n 3 "$work/stdout")"
+expect 2 "$MOESIM" run "$seven" none-a.yaml none-b.yaml
+says 'none-a.yaml'
+says 'none-b.yaml'
+expect 2 "$MOESIM" run "$seven" "$seven"
+says "is that of"
+expect 2 "$MPIRUN" -q -n 1 "$MOESIM" run "$seven" "$gating"
+says 'without a launcher'
+rm -r several wrong names
+
 # price says it once under a launcher
 expect 0 "$MPIRUN" -q -n 2 "$MOESIM" price "$tiny" --set sweep={}
 [ "$(grep -c '^ *allgatherv' "$work/stdout")" -ge 1 ] &&
