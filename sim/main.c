@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "ref/version.h"
 #include "sim/command.h"
 #include "sim/failure.h"
 #include "sim/launch.h"
@@ -12,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* True for what needs no ranks: of a launcher's, the first does it all. */
@@ -82,12 +84,32 @@ static int close_stdout(int exit_status)
     return exit_status;
 }
 
+/* OpenBLAS asks for a buffer a thread, again and again until it has it, and
+ * waits for its threads at fork and exit (memory.c of 0.3.21): in an address
+ * space without room for them this process would hang. */
+static void end_without_room(void)
+{
+    const rlim_t need =
+        ((rlim_t)moe_blas_threads() * 128 + 32) * ((rlim_t)1 << 20);
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur < need) {
+        fprintf(stderr,
+                "moesim: an address space of %llu KiB is allowed, BLAS needs "
+                "%llu: ulimit -v, or fewer threads (OPENBLAS_NUM_THREADS)\n",
+                (unsigned long long)limit.rlim_cur >> 10,
+                (unsigned long long)need >> 10);
+        _exit(3);
+    }
+}
+
 int main(int argc, char **argv)
 {
     moe_diag_t *diag;
     int exit_status;
 
     (void)signal(SIGPIPE, SIG_IGN);
+    end_without_room();
     diag = moe_diag_create();
     if (diag == NULL) {
         fputs("moesim: out of memory\n", stderr);
