@@ -64,7 +64,7 @@ typedef struct {
     moe_dtype_t dtype;    /* element type that moves or is computed */
     int64_t rows;         /* valid rows of the main tensor */
     int64_t cols;
-    int64_t payload;    /* bytes of a collective's send argument, DESIGN 9:
+    int64_t payload;    /* bytes of a collective's send argument, doc/report.md:
                          * all-gather(v) n_s; reduce-scatter(v), all-reduce
                          * N; all-to-all(v) its row sum with the self part;
                          * broadcast n at the root, else 0 */

@@ -142,6 +142,20 @@ static moe_status_t check_injections(const moe_command_t *command,
     return MOE_OK;
 }
 
+/* The other stages can each be left out. */
+static moe_status_t check_stages(const moe_command_t *command)
+{
+    const moe_stage_set_t experts = 1u << MOE_STAGE_experts;
+    const moe_stage_set_t permute = 1u << MOE_STAGE_permute;
+
+    if ((command->stages & experts) == 0 || (command->stages & permute) != 0) {
+        return MOE_OK;
+    }
+    return moe_fail(MOE_ERR_INPUT,
+                    "--stages: experts has no rows without permute, expected "
+                    "both or neither");
+}
+
 /* A golden folder needs the whole layer, as the scenario lays it. */
 static moe_status_t check_golden(const moe_command_t *command,
                                  const moe_scenario_t *scenario)
@@ -191,7 +205,8 @@ static moe_status_t check_command(const moe_command_t *command,
                         "--sweep all: each point starts its own ranks: start "
                         "moesim without a launcher");
     }
-    if (command->golden) {
+    status = check_stages(command);
+    if (status == MOE_OK && command->golden) {
         status = check_golden(command, scenario);
     }
     return status == MOE_OK ? check_injections(command, scenario) : status;

@@ -24,7 +24,9 @@ bool moe_report_has_color(const moe_command_t *command)
     if (command->color != MOE_COLOR_auto) {
         return command->color == MOE_COLOR_always;
     }
-    return isatty(STDOUT_FILENO) && (no_color == NULL || *no_color == '\0');
+    /* a launcher gives its ranks a terminal whatever its own output is */
+    return !moe_launch_is_rank() && isatty(STDOUT_FILENO) &&
+           (no_color == NULL || *no_color == '\0');
 }
 
 bool moe_report_json_on_stdout(const moe_command_t *command)

@@ -18,8 +18,9 @@
 #define MOVING_S     2.0
 #define SLOW_BYTES_S 50e6
 
-#define PATIENT_S        60.0
-#define CRAWLING_BYTES_S 2e6
+/* The same of ranks inside one call that all of them agreed on. */
+#define PATIENT_S        9.0
+#define CRAWLING_BYTES_S 5e6
 
 /* Fewer are what any process takes now and then. */
 #define ARRIVED_PAGES 256
@@ -125,8 +126,8 @@ static double unagreed_after(const view_t *view)
     return HUNG_S + (moving < MOVING_S ? moving : MOVING_S);
 }
 
-/* Ranks that agreed on a call and are all in it are slow, not hung, on a busy
- * machine: they get a time that only a broken MPI needs. */
+/* Ranks that agreed on a call and are all in it move its bytes, however slowly
+ * on a busy machine: only a broken MPI needs longer. */
 static double hung_after(const moe_watch_t *watch, const view_t *view)
 {
     if (watch->agreed && view->same && view->waiting == watch->ranks) {

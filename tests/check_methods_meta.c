@@ -258,7 +258,7 @@ START_TEST(methods_that_split_tokens_over_tp_keep_their_promises)
 }
 END_TEST
 
-/* DESIGN: dispatch bytes of DeepSeek-R1, and wire of the whole example. */
+/* Dispatch bytes of DeepSeek-R1, and wire of the whole layer. */
 typedef struct {
     const char *method;
     const char *key;

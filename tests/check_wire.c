@@ -314,7 +314,7 @@ START_TEST(wire_equals_a_machine_that_passes_the_parts)
 }
 END_TEST
 
-/* 8 ranks of 1024 tokens, hidden 7168: DESIGN's example. */
+/* 8 ranks of 1024 tokens, hidden 7168: as doc/benchmarks.md. */
 static int64_t sent_by_eight(moe_op_t op, int64_t rows, int64_t row_bytes)
 {
     int ranks[8] = {0, 1, 2, 3, 4, 5, 6, 7};

@@ -27,6 +27,8 @@ fault 1 'rank 1 left out allreduce \(call 1 of pad_allreduce, stage prepare' \
     skip-collective@1
 fault 1 'rank 3 left out .* \(call .*, stage finalize.*ranks 0,1,2 entered' \
     skip-collective@3:last
+# unagreed: a call that is left out shows as a wrong result, or as a hang
+fault 1 'rank 0' skip-collective@0 --no-verify-calls
 fault 3 'rank 1.*experts' kill@1:experts
 fault 3 'rank 0.*prepare' kill@0:prepare --json -
 holds "$work/stdout" "r['schema'] == 'moesim-failure-1' and

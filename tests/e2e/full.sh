@@ -23,6 +23,29 @@ for name in sglang-7667 sglang-7667-decode; do
     done
 done
 
+# 60 s on 2 cores, in seconds of processors; the first word within 10 s
+if [ -z "${ASAN_OPTIONS:-}" ]; then
+    "$PYTHON" - "$MOESIM" "$seeds/sglang-7667.yaml" "$work/timed" <<'P' &&
+import resource
+import subprocess
+import sys
+import time
+program, scenario, folder = sys.argv[1:]
+begin = time.monotonic()
+run = subprocess.Popen([program, "run", scenario, "-o", folder],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+assert run.stdout.readline()
+first = time.monotonic() - begin
+run.stdout.read()
+assert run.wait() == 0
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+seconds = used.ru_utime + used.ru_stime
+print(f"first line after {first:.1f} s; {seconds:.1f} s of processors")
+assert first < 10 and seconds < 120
+P
+        pass "in time" || fail "not in time"
+fi
+
 # 1024 tokens a rank, no experts: payload of meta, of what was executed and of
 # the formula are equal (a run fails if not), wire by ring
 comm() {

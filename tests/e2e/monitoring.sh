@@ -38,6 +38,7 @@ for use in "${uses[@]}"; do
     case $silent in *"${use%%:*}:"*) continue ;; esac
     run "$use" "$tokens" full
     run "$use" '[0,0,0,0]' empty
+    holds "$work/out.full/report.json" "r['methods'][0]['agree_s'] == 0"
     if "$PYTHON" "$top_srcdir/tests/e2e/pair_bytes.py" "$work" "$ranks" \
         "$work"; then
         pass "$use"
