@@ -82,7 +82,8 @@ void moe_hop_count(const moe_layer_t *layer, const moe_routing_t *routing,
                    int rank, int64_t *out)
 {
     const moe_range_t own = moe_layer_tokens(layer, rank);
-    const int64_t experts = layer->model->experts;
+    const moe_holders_t holders =
+        moe_layout_holders(&layer->layout, layer->model->experts);
     int holder[MOE_TOPK_MAX];
 
     memset(out, 0, (size_t)layer->layout.ep * sizeof(*out));
@@ -93,7 +94,7 @@ void moe_hop_count(const moe_layer_t *layer, const moe_routing_t *routing,
         for (int s = 0; s < routing->topk; s++) {
             int before = 0;
 
-            holder[s] = moe_layout_holder(&layer->layout, experts, ids[s]);
+            holder[s] = moe_holder_of(&holders, ids[s]);
             while (holder[before] != holder[s]) {
                 before++;
             }

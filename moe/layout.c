@@ -117,19 +117,22 @@ moe_range_t moe_layout_experts(const moe_layout_t *layout, int64_t experts,
     return moe_layout_part(experts, layout->ep, ep_index);
 }
 
-int moe_layout_holder(const moe_layout_t *layout, int64_t experts,
-                      int64_t expert)
+moe_holders_t moe_layout_holders(const moe_layout_t *layout, int64_t experts)
 {
-    /* ids are int32: short divisions, for every (token, slot) asks */
     const uint32_t n = (uint32_t)experts;
-    const uint32_t e = (uint32_t)expert;
     const uint32_t ranks = (uint32_t)layout->ep;
     const uint32_t each = n / ranks;
     const uint32_t longer = n - each * ranks;
-    const uint32_t of_longer = longer * (each + 1);
 
-    return (int)(e < of_longer ? e / (each + 1)
-                               : longer + (e - of_longer) / each);
+    return (moe_holders_t){each, longer, longer * (each + 1)};
+}
+
+int moe_layout_holder(const moe_layout_t *layout, int64_t experts,
+                      int64_t expert)
+{
+    const moe_holders_t holders = moe_layout_holders(layout, experts);
+
+    return moe_holder_of(&holders, (int32_t)expert);
 }
 
 moe_range_t moe_layout_experts_of(const moe_layout_t *layout, int64_t experts,

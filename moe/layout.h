@@ -58,6 +58,32 @@ moe_range_t moe_layout_experts(const moe_layout_t *layout, int64_t experts,
 moe_range_t moe_layout_experts_of(const moe_layout_t *layout, int64_t experts,
                                   int ep_index, int n);
 
+/** How experts lie in an ep group, for who asks for every (token, slot). */
+typedef struct {
+    uint32_t each;      /* experts of a place, */
+    uint32_t longer;    /* and one more of the first places */
+    uint32_t of_longer; /* experts of those */
+} moe_holders_t;
+
+moe_holders_t moe_layout_holders(const moe_layout_t *layout, int64_t experts);
+
+/** Place of the rank that holds an expert. Ids are int32: short divisions. */
+static inline int moe_holder_of(const moe_holders_t *h, int32_t expert)
+{
+    const uint32_t e = (uint32_t)expert;
+
+    return (int)(e < h->of_longer ? e / (h->each + 1)
+                                  : h->longer + (e - h->of_longer) / h->each);
+}
+
+/** First expert of a place. */
+static inline int32_t moe_holder_first(const moe_holders_t *h, int place)
+{
+    const uint32_t p = (uint32_t)place;
+
+    return (int32_t)(p * h->each + (p < h->longer ? p : h->longer));
+}
+
 /** Place in an ep group of the rank that holds an expert. */
 int moe_layout_holder(const moe_layout_t *layout, int64_t experts,
                       int64_t expert);

@@ -19,7 +19,7 @@ static void contribute(const moe_layer_t *layer, const int64_t *option,
                        int rank, const moe_routing_t *routing, int64_t *out)
 {
     const moe_layout_t *l = &layer->layout;
-    const int64_t experts = layer->model->experts;
+    const moe_holders_t holders = moe_layout_holders(l, layer->model->experts);
     const int64_t each = moe_pairs_numbers(layer);
     const moe_span_t own = moe_tp_part_equal(layer, rank).tokens;
     const int32_t *id =
@@ -28,9 +28,9 @@ static void contribute(const moe_layer_t *layer, const int64_t *option,
     (void)option;
     memset(out, 0, (size_t)(l->ep * each) * sizeof(*out));
     for (int64_t i = 0; i < own.n * routing->topk; i++) {
-        const int j = moe_layout_holder(l, experts, id[i]);
+        const int j = moe_holder_of(&holders, id[i]);
 
-        out[j * each + id[i] - moe_layout_experts(l, experts, j).begin]++;
+        out[j * each + id[i] - moe_holder_first(&holders, j)]++;
     }
 }
 

@@ -102,15 +102,15 @@ int64_t moe_routing_touching(const moe_routing_t *routing, moe_range_t tokens,
     return n;
 }
 
-/* Does a slot before this one go to the same rank? */
-static bool seen_before(const int32_t *ids, int slot, moe_range_t experts)
+/* True if a slot before this one goes to the same place. */
+static bool seen_before(const int *place, int slot)
 {
-    for (int s = 0; s < slot; s++) {
-        if (ids[s] >= experts.begin && ids[s] < experts.end) {
-            return true;
-        }
+    int before = 0;
+
+    while (place[before] != place[slot]) {
+        before++;
     }
-    return false;
+    return before < slot;
 }
 
 void moe_routing_spread(const moe_routing_t *routing, moe_range_t tokens,
@@ -118,6 +118,8 @@ void moe_routing_spread(const moe_routing_t *routing, moe_range_t tokens,
                         int64_t stride, int64_t *out)
 {
     const int k = routing->topk;
+    const moe_holders_t holders = moe_layout_holders(layout, experts);
+    int place[MOE_TOPK_MAX];
 
     for (int j = 0; j < layout->ep; j++) {
         const moe_range_t e = moe_layout_experts(layout, experts, j);
@@ -128,11 +130,11 @@ void moe_routing_spread(const moe_routing_t *routing, moe_range_t tokens,
         const int32_t *ids = routing->ids + (t - routing->first) * k;
 
         for (int s = 0; s < k; s++) {
-            const int j = moe_layout_holder(layout, experts, ids[s]);
-            const moe_range_t e = moe_layout_experts(layout, experts, j);
+            const int j = moe_holder_of(&holders, ids[s]);
 
-            out[j * stride] += !seen_before(ids, s, e);
-            out[j * stride + 1 + ids[s] - e.begin]++;
+            place[s] = j;
+            out[j * stride] += !seen_before(place, s);
+            out[j * stride + 1 + ids[s] - moe_holder_first(&holders, j)]++;
         }
     }
 }
