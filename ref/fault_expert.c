@@ -116,7 +116,9 @@ static moe_status_t next_expert(moe_ref_layer_t *layer, moe_role_t role,
         moe_ref_weights_t weights = *right;
 
         weights.first_expert += other;
-        weights.given += weights.given != NULL ? other : 0;
+        if (weights.given != NULL) {
+            weights.given += other;
+        }
         weights.bias +=
             weights.bias != NULL
                 ? other * moe_weight_rows(right->model, right->weight)

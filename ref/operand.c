@@ -141,7 +141,9 @@ static void decode_scales(const moe_rows_t *rows, int64_t row, int64_t i,
     const int64_t blocks = o->k / o->block;
     const int64_t of_row =
         moe_format_scale_cols(rows->storage.format, rows->cols);
-    const float *scales = (const float *)rows->scales + row * of_row;
+    const float *scales = rows->scales == NULL
+                              ? NULL
+                              : (const float *)rows->scales + row * of_row;
 
     o->factor[i] = (double)moe_rows_global(&rows->storage);
     if (has_long_scale(info) && info->block == MOE_BLOCK_ROW) {
