@@ -28,6 +28,8 @@ base_libbase_la_SOURCES = \
   base/hot.h \
   base/infile.c \
   base/infile.h \
+  base/key_path.c \
+  base/key_path.h \
   base/nearest.c \
   base/outfile.c \
   base/outfile.h \
@@ -45,6 +47,7 @@ base_libbase_la_SOURCES = \
   base/yaml_events.c \
   base/yaml_keys.c \
   base/yaml_parse.c \
+  base/yaml_problem.c \
   base/yaml_reader.h \
   base/yaml_set.c \
   base/yaml_text.c \

@@ -15,9 +15,10 @@ static void take_key(moe_yaml_frame_t *f, moe_yaml_node_t *node,
     const char *problem = NULL;
 
     if (node->kind != MOE_YAML_SCALAR) {
-        problem = "a list or map as a key: expected a name";
+        problem = "a list or map as a key, expected a name";
     } else if (!node->quoted && strcmp(node->text, "<<") == 0) {
-        problem = "merge keys (<<) are not supported: write the keys out";
+        problem = "merge keys (<<) are not supported, expected the keys "
+                  "themselves";
     }
     if (problem != NULL) {
         moe_yaml_report(r, node->line, node->column, "%s", problem);
@@ -63,7 +64,8 @@ static void keep_anchor(moe_yaml_reader_t *r, const yaml_char_t *name,
     }
     if (r->n_anchors == MOE_YAML_MAX_ANCHORS) {
         moe_yaml_report(r, moe_yaml_line(r, mark), moe_yaml_column(r, mark),
-                        "more than %d anchors", MOE_YAML_MAX_ANCHORS);
+                        "more than %d anchors, expected at most that",
+                        MOE_YAML_MAX_ANCHORS);
         moe_yaml_give_up(r, MOE_ERR_INPUT);
         return;
     }
@@ -83,7 +85,8 @@ static void refuse_tag(moe_yaml_reader_t *r, const yaml_char_t *tag,
 {
     if (tag != NULL) {
         moe_yaml_report(r, moe_yaml_line(r, mark), moe_yaml_column(r, mark),
-                        "tag " MOE_YAML_SHOWN ": tags are not supported",
+                        "tag " MOE_YAML_SHOWN
+                        ": tags are not supported, expected none",
                         (const char *)tag);
     }
 }
@@ -114,7 +117,7 @@ static void on_scalar(moe_yaml_reader_t *r, const yaml_event_t *event)
     node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     if (strlen(text) != event->data.scalar.length) {
         moe_yaml_report(r, node->line, node->column,
-                        "a NUL character in a text");
+                        "a NUL character in a text, expected none");
         node->bad = true;
     }
     refuse_tag(r, event->data.scalar.tag, mark);
@@ -130,7 +133,8 @@ static void on_start(moe_yaml_reader_t *r, moe_yaml_kind_t kind,
 
     if (r->base + r->depth == MOE_YAML_MAX_DEPTH) {
         moe_yaml_report(r, moe_yaml_line(r, mark), moe_yaml_column(r, mark),
-                        "nested deeper than %d levels", MOE_YAML_MAX_DEPTH);
+                        "nested deeper than %d levels, expected at most that",
+                        MOE_YAML_MAX_DEPTH);
         moe_yaml_give_up(r, MOE_ERR_INPUT);
         return;
     }
@@ -171,7 +175,8 @@ static const moe_yaml_node_t *find_anchor(moe_yaml_reader_t *r,
             if (r->frame[d].node == node) {
                 moe_yaml_report(
                     r, moe_yaml_line(r, mark), moe_yaml_column(r, mark),
-                    "alias *" MOE_YAML_SHOWN " stands for what it is a part of",
+                    "alias *" MOE_YAML_SHOWN
+                    " stands for what it is a part of, expected another value",
                     name);
                 return NULL;
             }
@@ -180,7 +185,7 @@ static const moe_yaml_node_t *find_anchor(moe_yaml_reader_t *r,
     }
     moe_yaml_report(r, moe_yaml_line(r, mark), moe_yaml_column(r, mark),
                     "alias *" MOE_YAML_SHOWN " has no anchor &" MOE_YAML_SHOWN
-                    " before it",
+                    " before it, expected one",
                     name, name);
     return NULL;
 }
@@ -193,7 +198,8 @@ static void on_alias(moe_yaml_reader_t *r, const yaml_event_t *event)
 
     if (r->n_aliases++ == MOE_YAML_MAX_ALIASES) {
         moe_yaml_report(r, moe_yaml_line(r, mark), moe_yaml_column(r, mark),
-                        "more than %d aliases", MOE_YAML_MAX_ALIASES);
+                        "more than %d aliases, expected at most that",
+                        MOE_YAML_MAX_ALIASES);
         moe_yaml_give_up(r, MOE_ERR_INPUT);
         return;
     }
@@ -218,7 +224,7 @@ static void on_document(moe_yaml_reader_t *r, yaml_mark_t mark)
 {
     if (r->root != NULL) {
         moe_yaml_report(r, moe_yaml_line(r, mark), moe_yaml_column(r, mark),
-                        "a second document begins: expected one");
+                        "a second document begins, expected one");
         r->ended = true;
     }
 }

@@ -32,11 +32,12 @@ static void refuse_duplicate(moe_yaml_reader_t *r, size_t first, size_t again)
 
     f->key.text = map->key[again];
     f->has_key = true;
-    moe_yaml_report(r, map->key_line[again], map->key_column[again],
-                    r->option != NULL
-                        ? "key given twice"
-                        : "key given twice, first in line %d, column %d",
-                    map->key_line[first], map->key_column[first]);
+    moe_yaml_report(
+        r, map->key_line[again], map->key_column[again],
+        r->option != NULL
+            ? "key given twice, expected once"
+            : "key given twice, first in line %d, column %d, expected once",
+        map->key_line[first], map->key_column[first]);
     f->has_key = false;
     map->item[again] = NULL;
 }

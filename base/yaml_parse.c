@@ -3,42 +3,37 @@
  * @file
  * One parse: what the text must be, libyaml's loop, and its errors.
  */
+#include "base/key_path.h"
 #include "base/yaml_reader.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-#define PATH_CHARS 240
-#define WHY_CHARS  400
+#define WHY_CHARS 400
 
-/* Key path of the place where the reader is: a.b.2.c */
+/* Key path of the place where the reader is: a.b[2].c */
 static void key_path(const moe_yaml_reader_t *r, char *path, size_t size)
 {
-    size_t used = 0;
-
     path[0] = '\0';
     if (r->option != NULL) {
-        used = (size_t)snprintf(path, size, "%s", r->option);
+        moe_key_path_dotted(path, size, r->option);
     }
-    for (int i = 0; i < r->depth && used < size; i++) {
+    for (int i = 0; i < r->depth; i++) {
         const moe_yaml_frame_t *f = &r->frame[i];
-        const char *dot = used > 0 ? "." : "";
-        int n = 0;
 
         if (f->node->kind == MOE_YAML_LIST) {
-            n = snprintf(path + used, size - used, "%s%zu", dot, f->node->n);
+            moe_key_path_item(path, size, f->node->n);
         } else if (f->has_key) {
-            n = snprintf(path + used, size - used, "%s" MOE_YAML_SHOWN, dot,
-                         f->key.text != NULL ? f->key.text : "?");
+            moe_key_path_key(path, size,
+                             f->key.text != NULL ? f->key.text : "?");
         }
-        used += n > 0 ? (size_t)n : 0;
     }
 }
 
 void moe_yaml_report(const moe_yaml_reader_t *r, int line, int column,
                      const char *format, ...)
 {
-    char path[PATH_CHARS];
+    char path[MOE_KEY_PATH_SIZE];
     char why[WHY_CHARS];
     va_list ap;
 
@@ -83,6 +78,7 @@ static void on_syntax_error(moe_yaml_reader_t *r)
 {
     const yaml_parser_t *y = &r->yaml;
     const char *problem = y->problem != NULL ? y->problem : "not YAML";
+    const char *expected = moe_yaml_expected(problem);
     int line = moe_yaml_line(r, y->problem_mark);
     int column = moe_yaml_column(r, y->problem_mark);
     int tab =
@@ -95,17 +91,18 @@ static void on_syntax_error(moe_yaml_reader_t *r)
         if (r->option == NULL) {
             moe_yaml_place(r->text, y->problem_offset, &line, &column);
         }
-        moe_yaml_report(r, line, column, "%s (0x%x)", problem,
-                        (unsigned)y->problem_value);
+        moe_yaml_report(r, line, column, "%s (0x%x), expected UTF-8 text",
+                        problem, (unsigned)y->problem_value);
     } else if (tab > 0) {
         moe_yaml_report(r, line, r->option == NULL ? tab : 0,
-                        "a tab in the indentation: expected blanks (%s)",
+                        "a tab in the indentation (%s), expected blanks",
                         problem);
     } else if (y->context != NULL && r->option == NULL) {
-        moe_yaml_report(r, line, column, "%s (%s in line %d)", problem,
-                        y->context, (int)y->context_mark.line + 1);
+        moe_yaml_report(r, line, column, "%s (%s in line %d), expected %s",
+                        problem, y->context, (int)y->context_mark.line + 1,
+                        expected);
     } else {
-        moe_yaml_report(r, line, column, "%s", problem);
+        moe_yaml_report(r, line, column, "%s, expected %s", problem, expected);
     }
 }
 
@@ -118,7 +115,9 @@ static bool check_text(moe_yaml_reader_t *r)
     int column = 0;
 
     if (r->size > MOE_YAML_MAX_BYTES) {
-        moe_yaml_report(r, 0, 0, "larger than %d MiB",
+        line = r->option == NULL;
+        moe_yaml_report(r, line, line,
+                        "larger than %d MiB, expected at most that",
                         MOE_YAML_MAX_BYTES >> 20);
         return false;
     }
@@ -158,7 +157,7 @@ static void check_root(moe_yaml_reader_t *r)
         if (root == NULL || (root->kind == MOE_YAML_SCALAR && !root->quoted &&
                              root->text[0] == '\0')) {
             moe_yaml_report(r, 1, 1,
-                            "the file is empty: expected keys and values");
+                            "the file is empty, expected keys and values");
             r->status = MOE_ERR_INPUT;
         }
     } else if (root == NULL) {

@@ -2,7 +2,8 @@
 /**
  * @file
  * The state of a YAML parse: shared by base/yaml_parse.c (text, syntax),
- * base/yaml_events.c (events to nodes) and base/yaml_keys.c (duplicates).
+ * base/yaml_problem.c (its errors), base/yaml_events.c (events to nodes) and
+ * base/yaml_keys.c (duplicates).
  */
 #ifndef BASE_YAML_READER_H
 #define BASE_YAML_READER_H
@@ -49,6 +50,9 @@ typedef struct {
 void moe_yaml_report(const moe_yaml_reader_t *r, int line, int column,
                      const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* What was expected where libyaml has a problem. */
+const char *moe_yaml_expected(const char *problem);
 
 /* Line and column of a mark, from 1; 0 for an option. */
 int moe_yaml_line(const moe_yaml_reader_t *r, yaml_mark_t mark);

@@ -3,10 +3,15 @@
  * @file
  * Changes of a document by key path: --set key.path=value.
  */
+#include "base/key_path.h"
 #include "base/yaml_tree.h"
 #include "base/yaml_value.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+
+#define WHY_CHARS 400
 
 /* A change being made. */
 typedef struct {
@@ -15,6 +20,23 @@ typedef struct {
     const char *path;
     const char *rest; /* of path, still to go */
 } change_t;
+
+/* Add a problem of a path, or of what is put there. */
+static void report(moe_diag_t *diag, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void report(moe_diag_t *diag, const char *path, const char *format, ...)
+{
+    char shown[MOE_KEY_PATH_SIZE] = "";
+    char why[WHY_CHARS];
+    va_list ap;
+
+    va_start(ap, format);
+    (void)vsnprintf(why, sizeof(why), format, ap);
+    va_end(ap);
+    moe_key_path_dotted(shown, sizeof(shown), path);
+    moe_diag_add(diag, NULL, 0, 0, shown, "%s", why);
+}
 
 /* Length of the part of the path that a key matches: all of it up to a dot or
  * the end; 0 if it does not match. */
@@ -59,19 +81,19 @@ static bool find_place(const change_t *c, const moe_yaml_node_t *list,
 
     for (size_t i = 0; i < part; i++) {
         if (c->rest[i] < '0' || c->rest[i] > '9' || part > 7) {
-            moe_diag_add(c->diag, NULL, 0, 0, c->path,
-                         "'%.*s' is no place in a list: expected a number "
-                         "from 0",
-                         part < 80 ? (int)part : 80, c->rest);
+            report(c->diag, c->path,
+                   "'%.*s' is no place in a list, expected a number "
+                   "from 0",
+                   part < 80 ? (int)part : 80, c->rest);
             return false;
         }
         place = 10 * place + (size_t)(c->rest[i] - '0');
     }
     if (place > list->n) {
-        moe_diag_add(c->diag, NULL, 0, 0, c->path,
-                     "no place %zu in a list of %zu: expected at most %zu, "
-                     "which appends",
-                     place, list->n, list->n);
+        report(c->diag, c->path,
+               "no place %zu in a list of %zu, expected at most %zu, "
+               "which appends",
+               place, list->n, list->n);
         return false;
     }
     *place_p = place;
@@ -84,7 +106,7 @@ static moe_status_t no_room(const change_t *c)
     if (c->doc->why == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "out of memory setting %s", c->path);
     }
-    moe_diag_add(c->diag, NULL, 0, 0, c->path, "%s", c->doc->why);
+    report(c->diag, c->path, "%s", c->doc->why);
     c->doc->why = NULL;
     return MOE_ERR_INPUT;
 }
@@ -122,9 +144,10 @@ static moe_status_t descend(change_t *c, moe_yaml_node_t *node,
         node->text = NULL;
     }
     if (node->kind == MOE_YAML_SCALAR) {
-        moe_diag_add(c->diag, NULL, 0, 0, c->path,
-                     "nothing is below '%.80s', which is a plain value",
-                     node->text);
+        report(c->diag, c->path,
+               "nothing is below '%.80s', which is a plain value, expected a "
+               "map or a list",
+               node->text);
         return MOE_ERR_INPUT;
     }
     if (node->kind == MOE_YAML_MAP) {
@@ -154,14 +177,15 @@ static int count_parts(const char *path, moe_diag_t *diag)
     if (length == 0 || path[0] == '.' || path[length - 1] == '.' ||
         strstr(path, "..") != NULL) {
         moe_diag_add(diag, NULL, 0, 0, path,
-                     "an empty part in a key path: expected key.path=value");
+                     "an empty part in a key path, expected key.path=value");
         return 0;
     }
     for (size_t i = 0; i < length; i++) {
         parts += path[i] == '.';
         if (parts == MOE_YAML_MAX_DEPTH) {
-            moe_diag_add(diag, NULL, 0, 0, path, "nested deeper than %d levels",
-                         MOE_YAML_MAX_DEPTH);
+            report(diag, path,
+                   "nested deeper than %d levels, expected at most that",
+                   MOE_YAML_MAX_DEPTH);
             return 0;
         }
     }

@@ -18,8 +18,10 @@ size_t moe_yaml_mark_size(const char *text, size_t size)
 static void say_control(unsigned char c, char *why, size_t why_size)
 {
     (void)snprintf(why, why_size,
-                   c == 0 ? "a NUL byte: this is no text file"
-                          : "control character 0x%02x: this is no text file",
+                   c == 0
+                       ? "a NUL byte: this is no text file, expected UTF-8 text"
+                       : "control character 0x%02x: this is no text file, "
+                         "expected UTF-8 text",
                    c);
 }
 
@@ -36,7 +38,9 @@ bool moe_yaml_text_check(const char *text, size_t size, size_t *offset_p,
         *offset_p = i;
         if (n == 0) {
             (void)snprintf(why, why_size,
-                           "byte 0x%02x is not UTF-8: this is no text file", c);
+                           "byte 0x%02x is not UTF-8: this is no text file, "
+                           "expected UTF-8 text",
+                           c);
             return false;
         }
         if ((c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7F) {
@@ -47,7 +51,8 @@ bool moe_yaml_text_check(const char *text, size_t size, size_t *offset_p,
         if (c == '%' &&
             (i == 0 || text[i - 1] == '\n' || text[i - 1] == '\r') &&
             size - i >= 4 && memcmp(text + i, tag, 4) == 0) {
-            (void)snprintf(why, why_size, "tags are not supported");
+            (void)snprintf(why, why_size,
+                           "tags are not supported, expected no %%TAG");
             return false;
         }
         i += n;

@@ -64,7 +64,7 @@ char *moe_yaml_text_new(moe_yaml_doc_t *doc, const char *text)
 
     if (size > MOE_YAML_MAX_TEXT - doc->text_bytes) {
         doc->why = "more than 32 MiB of text, aliases counted as often as "
-                   "they stand";
+                   "they stand, expected at most that";
         return NULL;
     }
     copy = take(doc, size);
@@ -83,7 +83,7 @@ moe_yaml_node_t *moe_yaml_node_new(moe_yaml_doc_t *doc, moe_yaml_kind_t kind,
     if (doc->n_nodes == MOE_YAML_MAX_NODES) {
         doc->why = "more than " DIGITS_OF(
             MOE_YAML_MAX_NODES) " values, aliases counted as often as they "
-                                "stand";
+                                "stand, expected at most that";
         return NULL;
     }
     node = take(doc, sizeof(*node));
@@ -155,8 +155,8 @@ moe_yaml_node_t *moe_yaml_node_copy(moe_yaml_doc_t *doc,
     moe_yaml_node_t *copy;
 
     if (depth > MOE_YAML_MAX_DEPTH) {
-        doc->why =
-            "nested deeper than " DIGITS_OF(MOE_YAML_MAX_DEPTH) " levels";
+        doc->why = "nested deeper than " DIGITS_OF(
+            MOE_YAML_MAX_DEPTH) " levels, expected at most that";
         return NULL;
     }
     copy = moe_yaml_node_new(doc, node->kind, node->text);

@@ -15,6 +15,7 @@
 #include "sim/run_inputs.h"
 #include "sim/selection.h"
 #include "sim/sweep_json.h"
+#include "sim/trace_file.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -105,11 +106,33 @@ static moe_status_t add_selection(const moe_scenario_t *scenario,
                : moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
 }
 
+/* One method, and its trace unless trace is NULL. */
+static moe_status_t price_method(const moe_scenario_t *scenario,
+                                 const moe_method_use_t *use,
+                                 const moe_draws_t *draws,
+                                 moe_trace_file_t *trace, json_t **method_p)
+{
+    int draw;
+    moe_status_t status =
+        moe_draws_price(scenario, use, draws, &draw, method_p);
+
+    if (status == MOE_OK && trace != NULL &&
+        json_object_get(*method_p, "refused") == NULL) {
+        status =
+            moe_trace_file_add(trace, scenario, use, &draws->routing[draw]);
+        if (status != MOE_OK) {
+            json_decref(*method_p);
+        }
+    }
+    return status;
+}
+
 /* Every method of a scenario, appended to methods[] of an object. Points of a
- * sweep go without timeline and constants. */
+ * sweep go without timeline, constants and trace. */
 static moe_status_t price_methods(const moe_command_t *command,
                                   const moe_scenario_t *scenario, bool point,
-                                  json_t *document, json_t *into)
+                                  moe_trace_file_t *trace, json_t *document,
+                                  json_t *into)
 {
     json_t *methods = json_object_get(into, "methods");
     moe_draws_t draws = {0};
@@ -127,8 +150,8 @@ static moe_status_t price_methods(const moe_command_t *command,
     for (i = 0; i < scenario->n_methods && status == MOE_OK; ++i) {
         json_t *method = NULL;
 
-        status =
-            moe_draws_price(scenario, &scenario->method[i], &draws, &method);
+        status = price_method(scenario, &scenario->method[i], &draws, trace,
+                              &method);
         if (status == MOE_OK) {
             if (point) {
                 (void)json_object_del(method, "timeline");
@@ -161,7 +184,7 @@ static moe_status_t price_point(const moe_command_t *command,
     }
     status = moe_sweep_point_json(points, i, scenario, &point);
     if (status == MOE_OK) {
-        status = price_methods(command, scenario, true, document, point);
+        status = price_methods(command, scenario, true, NULL, document, point);
         if (!moe_json_append(json_object_get(document, "sweep"), point)) {
             status = moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
         }
@@ -221,6 +244,7 @@ static moe_status_t price(const moe_command_t *command,
                           const moe_scenario_t *scenario, moe_diag_t *diag)
 {
     double start = seconds();
+    moe_trace_file_t *trace = NULL;
     json_t *document = NULL;
     moe_status_t status = MOE_OK;
 
@@ -233,10 +257,14 @@ static moe_status_t price(const moe_command_t *command,
         status = moe_report_may_write(command, command->output);
     }
     if (status == MOE_OK) {
+        status = moe_trace_file_open(command, &trace);
+    }
+    if (status == MOE_OK) {
         status = moe_report_head(command, scenario, &document);
     }
     if (status == MOE_OK) {
-        status = price_methods(command, scenario, false, document, document);
+        status =
+            price_methods(command, scenario, false, trace, document, document);
     }
     if (status == MOE_OK) {
         status = price_sweep(command, scenario, diag, document);
@@ -246,6 +274,11 @@ static moe_status_t price(const moe_command_t *command,
     }
     if (status == MOE_OK) {
         status = moe_report_compare_published(document);
+    }
+    if (status == MOE_OK) {
+        status = moe_trace_file_commit(trace);
+    } else {
+        moe_trace_file_abort(trace);
     }
     if (status == MOE_OK) {
         status = moe_report_write(command, document, command->output);

@@ -61,6 +61,7 @@ typedef struct {
     /* common */
     const char *output; /* -o; NULL: the default folder */
     const char *json;   /* file; "-" for stdout; NULL: none */
+    const char *trace;  /* of price: file; NULL: none */
     bool quiet;
     bool strict;
     bool force; /* may overwrite another run's report */

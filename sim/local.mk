@@ -143,6 +143,8 @@ sim_libsim_la_SOURCES += \
   sim/report_write.c \
   sim/sweep.c \
   sim/sweep.h \
+  sim/trace_file.c \
+  sim/trace_file.h \
   sim/trace_json.c \
   sim/trace_json.h \
   sim/verbs.def
@@ -300,7 +302,7 @@ tests_report_judge_LDADD = reports/libreports.la base/libbase.la \
 
 # Scenarios: the table of keys, files by name, what is wrong.
 SCENARIO_TESTS = tests/check_schema tests/check_data tests/check_scenario \
-  tests/check_scenario_errors
+  tests/check_scenario_errors tests/check_scenario_hostile
 check_PROGRAMS += $(SCENARIO_TESTS)
 TESTS += $(SCENARIO_TESTS)
 tests_check_schema_SOURCES = tests/check_schema.c
@@ -314,6 +316,9 @@ tests_check_scenario_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
 tests_check_scenario_errors_SOURCES = tests/check_scenario_errors.c \
   tests/scenarios.c tests/scenarios.h
 tests_check_scenario_errors_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
+tests_check_scenario_hostile_SOURCES = tests/check_scenario_hostile.c \
+  tests/scenarios.c tests/scenarios.h
+tests_check_scenario_hostile_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
 EXTRA_DIST += tests/fixtures/scenario/bad.expect \
   tests/fixtures/scenario/bad.yaml tests/fixtures/scenario/good.yaml \
   tests/fixtures/scenario/select.yaml tests/select_cases.def

@@ -295,7 +295,7 @@ static bool take_verb(moe_parse_t *parse)
         }
     }
     if (word == NULL) {
-        moe_diag_add(parse->diag, NULL, 0, 0, NULL,
+        moe_diag_add(parse->diag, NULL, 0, 0, "moesim",
                      "expected a command; 'moesim --help' lists them");
         return false;
     }
@@ -306,8 +306,9 @@ static bool take_verb(moe_parse_t *parse)
         return false;
     }
     near = moe_nearest(word, names, n);
-    moe_diag_add(parse->diag, NULL, 0, 0, NULL, "'%s': unknown command%s%s%s",
-                 word, near != NULL ? ", did you mean '" : "",
+    moe_diag_add(parse->diag, NULL, 0, 0, "moesim",
+                 "'%s': unknown command%s%s%s", word,
+                 near != NULL ? ", did you mean '" : "",
                  near != NULL ? near : "; 'moesim --help' lists them",
                  near != NULL ? "'?" : "");
     return false;

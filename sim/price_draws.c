@@ -176,10 +176,12 @@ static moe_status_t time_others(const moe_scenario_t *scenario,
     return status;
 }
 
-/* *json_p is draw 0's, and becomes that of the draw in the middle. */
+/* *json_p is draw 0's, and becomes that of the draw in the middle,
+ * *draw_p. */
 static moe_status_t take_middle(const moe_scenario_t *scenario,
                                 const moe_method_use_t *use,
-                                const moe_draws_t *draws, json_t **json_p)
+                                const moe_draws_t *draws, int *draw_p,
+                                json_t **json_p)
 {
     double us[MOE_DRAWS_MAX] = {us_of(*json_p, "predicted_us")};
     moe_status_t status = time_others(scenario, use, draws, us);
@@ -196,20 +198,23 @@ static moe_status_t take_middle(const moe_scenario_t *scenario,
     if (status == MOE_OK && !tell_draws(*json_p, us, draws->n)) {
         status = moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
     }
+    *draw_p = middle;
     return status;
 }
 
 moe_status_t moe_draws_price(const moe_scenario_t *scenario,
                              const moe_method_use_t *use,
-                             const moe_draws_t *draws, json_t **json_p)
+                             const moe_draws_t *draws, int *draw_p,
+                             json_t **json_p)
 {
     json_t *method = NULL;
     moe_status_t status = price_one(scenario, use, &draws->routing[0], &method);
 
+    *draw_p = 0;
     /* what is refused, or has no machine, is so by every routing alike */
     if (status == MOE_OK &&
         json_is_number(json_object_get(method, "predicted_us"))) {
-        status = take_middle(scenario, use, draws, &method);
+        status = take_middle(scenario, use, draws, draw_p, &method);
     }
     if (status != MOE_OK) {
         json_decref(method);

@@ -35,10 +35,12 @@ void moe_draws_fini(moe_draws_t *draws);
  * median, with draws_us[], and low_us and high_us widened by the spread: the
  * distances of the constants' interval and of the draws (1.645 standard
  * deviations, or the farthest draw if that is more) add as squares.
+ * @param[out] draw_p  Which one that is.
  * @param[out] json_p  New reference. Untouched on error.
  */
 moe_status_t moe_draws_price(const moe_scenario_t *scenario,
                              const moe_method_use_t *use,
-                             const moe_draws_t *draws, json_t **json_p);
+                             const moe_draws_t *draws, int *draw_p,
+                             json_t **json_p);
 
 #endif

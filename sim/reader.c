@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/reader.h"
 
+#include "base/key_path.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,19 +40,14 @@ moe_at_t moe_at_entry(const moe_at_t *map, size_t i)
 
 void moe_at_path(const moe_at_t *at, char *out, size_t size)
 {
-    size_t length;
-
-    if (at->up == NULL) {
-        (void)snprintf(out, size, "%s", at->key == NULL ? "" : at->key);
-        return;
+    out[0] = '\0';
+    if (at->up != NULL) {
+        moe_at_path(at->up, out, size);
     }
-    moe_at_path(at->up, out, size);
-    length = strlen(out);
-    if (at->key == NULL) {
-        (void)snprintf(out + length, size - length, "[%zu]", at->index);
-    } else {
-        (void)snprintf(out + length, size - length, "%s%s",
-                       length > 0 ? "." : "", at->key);
+    if (at->key != NULL) {
+        moe_key_path_key(out, size, at->key);
+    } else if (at->up != NULL) {
+        moe_key_path_item(out, size, at->index);
     }
 }
 
@@ -58,15 +55,12 @@ __attribute__((format(printf, 5, 0))) static void
 report(const moe_at_t *at, int line, int column, const char *key,
        const char *format, va_list ap)
 {
-    char path[256];
+    char path[MOE_KEY_PATH_SIZE];
     char text[1024];
-    size_t length;
 
     moe_at_path(at, path, sizeof(path));
     if (key != NULL) {
-        length = strlen(path);
-        (void)snprintf(path + length, sizeof(path) - length, "%s%.100s",
-                       length > 0 ? "." : "", key);
+        moe_key_path_key(path, sizeof(path), key);
     }
     (void)vsnprintf(text, sizeof(text), format, ap);
     moe_diag_add(at->source->diag, line > 0 ? at->source->file : NULL, line,

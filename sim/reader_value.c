@@ -48,9 +48,13 @@ bool moe_at_int64(const moe_at_t *at, int64_t low, int64_t high,
     const char *text;
     int64_t value;
 
-    (void)snprintf(expected, sizeof(expected),
-                   "a whole number from %lld to %lld", (long long)low,
-                   (long long)high);
+    if (low == high) {
+        (void)snprintf(expected, sizeof(expected), "%lld", (long long)low);
+    } else {
+        (void)snprintf(expected, sizeof(expected),
+                       "a whole number from %lld to %lld", (long long)low,
+                       (long long)high);
+    }
     text = number_text(at, expected);
     if (text == NULL) {
         return false;

@@ -7,6 +7,7 @@
 #include "sim/list.h"
 #include "sim/scenario_parts.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,7 +17,9 @@ static bool is_readable(const char *path)
 {
     struct stat st;
 
-    return stat(path, &st) == 0 && !S_ISDIR(st.st_mode);
+    /* what is there and cannot be reached is told by its reason */
+    return stat(path, &st) == 0 ? !S_ISDIR(st.st_mode)
+                                : errno == ELOOP || errno == EACCES;
 }
 
 /* The nearest name in any folder, into out; "" if none is near. */
@@ -49,7 +52,7 @@ static moe_status_t unknown(const char *name, moe_diag_t *diag)
     if (status != MOE_OK) {
         return status;
     }
-    moe_diag_add(diag, NULL, 0, 0, NULL,
+    moe_diag_add(diag, NULL, 0, 0, "moesim",
                  "'%s': no such file, and no scenario of this name%s%s%s", name,
                  near[0] != '\0' ? "; did you mean '" : "",
                  near[0] != '\0' ? near : "; see 'moesim list scenarios'",

@@ -19,6 +19,8 @@ static moe_status_t copy_text(const moe_at_t *at, const char *what,
                : moe_fail(MOE_ERR_NOMEM, "out of memory for %s", what);
 }
 
+#define NAME_BYTES 128 /* sim/schema.def: it becomes a folder's name */
+
 /* Default name: of the file; of options alone, of model and machine. */
 static char *standard_name(const moe_scenario_t *s)
 {
@@ -49,7 +51,10 @@ static moe_status_t read_names(moe_build_t *b)
         status = copy_text(&name, "a name", standard, &b->s->name);
     }
     free(standard);
-    if (status == MOE_OK && b->s->name[0] != '\0') {
+    if (status == MOE_OK && strlen(b->s->name) > NAME_BYTES) {
+        moe_at_error(&name, "has %zu bytes, expected at most %d",
+                     strlen(b->s->name), NAME_BYTES);
+    } else if (status == MOE_OK && b->s->name[0] != '\0') {
         (void)moe_at_is_plain(&name, b->s->name);
     }
     if (status == MOE_OK) {
@@ -63,12 +68,11 @@ static void read_numbers(moe_build_t *b)
     moe_at_t version = moe_at_key(&b->root, "moesim");
     moe_at_t seed = moe_at_key(&b->root, "seed");
     const moe_key_t *key = moe_schema_find(MOE_SECTION_scenario, "seed");
-    int64_t number;
+    const moe_key_t *only = moe_schema_find(MOE_SECTION_scenario, "moesim");
+    int number;
 
-    if (moe_at_given(&version) &&
-        moe_at_int64(&version, 0, INT64_MAX, &number) && number != 1) {
-        moe_at_error(&version, "is %lld, expected 1, the only version so far",
-                     (long long)number);
+    if (moe_at_given(&version)) {
+        (void)moe_at_value(&version, only, &number, sizeof(number));
     }
     (void)(moe_at_given(&seed)
                ? moe_at_value(&seed, key, &b->s->seed, sizeof(b->s->seed))

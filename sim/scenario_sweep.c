@@ -104,6 +104,51 @@ static const char *cannot_sweep(const char *path)
     return NULL;
 }
 
+/* True if a section, or the top for "", has no key that the first part of a
+ * path names; *near_p is the nearest that it has, NULL if none is near. */
+static bool lacks(const char *place, const char *path, const char **near_p)
+{
+    const char *names[64];
+    char part[64];
+    size_t n = 0;
+
+    (void)snprintf(part, sizeof(part), "%.*s", (int)strcspn(path, "."), path);
+    for (int s = 0; s < MOE_SECTION_COUNT; s++) {
+        if (strcmp(moe_section_place((moe_section_t)s), place) == 0) {
+            n = moe_schema_names((moe_section_t)s, names, 64);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(names[i], part) == 0) {
+            return false;
+        }
+    }
+    *near_p = moe_nearest(part, names, n);
+    return n > 0; /* what is no section has parts of its own */
+}
+
+/* True, with a problem, if the first two parts of a path are no scenario's. */
+static bool is_unknown(const moe_at_t *map, size_t i, const char *path)
+{
+    const size_t part = strcspn(path, ".");
+    const char *near = NULL;
+    char place[64] = "";
+    bool unknown = lacks("", path, &near);
+
+    if (!unknown && path[part] == '.') {
+        (void)snprintf(place, sizeof(place), "%.*s", (int)part, path);
+        unknown = lacks(place, path + part + 1, &near);
+    }
+    if (unknown && near != NULL) {
+        moe_at_key_error(map, i, "unknown key; did you mean '%s%s%s'?", place,
+                         place[0] != '\0' ? "." : "", near);
+    } else if (unknown) {
+        moe_at_key_error(map, i,
+                         "unknown key, expected one of doc/scenario.md");
+    }
+    return unknown;
+}
+
 /* {a.b: [..]} and {a: {b: [..]}} are the same. */
 static moe_status_t read_map(moe_scenario_t *s, const moe_at_t *map,
                              const char *prefix)
@@ -123,7 +168,7 @@ static moe_status_t read_map(moe_scenario_t *s, const moe_at_t *map,
             status = read_map(s, &entry, path);
         } else if (cannot_sweep(path) != NULL) {
             moe_at_key_error(map, i, "%s", cannot_sweep(path));
-        } else {
+        } else if (!is_unknown(map, i, path)) {
             status = add_sweep(s, &entry, path);
         }
         free(path);

@@ -144,11 +144,14 @@ static bool set_all(json_t *line, const moe_trace_record_t *r)
 
 moe_status_t moe_trace_json_record(void *self, const moe_trace_record_t *record)
 {
+    const moe_trace_json_t *to = self;
     json_t *line = json_object();
 
-    if (line != NULL && !set_all(line, record)) {
+    if (line != NULL && ((to->method != NULL &&
+                          !set(line, "method", json_string(to->method))) ||
+                         !set_all(line, record))) {
         json_decref(line);
         line = NULL;
     }
-    return write_line(self, line);
+    return write_line(to->stream, line);
 }

@@ -16,8 +16,14 @@
  */
 moe_status_t moe_trace_json_begin(FILE *stream);
 
-/** Write one record as one line. As a sink's record function: self is the
- * FILE. */
+/** Where lines go, and whose they are. */
+typedef struct {
+    FILE *stream;
+    const char *method; /* label; NULL: lines do not name it */
+} moe_trace_json_t;
+
+/** Write one record as one line. As a sink's record function: self is a
+ * moe_trace_json_t. */
 moe_status_t moe_trace_json_record(void *self,
                                    const moe_trace_record_t *record);
 

@@ -126,6 +126,17 @@ static const struct {
     {"methods.3.allgatherv.label", "a/b",
      "methods[3].allgatherv.label: is 'a/b', expected letters, digits, '.', "
      "'-', '_', the first a letter or a digit\n"},
+    {"workload.tokens", "[1,",
+     "workload.tokens[1]: did not find expected node content, expected a "
+     "value\n"},
+    {"methods.9.x", "1",
+     "methods[9].x: no place 9 in a list of 4, expected at most 4, which "
+     "appends\n"},
+    {"moesim", "~", "moesim: has no value, expected 1\n"},
+    {"name",
+     "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+     "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
+     "name: has 129 bytes, expected at most 128\n"},
     {"seed", "18446744073709551616",
      "seed: is '18446744073709551616', expected a whole number from 0 to 2^64 "
      "- 1\n"},
@@ -145,6 +156,10 @@ static const struct {
      "itself, with values {format: NAME, ...}\n"},
     {"sweep", "{workload: [{tokens: 1}]}",
      "sweep.workload: cannot be swept as a whole, expected one of its keys\n"},
+    {"sweep", "{nosuch.key: [1]}",
+     "sweep.nosuch.key: unknown key, expected one of doc/scenario.md\n"},
+    {"sweep", "{layout: {pe: [1]}}",
+     "sweep.layout.pe: unknown key; did you mean 'layout.ep'?\n"},
     {"sweep", "{seed: []}",
      "sweep.seed: has 0 values, expected 1 to 1024 of at most 16 keys\n"},
     {"published.0.value", "1e999",

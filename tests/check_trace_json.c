@@ -23,7 +23,8 @@ static FILE *trace_of(const moe_method_t *method, moe_summary_t *summary)
     moe_model_t small = moe_test_small();
     FILE *file = tmpfile();
     moe_trace_sink_t sums = moe_summary_sink(summary);
-    moe_trace_sink_t lines = {.self = file, .record = moe_trace_json_record};
+    moe_trace_json_t to = {.stream = file, .method = method->name};
+    moe_trace_sink_t lines = {.self = &to, .record = moe_trace_json_record};
     moe_tee_t tee = {.n = 2, .sink = {&sums, &lines}};
     moe_trace_sink_t both = moe_tee_sink(&tee);
     moe_method_use_t use;
@@ -130,6 +131,7 @@ static void write_full(FILE *file, moe_op_t op)
 {
     const int64_t rows[2] = {1, 2};
     const int ranks[2] = {0, 1};
+    moe_trace_json_t to = {.stream = file, .method = "m"};
     moe_trace_record_t r = {.id = 1,
                             .op = op,
                             .bracket = 1,
@@ -149,7 +151,7 @@ static void write_full(FILE *file, moe_op_t op)
     if (moe_op_plane(op) == MOE_PLANE_LOCAL) {
         r.transfer.n = 0;
     }
-    ck_assert_int_eq(moe_trace_json_record(file, &r), MOE_OK);
+    ck_assert_int_eq(moe_trace_json_record(&to, &r), MOE_OK);
 }
 
 /* Keys of all kinds of records. */

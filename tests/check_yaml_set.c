@@ -102,9 +102,10 @@ static const struct {
     {"a.b", "1", "a.b: nothing is below '1'"},
     {"b.c", "1", "b.c: 'c' is no place in a list"},
     {"b.-1", "1", "b.-1: '-1' is no place in a list"},
-    {"b.3", "1", "b.3: no place 3 in a list of 2"},
-    {"b.99999999999999999999", "1", "b.99999999999999999999: '999"},
-    {"x.y", "[1,", "x.y.1: did not find expected node content"},
+    {"b.3", "1", "b[3]: no place 3 in a list of 2"},
+    {"b.99999999999999999999", "1", "b[99999999999999999999]: '999"},
+    {"x.y", "[1,",
+     "x.y[1]: did not find expected node content, expected a value"},
     {"x.y", "{k: 1, k: 2}", NULL},
     {"x.y", "a: b: c", "x.y: mapping values are not allowed"},
     {"x.y", "\x01", "x.y: control character"},
@@ -118,7 +119,8 @@ START_TEST(what_cannot_be_set_changes_nothing)
     if (bad[_i].message == NULL) {
         /* a tree with a fault in it, as from a file */
         ck_assert_int_eq(status, MOE_OK);
-        ck_assert_str_eq(moe_diag_text(diag, 0), "x.y.k: key given twice");
+        ck_assert_str_eq(moe_diag_text(diag, 0),
+                         "x.y.k: key given twice, expected once");
         return;
     }
     ck_assert_int_eq(status, MOE_ERR_INPUT);

@@ -16,8 +16,9 @@ status() {
 
 # problems: all at once, nearest name, exit status 2
 expect 2 "$MOESIM"
+says '^moesim: expected a command'
 expect 2 "$MOESIM" prise
-says "did you mean 'price'"
+says "^moesim: 'prise': unknown command, did you mean 'price'"
 expect 2 $price --tokns 3 --ranks none --color blue
 says 'did you mean --tokens'
 says '^--ranks: '
@@ -76,6 +77,12 @@ expect 0 "$MOESIM" run sglang-7667 --print-scenario
 rmdir sglang-7667
 expect 2 "$MOESIM" price sglang-7677
 says "'sglang-7677': no such file, and no scenario .* mean 'sglang-7667'"
+
+ln -s loop.yaml loop.yaml
+expect 2 "$MOESIM" price loop.yaml
+says 'loop.yaml: Too many levels of symbolic links'
+expect 2 $price --set "name=$(printf 'n%.0s' {1..129})"
+says 'name: has 129 bytes, expected at most 128'
 
 # help and version
 for verb in run price list doctor; do

@@ -160,6 +160,36 @@ says "another run's report"
 expect 0 $price --tokens 8 -o out --force
 [ "$(ls -A out | tr '\n' ' ')" = "report.json report.md " ] && pass files || fail files
 
+# a trace: every method's, its payload that of the report, by rank and stage
+expect 0 $price --tokens 8,16 --method all --trace traced/t.jsonl -o traced
+"$PYTHON" - traced/t.jsonl traced/report.json <<'END' && pass trace || fail trace
+import collections, json, sys
+head, *lines = map(json.loads, open(sys.argv[1]))
+assert head == {"format": "moesim-trace", "version": 1}, head
+got = collections.Counter()
+for line in lines:
+    if "call" in line:
+        got[line["method"], line["stage"], line["rank"]] += line["payload"]
+want = collections.Counter()
+labels = []
+for m in json.load(open(sys.argv[2]))["methods"]:
+    if "refused" in m:
+        continue
+    labels.append(m["label"])
+    for stage, s in m["by_stage"].items():
+        for rank, b in enumerate(s["payload_bytes"]):
+            want[m["label"], stage, rank] += b
+assert +got == +want and sum(got.values()) > 0, (got - want, want - got)
+assert list(dict.fromkeys(l["method"] for l in lines)) == labels
+END
+expect 2 $price --tokens 8 --trace -
+says '--trace -: expected a file'
+expect 3 $price --tokens 8 --trace nowhere/t.jsonl
+says nowhere/t.jsonl
+expect 3 $price --tokens 8 --trace /dev/full
+says '/dev/full: No space left'
+[ -z "$(find . -name '*.jsonl*' ! -path ./traced/t.jsonl)" ] && pass whole || fail half
+
 # --strict: a sampled routing is a warning, and a warning is an error
 expect 2 $price --tokens 8 --strict
 expect 0 $price --tokens 8 --strict --set 'workload.router={sample: zipf, s: 1.1}'
