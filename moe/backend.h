@@ -47,19 +47,19 @@ typedef struct {
  *   fill            out[0] rows [dst_row, dst_row + n_rows) set to zero
  *   copy_rows       in[0] rows [src_row, + n_rows) to out[0] at dst_row
  *   group_rows      in[0] ids [n][k]; out[0] index for experts
- *                   [first_expert, + n_experts)
+ *                   [first_expert, + n_experts), out[1] its list, if any
  *   sort_rows       in[0] ids [n][k], or origins [n][3]; out[0] index of kind
  *                   pairs, by rows in[1] of the experts if there; members: of
  *                   each expert parts [n_parts], or -1; sources: of ranks
  *   sort_chunks     parts [sources][n_experts] rows of each chunk, stride
- *                   rows apart (0: tight); out[0] index of kind chunks
+ *                   rows apart (0: tight); out[0] index, out[1] its list
  *   origins         in[0] index of pairs; out[0] [n][3] rank, row and slot
  *   gather_rows     in[0] rows, in[1] index; out[0] grouped rows (scales are
  *                   written linear); slots without a row are zero
  *   scatter_rows    in[0] grouped rows, in[1] index; out[0] one row a pair
  *   pack_rows       in[n_in] rows; out[0] bytes, each field from a multiple
  *                   of stride on; unpack_rows the other way round
- *   grouped_matmul  in[0] grouped rows, in[1] index; weight; out[0]
+ *   grouped_matmul  in[0] grouped rows, in[1] index, its list; weight; out[0]
  *   activation      in[0] [n][2 I] gate | up, or gate alone and in[2] up,
  *                   in[1] index; out[0] [n][I]
  *   weighted_sum    in[0] grouped rows, in[1] index, in[2] weights [n][k],

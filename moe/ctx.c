@@ -66,6 +66,16 @@ bool moe_ctx_carries_sums(const moe_ctx_t *c)
            moe_ctx_storage(c, MOE_ROLE_combine)->format == MOE_FORMAT_exact;
 }
 
+moe_group_list_t moe_ctx_group_list(const moe_ctx_t *c)
+{
+    const moe_method_use_t *use = c->run->use;
+    int place;
+
+    return moe_option_find(use->method, "group_list_type", &place)
+               ? (moe_group_list_t)(MOE_GROUP_LIST_cumsum + use->options[place])
+               : MOE_GROUP_LIST_none;
+}
+
 int moe_ctx_group_size(const moe_ctx_t *c, moe_group_t group)
 {
     return moe_layout_group_size(&c->run->layer->layout, group, c->run->rank);

@@ -26,6 +26,7 @@ moe_tensor_t *moe_group_rows(moe_ctx_t *c, moe_tensor_t *ids,
                               .cols = 1,
                               .first_expert = experts.begin,
                               .n_experts = n,
+                              .list = moe_ctx_group_list(c),
                               .rows_per_expert = rows_per_expert};
 
     if (c->status != MOE_OK) {
@@ -100,6 +101,8 @@ static moe_tensor_t *grouped_matmul(moe_ctx_t *c, moe_tensor_t *rows,
                 !moe_chain_rounds(&c->run->use->chain, point), index,
                 up ? rows_of_all / part->parts : rows_of_all);
     call = call_with_index(MOE_OP_grouped_matmul, rows, index, t);
+    call.in[2] = index->list;
+    call.n_in = index->list == NULL ? 2 : 3;
     call.weight = weight;
     call.halves = halves;
     call.share = part->part;

@@ -34,6 +34,9 @@ moe_tensor_t *moe_ctx_make_of(moe_ctx_t *c, moe_op_t op, moe_tensor_t *in,
     moe_tensor_t *t = moe_tensor_make(c, spec);
     moe_call_t call = call_of(op, in, t);
 
+    if (t != NULL && t->list != NULL) {
+        call.out[call.n_out++] = t->list;
+    }
     moe_ctx_do(c, &call, t);
     return t;
 }

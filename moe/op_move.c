@@ -20,7 +20,8 @@ static moe_tensor_t *make_index(moe_ctx_t *c, moe_call_t *call,
     t = moe_tensor_make(c, spec);
     call->root = -1;
     call->out[0] = t;
-    call->n_out = 1;
+    call->out[1] = t == NULL ? NULL : t->list;
+    call->n_out = call->out[1] == NULL ? 1 : 2;
     moe_ctx_do(c, call, t);
     return t;
 }
@@ -111,6 +112,7 @@ moe_tensor_t *moe_sort_chunks(moe_ctx_t *c, const int64_t *rows, int n_sources,
     moe_tensor_spec_t spec = {.index = MOE_INDEX_chunks,
                               .first_expert = local.begin,
                               .n_experts = n,
+                              .list = moe_ctx_group_list(c),
                               .rows_per_expert = sums};
     moe_call_t call = {.op = MOE_OP_sort_chunks, .parts = rows};
 

@@ -46,6 +46,7 @@ static void set_fields(moe_tensor_t *t, const moe_tensor_spec_t *spec)
     t->n_experts = spec->n_experts;
     t->index = spec->index;
     t->capacity = spec->capacity;
+    t->list_type = spec->list;
 }
 
 static moe_status_t set_counts(moe_tensor_t *t, const int64_t *counts)
@@ -76,6 +77,20 @@ static void add_scale(moe_ctx_t *c, moe_tensor_t *t,
     scale.dtype = info->scale;
     scale.cols = moe_format_scale_cols(t->storage.format, spec->cols);
     t->scale = moe_tensor_make(c, &scale);
+}
+
+static void add_list(moe_ctx_t *c, moe_tensor_t *t)
+{
+    const moe_tensor_spec_t list = {.role = MOE_ROLE_group_list,
+                                    .storage = {.format = MOE_FORMAT_i32},
+                                    .dtype = MOE_DTYPE_i64,
+                                    .rows = 1,
+                                    .cols = t->n_experts,
+                                    .valid_rows = -1};
+
+    if (t->list_type != MOE_GROUP_LIST_none) {
+        t->list = moe_tensor_make(c, &list);
+    }
 }
 
 static void give_data(moe_ctx_t *c, moe_tensor_t *t)
@@ -123,6 +138,7 @@ moe_tensor_t *moe_tensor_make(moe_ctx_t *c, const moe_tensor_spec_t *spec)
     if (c->status == MOE_OK) {
         give_data(c, t);
         add_scale(c, t, spec);
+        add_list(c, t);
     }
     return c->status == MOE_OK ? t : NULL;
 }
@@ -159,17 +175,18 @@ static void end_tensor(moe_ctx_t *c, moe_tensor_t *t)
 
 void moe_release(moe_ctx_t *c, moe_tensor_t *t)
 {
-    moe_tensor_t *owned[5];
+    moe_tensor_t *owned[6];
 
     if (t == NULL || --t->refs > 0) {
         return;
     }
     owned[0] = t->scale;
     owned[1] = t->parent;
-    memcpy(&owned[2], t->source, sizeof(t->source));
+    owned[2] = t->list;
+    memcpy(&owned[3], t->source, sizeof(t->source));
     unlink_tensor(c, t);
     end_tensor(c, t);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 6; i++) {
         moe_release(c, owned[i]);
     }
 }

@@ -39,6 +39,14 @@ typedef enum {
     MOE_INDEX_sources      /* rows of the experts, by the rank they came from */
 } moe_index_kind_t;
 
+/** How a list tells a grouped matmul the rows of its experts; those but none
+ * in the order of npu_grouped_matmul's group_list_type, 0 and 1. */
+typedef enum {
+    MOE_GROUP_LIST_none,
+    MOE_GROUP_LIST_cumsum, /* rows up to and with the expert */
+    MOE_GROUP_LIST_count   /* rows of the expert */
+} moe_group_list_t;
+
 typedef struct moe_tensor moe_tensor_t;
 
 /**
@@ -73,6 +81,8 @@ struct moe_tensor {
     int64_t first_expert;
     int64_t n_experts;
     int64_t capacity; /* rows that each part takes; 0: as many as it has */
+    moe_group_list_t list_type;
+    moe_tensor_t *list; /* [1][n_experts] int64 of that type, or NULL */
     /* what an unrounded sum is made from, kept alive by it */
     moe_tensor_t *source[3];
     int refs;

@@ -7,13 +7,8 @@
 #ifndef REF_PERMUTE_FORMS_H
 #define REF_PERMUTE_FORMS_H
 
+#include "moe/tensor.h"
 #include "ref/permute.h"
-
-/** How a list tells the groups' rows; numbers as vllm-ascend has them. */
-typedef enum {
-    MOE_GROUP_LIST_cumsum = 0, /* rows up to and with the expert */
-    MOE_GROUP_LIST_count = 1   /* rows of the expert */
-} moe_group_list_t;
 
 /** Rows of the local experts: out[n_experts]; and back to offsets
  * [n_experts + 1]. @return MOE_ERR_RANGE if numbers are negative or fall. */

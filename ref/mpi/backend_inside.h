@@ -6,7 +6,6 @@
 #ifndef REF_MPI_BACKEND_INSIDE_H
 #define REF_MPI_BACKEND_INSIDE_H
 
-#include "ref/activation.h"
 #include "ref/combine.h"
 #include "ref/mpi/backend_ref.h"
 #include "ref/mpi/comm.h"
@@ -61,12 +60,6 @@ moe_status_t moe_ref_topk(moe_ref_backend_t *be, const moe_call_t *call);
 moe_status_t moe_ref_gate_rows(moe_ref_backend_t *be, const moe_call_t *call);
 moe_status_t moe_ref_group(moe_ref_backend_t *be, const moe_call_t *call);
 moe_status_t moe_ref_matmul(moe_ref_backend_t *be, const moe_call_t *call);
-
-/** The activation of gate and up in two tensors, and grouped rows times the
- * weights of their pairs (ref_experts.c). */
-moe_status_t moe_ref_activate_pair(moe_ref_gate_t gate, const moe_call_t *call,
-                                   moe_ref_stats_t *stats);
-moe_status_t moe_ref_weigh_grouped(const moe_call_t *call);
 moe_status_t moe_ref_sort(moe_ref_backend_t *be, const moe_call_t *call);
 moe_status_t moe_ref_sort_received(moe_ref_backend_t *be,
                                    const moe_call_t *call);

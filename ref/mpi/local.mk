@@ -18,6 +18,7 @@ ref_mpi_librefmpi_la_SOURCES = \
   ref/mpi/ledger.h \
   ref/mpi/ref_agree.c \
   ref/mpi/carried.h \
+  ref/mpi/experts.h \
   ref/mpi/ref_carried.c \
   ref/mpi/ref_carried_move.c \
   ref/mpi/ref_carried_reduce.c \

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "ref/mpi/carried.h"
+#include "ref/mpi/experts.h"
 
 #include "ref/matmul.h"
 
@@ -70,6 +71,9 @@ moe_status_t moe_ref_group(moe_ref_backend_t *be, const moe_call_t *call)
                          be->use->label, (long long)out->rows_per_expert[e]);
         }
     }
+    if (status == MOE_OK) {
+        moe_ref_make_list(call);
+    }
     return status;
 }
 
@@ -99,9 +103,10 @@ static void progress(moe_ref_backend_t *be, int64_t n_experts)
 }
 
 /* Expert by expert, so that progress shows. */
-moe_status_t moe_ref_matmul(moe_ref_backend_t *be, const moe_call_t *call)
+static moe_status_t multiply(moe_ref_backend_t *be, const moe_call_t *call,
+                             const int64_t *offset)
 {
-    const moe_ref_index_t *index = moe_ref_index_of(call->in[1]);
+    const moe_tensor_t *index = call->in[1];
     const moe_layer_t *layer = be->in.layer;
     moe_ref_weights_t weights = {.model = layer->model,
                                  .seed = layer->seed,
@@ -113,28 +118,47 @@ moe_status_t moe_ref_matmul(moe_ref_backend_t *be, const moe_call_t *call)
                                  .format = layer->chain.weights};
     moe_status_t status = MOE_OK;
 
+    for (int64_t e = 0; status == MOE_OK && e < index->n_experts; e++) {
+        int64_t first = offset[e];
+        int64_t n = offset[e + 1] - first;
+        const int64_t own[2] = {0, n};
+        moe_rows_t in = part_of(call->in[0], first, n);
+        moe_rows_t out = part_of(call->out[0], first, n);
+
+        weights.first_expert = moe_layer_expert(layer, index->first_expert + e);
+        if (n > 0) {
+            status =
+                moe_ref_grouped_matmul(&weights, &in, own, 1, &out, &be->stats);
+        }
+        progress(be, index->n_experts);
+    }
+    return status;
+}
+
+moe_status_t moe_ref_matmul(moe_ref_backend_t *be, const moe_call_t *call)
+{
+    const moe_ref_index_t *index = moe_ref_index_of(call->in[1]);
+    int64_t *offset;
+    moe_status_t status = MOE_OK;
+
     if (index == NULL) {
         return moe_fail(MOE_ERR_INPUT,
                         "stage experts has no rows without stage permute");
     }
-    if (layer->data == MOE_DATA_stamp && call->weight == MOE_W13) {
+    if (be->in.layer->data == MOE_DATA_stamp && call->weight == MOE_W13) {
         status = moe_ref_check_stamps(be, call, index);
     }
-    for (int64_t e = 0; status == MOE_OK && e < index->n_experts; e++) {
-        int64_t first = index->offset[e];
-        int64_t n = index->offset[e + 1] - first;
-        const int64_t offset[2] = {0, n};
-        moe_rows_t in = part_of(call->in[0], first, n);
-        moe_rows_t out = part_of(call->out[0], first, n);
-
-        weights.first_expert =
-            moe_layer_expert(layer, call->in[1]->first_expert + e);
-        if (n > 0) {
-            status = moe_ref_grouped_matmul(&weights, &in, offset, 1, &out,
-                                            &be->stats);
-        }
-        progress(be, index->n_experts);
+    offset = malloc(((size_t)index->n_experts + 1) * sizeof(*offset));
+    if (offset == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for rows of experts");
     }
+    if (status == MOE_OK) {
+        status = moe_ref_read_list(call->in[1], offset);
+    }
+    if (status == MOE_OK) {
+        status = multiply(be, call, offset);
+    }
+    free(offset);
     return status;
 }
 

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "ref/mpi/carried.h"
+#include "ref/mpi/experts.h"
 
 #include "ref/activation.h"
 #include "ref/logits.h"

@@ -2,7 +2,7 @@
 /* Local operations of rows that travel one by one: indices, records. */
 #include "config.h"
 
-#include "ref/mpi/backend_inside.h"
+#include "ref/mpi/experts.h"
 
 #include "base/checked.h"
 #include "ref/permute_forms.h"
@@ -131,11 +131,47 @@ moe_status_t moe_ref_sort_received(moe_ref_backend_t *be,
 {
     const moe_tensor_t *out = call->out[0];
     int64_t experts = out->n_experts;
+    moe_status_t status = moe_ref_sort_chunks(
+        call->parts, experts > 0 ? call->n_parts / experts : 0, experts,
+        call->stride, out->data);
 
     (void)be;
-    return moe_ref_sort_chunks(call->parts,
-                               experts > 0 ? call->n_parts / experts : 0,
-                               experts, call->stride, out->data);
+    if (status == MOE_OK) {
+        moe_ref_make_list(call);
+    }
+    return status;
+}
+
+void moe_ref_make_list(const moe_call_t *call)
+{
+    const moe_tensor_t *index = call->out[0];
+
+    if (index->list != NULL) {
+        moe_ref_group_list(moe_ref_index_of(index), index->list_type,
+                           index->list->data);
+    }
+}
+
+moe_status_t moe_ref_read_list(const moe_tensor_t *index, int64_t *offset)
+{
+    const moe_ref_index_t *rows = moe_ref_index_of(index);
+    moe_status_t status =
+        index->list != NULL
+            ? moe_ref_group_offsets(index->list->data, index->list_type,
+                                    rows->n_experts, offset)
+            : MOE_OK;
+
+    for (int64_t e = 0; status == MOE_OK && e <= rows->n_experts; e++) {
+        offset[e] = index->list != NULL ? offset[e] : rows->offset[e];
+        if (offset[e] != rows->offset[e]) {
+            status = moe_fail(MOE_ERR_CHECK,
+                              "a group list begins expert %lld at row %lld, "
+                              "its rows at %lld",
+                              (long long)(index->first_expert + e),
+                              (long long)offset[e], (long long)rows->offset[e]);
+        }
+    }
+    return status;
 }
 
 moe_status_t moe_ref_scatter(moe_ref_backend_t *be, const moe_call_t *call)

@@ -27,6 +27,8 @@ static const moe_option_t options[] = {
      NULL, "format of rows on the way to the experts"},
     {"combine", MOE_OPTION_format, "bf16 fp16 fp32 int8_1x8", "bf16",
      "format of the experts' rows on the way home"},
+    {"group_list_type", MOE_OPTION_choice, "0 1", "1",
+     "how the grouped matmul is told its rows: 0 cumulative sums, 1 counts"},
     {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
 };
 

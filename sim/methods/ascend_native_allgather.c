@@ -22,6 +22,8 @@ static const moe_option_t options[] = {
      "format of partial sums on the way home"},
     {"combine_order", MOE_OPTION_order, "rank ring fp32_rank exact", "rank",
      "faithful: the order of the reduce-scatter, or all-reduce"},
+    {"group_list_type", MOE_OPTION_choice, "0 1", "1",
+     "how the grouped matmul is told its rows: 0 cumulative sums, 1 counts"},
     {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
 };
 

@@ -40,6 +40,8 @@ static const moe_option_t options[] = {
      "whose limits: Atlas A3, or A2 (full mesh)"},
     {"buffer_mb", MOE_OPTION_int, NULL, "200",
      "HCCL_BUFFSIZE, MiB that the slots must fit into"},
+    {"group_list_type", MOE_OPTION_choice, "0 1", "1",
+     "how the grouped matmul is told its rows: 0 cumulative sums, 1 counts"},
     {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
 };
 

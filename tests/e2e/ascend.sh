@@ -11,6 +11,8 @@ uses='{mc2: {limits: off}}, alltoallv,
     {alltoallv: {dispatch: int8_token}},
     {mc2: {limits: off, combine: int8_1x8}}, {alltoallv: {combine: int8_1x8}},
     ascend_allgather, {ascend_allgather: {combine_order: ring}}'
+lists='{mc2: {limits: off, group_list_type: 0}},
+    {alltoallv: {group_list_type: 0}}, {ascend_allgather: {group_list_type: 0}}'
 
 # on DP TP TOKENS NUMERICS: pairs of uses, each with its own bits; sums of
 # ranks are those of rows in exact
@@ -18,11 +20,13 @@ on() {
     local report=$work/$1x$2-$4
     expect 0 "$MOESIM" run "$tiny" --quiet -o "$report" --numerics "$4" \
         --set "layout={dp: $1, tp: $2, ep: $(($1 * $2))}" \
-        --set "workload.tokens=$3" --set "methods=[$uses]"
-    holds "$report/report.json" "len(r['methods']) == 8 and
+        --set "workload.tokens=$3" --set "methods=[$uses, $lists]"
+    holds "$report/report.json" "len(r['methods']) == 11 and
         all(m['bit_identical_to_oracle'] for m in r['methods'])"
     holds "$report/report.json" "[m['output_digest'] for m in r['methods']][:6:2]
         == [m['output_digest'] for m in r['methods']][1:6:2] and
+        [r['methods'][i]['output_digest'] for i in (0, 1, 6)] ==
+        [m['output_digest'] for m in r['methods']][8:] and
         len({m['output_digest'] for m in r['methods']}) == $5"
 }
 
