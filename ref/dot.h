@@ -23,9 +23,9 @@ double moe_dot_gamma(int64_t n);
 void moe_dot_facts(const double *x, int64_t n, double *norm_p, double *least_p);
 
 /**
- * sum of x[i] w[i], in 16 lanes of two-sums; finite numbers.
+ * sum of x[i] w[i], in 32 lanes of two-sums; finite numbers.
  *
- * With m = ceil(n / 16) terms a lane: a lane's hi and the errors e_j are exact
+ * With m = ceil(n / 32) terms a lane: a lane's hi and the errors e_j are exact
  * together; sum|e_j| <= gamma_m sum|p|, and adding them up loses at most
  * gamma_m of that (Ogita, Rump, Oishi: Accurate sum and dot product, SIAM J.
  * Sci. Comput. 26(6), 2005). So all lanes together lie within gamma_m^2 |x|

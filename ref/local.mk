@@ -335,6 +335,10 @@ BENCHES += tests/bench/bench_matmul
 tests_bench_bench_matmul_SOURCES = tests/bench/bench_matmul.c
 tests_bench_bench_matmul_LDADD = ref/libref.la moe/libmoe.la \
   base/libcore.la $(BLAS_LIBS) $(MPFR_LIBS) $(GMP_LIBS) -lm
+BENCHES += tests/bench/bench_matmul_float
+tests_bench_bench_matmul_float_SOURCES = tests/bench/bench_matmul_float.c
+tests_bench_bench_matmul_float_LDADD = ref/libref.la moe/libmoe.la \
+  base/libcore.la $(BLAS_LIBS) $(MPFR_LIBS) $(GMP_LIBS) -lm
 BENCHES += tests/bench/bench_route
 tests_bench_bench_route_SOURCES = tests/bench/bench_route.c
 tests_bench_bench_route_LDADD = ref/libref.la moe/libmoe.la \

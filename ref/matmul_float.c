@@ -10,6 +10,8 @@
  *    them: the sum is exact. Else it is off by at most gamma_(K-1) |x| |w|.
  *    Times the factors and plus the bias: three roundings more. If both ends
  *    of the interval round to one code, that is it.
+ *    Where fp32 is wanted of a long K, the GEMM is done in pieces of 2048,
+ *    joined by two-sums: the bound is theirs, and a third is left open.
  * 2. Two-sums (ref/dot.h), and the factors and the bias error-free.
  * 3. MPFR.
  *
@@ -25,12 +27,14 @@
 #include <cblas.h>
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #ifndef EXACT_UNITS /* a test breaks it */
 #define EXACT_UNITS 0x1p53
 #endif
 
 enum {
+    PIECE = 2048, /* columns of K, where fp32 is wanted of many */
     F64_DIGITS = 53,
     BIAS_F64 = 1023
 };
@@ -150,36 +154,109 @@ static uint32_t redo(const moe_matmul_tile_t *t, int64_t i, int64_t j,
                             format);
 }
 
-/* Code of a number that the format has. */
-static uint32_t code_of(double x, moe_format_t format)
+/* Codes of numbers that the format has. */
+MOE_HOT static void store_fp32(const double *restrict x, int64_t n,
+                               float *restrict out)
 {
-    const uint32_t bits = moe_f32_bits((float)x);
-
-    return format == MOE_FORMAT_fp32   ? bits
-           : format == MOE_FORMAT_bf16 ? bits >> 16
-                                       : moe_fp16_from_f32((float)x);
+    for (int64_t i = 0; i < n; i++) {
+        out[i] = (float)x[i];
+    }
 }
 
-static void multiply(const moe_matmul_tile_t *t)
+MOE_HOT static void store_bf16(const double *restrict x, int64_t n,
+                               uint16_t *restrict out)
+{
+    for (int64_t i = 0; i < n; i++) {
+        out[i] = (uint16_t)(moe_f32_bits((float)x[i]) >> 16);
+    }
+}
+
+static void store_row(const double *x, int64_t n, moe_format_t format,
+                      uint8_t *codes, int64_t col)
+{
+    if (format == MOE_FORMAT_fp32) {
+        store_fp32(x, n, (float *)(void *)codes + col);
+    } else if (format == MOE_FORMAT_bf16) {
+        store_bf16(x, n, (uint16_t *)(void *)codes + col);
+    } else {
+        for (int64_t i = 0; i < n; i++) {
+            moe_float_store(format, codes, col + i,
+                            moe_fp16_from_f32((float)x[i]));
+        }
+    }
+}
+
+/* sum + low += part, what float64 loses of the sum in low. */
+MOE_HOT static void add_parts(const double *restrict part, int64_t n,
+                              double *restrict sum, double *restrict low)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const double a = sum[i];
+        const double b = part[i];
+        const double s = a + b;
+        const double z = s - a;
+
+        low[i] += (a - (s - z)) + (b - z);
+        sum[i] = s;
+    }
+}
+
+static void gemm(const moe_matmul_tile_t *t, int64_t first, int64_t k,
+                 double *out)
+{
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)t->n, (int)t->m,
+                (int)k, 1.0, t->x.value + first, (int)t->x.k,
+                t->w.value + first, (int)t->x.k, 0.0, out, (int)t->m);
+}
+
+static bool in_pieces(const moe_matmul_tile_t *t)
+{
+    return t->out->storage.format == MOE_FORMAT_fp32 &&
+           moe_float_in_pieces(t->x.k);
+}
+
+/* All of K, or by pieces. Returns by how much of the norms sums are off. */
+static double multiply(const moe_matmul_tile_t *t)
+{
+    const int64_t n = t->n * t->m;
+    double *low = t->more + t->m;
+
+    if (!in_pieces(t)) {
+        gemm(t, 0, t->x.k, t->product);
+        return moe_dot_gamma(t->x.k);
+    }
+    memset(low, 0, (size_t)n * sizeof(*low));
+    gemm(t, 0, PIECE, t->product);
+    for (int64_t c = PIECE; c < t->x.k; c += PIECE) {
+        gemm(t, c, t->x.k - c < PIECE ? t->x.k - c : PIECE, low + n);
+        add_parts(low + n, n, t->product, low);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        t->product[i] += low[i];
+    }
+    /* low is off by less than (number of pieces)^2 u^2 of the norms */
+    return moe_dot_gamma(PIECE + 1);
+}
+
+static void multiply_tile(const moe_matmul_tile_t *t)
 {
     const moe_format_t format = t->out->storage.format;
-    const int k = (int)t->x.k;
-    unsigned char open[MOE_TILE_PANEL];
+    const double gamma = multiply(t);
+    unsigned char *open = (unsigned char *)t->room;
 
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)t->n, (int)t->m,
-                k, 1.0, t->x.value, k, t->w.value, k, 0.0, t->product,
-                (int)t->m);
     for (int64_t i = 0; i < t->n; i++) {
-        const row_t row = {t->x.norm[i], t->x.unit[i], t->x.factor[i],
-                           moe_dot_gamma(k), target_of(format)};
+        const row_t row = {t->x.norm[i], t->x.unit[i], t->x.factor[i], gamma,
+                           target_of(format)};
         uint8_t *codes = moe_rows_codes(t->out, t->row + i);
 
         decide(t->product + i * t->m, &row, &t->w, t->bias, t->m, t->more,
                open);
+        store_row(t->more, t->m, format, codes, t->col);
         for (int64_t j = 0; j < t->m; j++) {
-            moe_float_store(format, codes, t->col + j,
-                            open[j] != 0 ? redo(t, i, j, format)
-                                         : code_of(t->more[j], format));
+            if (open[j] != 0) {
+                moe_float_store(format, codes, t->col + j,
+                                redo(t, i, j, format));
+            }
         }
     }
 }
@@ -189,6 +266,6 @@ moe_status_t moe_float_matmul(const moe_ref_weights_t *weights,
                               int64_t n_experts, const moe_rows_t *out,
                               moe_ref_stats_t *stats)
 {
-    return moe_matmul_walk(weights, x, offset, n_experts, out, 0, multiply,
+    return moe_matmul_walk(weights, x, offset, n_experts, out, 0, multiply_tile,
                            stats);
 }

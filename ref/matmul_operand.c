@@ -3,10 +3,19 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 enum {
-    ALIGN = 64
+    ALIGN = 64,
+    HUGE_PAGE = 2 << 20,
+    BLOCK_TILE = 128, /* rows of either operand where blocks are summed */
+    MOST_ROWS = 512,  /* else; and as many of x */
+    MOST_PANEL = 1536 /* and of weights as these bytes hold: large enough that
+                       * what GEMM packs is used often */
 };
+
+#define ROWS_BYTES  (INT64_C(32) << 20)
+#define PANEL_BYTES (INT64_C(48) << 20)
 
 static int64_t smaller(int64_t a, int64_t b)
 {
@@ -20,24 +29,45 @@ static int64_t round_up(int64_t bytes)
 
 /* Memory of a walk, all in one piece but for the codes of weights. */
 typedef struct {
-    int64_t rows; /* of x in a tile, at most */
-    int64_t m;    /* of weights */
+    int64_t rows;    /* of x in a tile, at most */
+    int64_t m;       /* of weights */
+    int64_t product; /* numbers of each part of a tile's room */
+    int64_t more;
+    int64_t room;
     int64_t x_bytes;
     int64_t w_bytes;
     int64_t bytes;
 } plan_t;
 
+/* How many of n rows of K numbers: at most most, in so many bytes, but not
+ * fewer than where blocks are summed. */
+static int64_t tile_of(int64_t n, int64_t k, int64_t bytes, int64_t most)
+{
+    const int64_t held = bytes / (k * (int64_t)sizeof(double)) / 32 * 32;
+    const int64_t room = held > BLOCK_TILE ? held : BLOCK_TILE;
+
+    return smaller(n, smaller(room, most));
+}
+
 static plan_t plan_of(int64_t rows, int64_t k, int64_t n, int64_t block)
 {
-    plan_t p = {.rows = smaller(rows, MOE_TILE_ROWS),
-                .m = smaller(n, MOE_TILE_PANEL)};
+    const bool blocks = block > 0;
+    plan_t p = {.rows = smaller(rows, BLOCK_TILE), .m = smaller(n, BLOCK_TILE)};
 
-    block = block > 0 ? block : k;
+    if (!blocks) {
+        p.rows = tile_of(rows, k, ROWS_BYTES, MOST_ROWS);
+        p.m = tile_of(n, k, PANEL_BYTES, MOST_PANEL);
+        block = k;
+    }
+    p.product = p.rows * p.m;
+    p.more = (blocks ? 0 : p.m) +
+             (blocks || moe_float_in_pieces(k) ? 2 * p.product : 0);
+    p.room = blocks ? 2 * (k / block) : p.m;
     p.x_bytes = round_up(moe_operand_bytes(p.rows, k, block));
     p.w_bytes = round_up(moe_operand_bytes(p.m, k, block));
-    p.bytes = p.x_bytes + p.w_bytes +
-              round_up(((3 * p.rows + 1) * p.m + 2 * (k / block)) *
-                       (int64_t)sizeof(double));
+    p.bytes =
+        p.x_bytes + p.w_bytes +
+        round_up((p.product + p.more + p.m + p.room) * (int64_t)sizeof(double));
     return p;
 }
 
@@ -102,12 +132,28 @@ static moe_status_t check(const moe_ref_weights_t *weights, const moe_rows_t *x,
     return MOE_OK;
 }
 
+/* Memory of a tile: in large pages where there are some, as each is touched
+ * for the first time. */
+static void *take(int64_t bytes)
+{
+    const int64_t page = bytes < HUGE_PAGE ? ALIGN : HUGE_PAGE;
+    const size_t size = (size_t)((bytes + page - 1) / page * page);
+    void *memory = aligned_alloc((size_t)page, size);
+
+#ifdef MADV_HUGEPAGE
+    if (memory != NULL && page == HUGE_PAGE) {
+        (void)madvise(memory, size, MADV_HUGEPAGE); /* only a wish */
+    }
+#endif
+    return memory;
+}
+
 static moe_status_t run(walk_t *w, const int64_t *offset, int64_t n_experts,
                         int64_t block)
 {
     const plan_t *p = &w->plan;
     const int64_t k = w->x->cols;
-    char *memory = aligned_alloc(ALIGN, (size_t)p->bytes);
+    char *memory = take(p->bytes);
 
     if (memory == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for a matmul: %lld bytes",
@@ -116,8 +162,8 @@ static moe_status_t run(walk_t *w, const int64_t *offset, int64_t n_experts,
     w->tile.x = moe_operand_place(memory, p->rows, k, block);
     w->tile.w = moe_operand_place(memory + p->x_bytes, p->m, k, block);
     w->tile.product = (double *)(void *)(memory + p->x_bytes + p->w_bytes);
-    w->tile.more = w->tile.product + p->rows * p->m;
-    w->bias = w->tile.more + 2 * p->rows * p->m;
+    w->tile.more = w->tile.product + p->product;
+    w->bias = w->tile.more + p->more;
     w->tile.bias = w->bias;
     w->tile.room = w->bias + p->m;
     for (int64_t e = 0; e < n_experts; e++) {

@@ -12,11 +12,6 @@
 #include "ref/operand.h"
 #include "ref/weights.h"
 
-enum {
-    MOE_TILE_ROWS = 128, /* of x */
-    MOE_TILE_PANEL = 128 /* of weights */
-};
-
 /** Rows of x times rows of weights, decoded. */
 typedef struct {
     moe_operand_t x; /* n rows */
@@ -25,13 +20,20 @@ typedef struct {
     int64_t m;
     const double *bias; /* [m] */
     double *product;    /* [n][m] room for what BLAS gives */
-    double *more;       /* [2][n][m] room */
-    double *room;       /* [2][K / block] room */
+    double *more;       /* [2][n][m] room; without blocks [m] and, of a long
+                         * K, [2][n][m] */
+    double *room;       /* [2][K / block] room; [m] without blocks */
     const moe_rows_t *out;
     int64_t row; /* of out's row and column where the tile begins */
     int64_t col;
     moe_ref_stats_t *stats;
 } moe_matmul_tile_t;
+
+/** True if K is long enough that fp32 results are made in pieces of it. */
+static inline bool moe_float_in_pieces(int64_t k)
+{
+    return k > 2048;
+}
 
 /** Multiply a tile and round it into out. */
 typedef void moe_matmul_tile_func_t(const moe_matmul_tile_t *tile);

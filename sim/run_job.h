@@ -45,6 +45,7 @@ typedef struct {
 /** What a rank found about a method. Shared between ranks as bytes. */
 typedef struct {
     double wall_s;
+    double cpu_s;
     double agree_s;
     int64_t payload[MOE_STAGE_COUNT]; /* of the executed trace */
     moe_ref_stats_t stats;            /* redone by this method */
@@ -90,6 +91,9 @@ typedef struct {
 
 /** Seconds of a clock that never steps back. */
 double moe_job_now(void);
+
+/** Seconds that this process has had of all cores. */
+double moe_job_cpu(void);
 
 /** Global range of this rank's tokens, as a method lays them. */
 moe_range_t moe_job_own(const moe_job_t *job, const moe_method_use_t *use);

@@ -45,6 +45,7 @@ static double larger(double a, double b)
 static void join_found(moe_found_t *all, const moe_found_t *part)
 {
     all->wall_s = larger(all->wall_s, part->wall_s);
+    all->cpu_s += part->cpu_s;
     all->agree_s = larger(all->agree_s, part->agree_s);
     all->injected |= part->injected;
     all->gate.kept += part->gate.kept;

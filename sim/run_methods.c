@@ -121,7 +121,8 @@ static moe_status_t run_one(one_t *one, moe_backend_t *backend)
                      .stages = moe_job_stages(job),
                      .on_output = keep_output,
                      .on_output_self = one};
-    double start = moe_job_now();
+    const double start = moe_job_now();
+    const double cpu = moe_job_cpu();
     uint16_t *hidden;
     moe_status_t status = lay_hidden(job, use, &hidden);
 
@@ -140,6 +141,7 @@ static moe_status_t run_one(one_t *one, moe_backend_t *backend)
     moe_golden_tap_fini(&job->tap);
     free(hidden);
     one->found->wall_s = moe_job_now() - start;
+    one->found->cpu_s = moe_job_cpu() - cpu;
     one->found->injected = injected(job);
     one->found->stats = stats_since(moe_ref_backend_stats(backend), &before);
     return status;

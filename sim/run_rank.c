@@ -22,6 +22,14 @@ double moe_job_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+double moe_job_cpu(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 moe_range_t moe_job_own(const moe_job_t *job, const moe_method_use_t *use)
 {
     const moe_layer_t layer = moe_method_layer(&job->scenario->layer, use);

@@ -144,6 +144,7 @@ static moe_status_t set_judged(const moe_job_t *job, const moe_joined_t *j,
                   "sum2", (json_int_t)f->stats.redone_sum2, "exact",
                   (json_int_t)f->stats.redone_exact));
     bad |= json_object_set_new(method, "wall_s", json_real(f->wall_s));
+    bad |= json_object_set_new(method, "cpu_s", json_real(f->cpu_s));
     bad |= json_object_set_new(method, "agree_s", json_real(f->agree_s));
     return bad != 0 ? no_memory() : MOE_OK;
 }
