@@ -16,6 +16,7 @@
 #define QUANTISED  BIT(dispatch)
 #define WRITTEN    (BIT(dispatch) | BIT(expert_in) | BIT(gemm2_in))
 #define MATMUL     (BIT(gemm1_out) | BIT(gemm2_out))
+#define SECOND     BIT(gemm2_out)
 #define READ       MATMUL
 #define ACTIVATION BIT(act_out)
 #define SUMMED     (BIT(combine) | BIT(output))
@@ -72,9 +73,11 @@ bool moe_fault_is_at(moe_fault_kind_t kind, moe_role_t role)
 
 int moe_fault_variants(moe_fault_kind_t kind)
 {
-    return kind == MOE_FAULT_tail_tile         ? TILES
-           : kind == MOE_FAULT_shared_per_rank ? RANKS
-                                               : 1;
+    return kind == MOE_FAULT_tail_tile ? TILES
+           : kind == MOE_FAULT_shared_per_rank ||
+                   kind == MOE_FAULT_bias_per_rank
+               ? RANKS
+               : 1;
 }
 
 bool moe_ref_fault_routes(const moe_ref_layer_t *layer)

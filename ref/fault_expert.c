@@ -4,6 +4,7 @@
 
 #include "ref/activation.h"
 #include "ref/formats.h"
+#include "ref/weights.h"
 
 #include <math.h>
 #include <string.h>
@@ -147,6 +148,21 @@ static moe_status_t other_layer(moe_ref_layer_t *layer, moe_role_t role,
     return status;
 }
 
+static moe_status_t bias_often(moe_ref_layer_t *layer, moe_role_t role,
+                               const moe_rows_t *out)
+{
+    moe_ref_weights_t *weights = &layer->weights[MOE_W2];
+    moe_status_t status;
+
+    if (role != MOE_ROLE_gemm2_out || !moe_ref_weights_biased(weights)) {
+        return moe_ref_fault_none(layer);
+    }
+    weights->bias_times = 2 << layer->fault.variant;
+    status = moe_ref_layer_right(layer, role, out);
+    weights->bias_times = 0;
+    return status;
+}
+
 static moe_status_t skip_tail(moe_ref_layer_t *layer, moe_role_t role,
                               const moe_rows_t *out)
 {
@@ -182,6 +198,8 @@ moe_status_t moe_ref_fault_matmul(moe_ref_layer_t *layer, moe_role_t role,
         return next_expert(layer, role, out);
     case MOE_FAULT_other_layer:
         return other_layer(layer, role, out);
+    case MOE_FAULT_bias_per_rank:
+        return bias_often(layer, role, out);
     case MOE_FAULT_tail_tile:
         return skip_tail(layer, role, out);
     default:

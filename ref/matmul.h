@@ -40,6 +40,7 @@ typedef struct {
     moe_data_t data;         /* what weights are drawn as */
     moe_halves_t halves;     /* of W13: one of them if weights are drawn and
                               * lie in halves */
+    int bias_times;          /* that the bias is added; 0: once */
 } moe_ref_weights_t;
 
 /**

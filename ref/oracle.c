@@ -304,9 +304,11 @@ static bool work_init(work_t *w, const moe_oracle_t *oracle)
     const int64_t twice = 2 * m->intermediate;
     const int64_t wide = m->hidden > twice ? m->hidden : twice;
     const moe_layout_t *layout = &oracle->layer->layout;
-    const int parts = moe_chain_rounds(oracle->chain, MOE_ROUNDING_gemm2_part)
-                          ? layout->tp
-                          : 1;
+    /* also where they stay unrounded: ranks add them up */
+    const bool cut =
+        oracle->chain->numerics == MOE_NUMERICS_faithful &&
+        (oracle->chain->contract.points & MOE_ROUND(gemm2_part)) != 0;
+    const int parts = cut ? layout->tp : 1;
     const int64_t terms = (int64_t)parts * m->topk * wide;
     double *p = calloc((size_t)(2 * terms + 7 * wide), sizeof(*p));
 

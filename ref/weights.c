@@ -194,6 +194,6 @@ void moe_ref_weights_bias(const moe_ref_weights_t *w, int64_t e, int64_t row,
             moe_fill_expert_bias(w->seed, w->weight, w->first_expert + e,
                                  row_of(w, row + i), 1, &bias);
         }
-        out[i] = (double)bias;
+        out[i] = (double)bias * (w->bias_times > 1 ? w->bias_times : 1);
     }
 }

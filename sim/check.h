@@ -79,6 +79,10 @@ moe_status_t moe_check_integers(const moe_safetensors_t *file, const char *path,
 
 /* sim/check_rows.c */
 
+/** The layer as the golden folder's ranks lie: a run's first method may lay it
+ * in its own way. */
+moe_layer_t moe_check_layer(const moe_check_t *check);
+
 /** Which row of GOT is which pair of the layer. */
 typedef struct {
     int64_t n;     /* pairs */

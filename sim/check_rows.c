@@ -78,11 +78,21 @@ static bool is_valid(const names_t *names, int64_t row, int64_t per_expert)
     return names->n_valid > 0 && row < names->valid[0];
 }
 
+moe_layer_t moe_check_layer(const moe_check_t *check)
+{
+    const moe_scenario_t *s = check->scenario;
+
+    return check->golden.executed && s->n_methods > 0
+               ? moe_method_layer(&s->layer, &s->method[0])
+               : s->layer;
+}
+
 /* Pair of a row that says who it is; -1 if it is none of this rank. */
 static int64_t pair_of(const moe_check_t *check, const moe_ref_layer_t *layer,
                        const names_t *names, int64_t row)
 {
-    const moe_layout_t *layout = &check->scenario->layer.layout;
+    const moe_layer_t of_ranks = moe_check_layer(check);
+    const moe_layout_t *layout = &of_ranks.layout;
     const int64_t world = moe_layout_world(layout);
     const int k = check->scenario->model.topk;
     const int32_t *ids = layer->at[MOE_ROLE_topk_ids].codes;
@@ -93,8 +103,7 @@ static int64_t pair_of(const moe_check_t *check, const moe_ref_layer_t *layer,
     if (rank < 0 || rank >= world) {
         return -1;
     }
-    own = moe_layer_tokens(&check->scenario->layer,
-                           moe_layout_dp_rank(layout, (int)rank));
+    own = moe_layer_tokens(&of_ranks, moe_layout_dp_rank(layout, (int)rank));
     if (names->token[row] < 0 || names->token[row] >= own.end - own.begin) {
         return -1;
     }

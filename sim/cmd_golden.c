@@ -20,22 +20,22 @@
 moe_golden_share_t moe_golden_share(const moe_golden_job_t *job, int rank)
 {
     const moe_scenario_t *s = job->scenario;
-    const moe_layout_t *l = &s->layer.layout;
+    const moe_layout_t *l = &job->layer.layout;
     const int size = moe_layout_group_size(l, MOE_GROUP_ep, rank);
     const int first = moe_layout_group_member(l, MOE_GROUP_ep, rank, 0);
     const int last = moe_layout_group_member(l, MOE_GROUP_ep, rank, size - 1);
     const int32_t *ids = job->routing.at[MOE_ROLE_topk_ids].codes;
     moe_golden_share_t share = {
         .rank = rank,
-        .tokens = moe_layer_tokens(&s->layer, moe_layout_dp_rank(l, rank)),
+        .tokens = moe_layer_tokens(&job->layer, moe_layout_dp_rank(l, rank)),
         .experts =
             moe_layout_experts(l, s->model.experts,
                                moe_layout_group_index(l, MOE_GROUP_ep, rank))};
 
     share.all_tokens.begin =
-        moe_layer_tokens(&s->layer, moe_layout_dp_rank(l, first)).begin;
+        moe_layer_tokens(&job->layer, moe_layout_dp_rank(l, first)).begin;
     share.all_tokens.end =
-        moe_layer_tokens(&s->layer, moe_layout_dp_rank(l, last)).end;
+        moe_layer_tokens(&job->layer, moe_layout_dp_rank(l, last)).end;
     for (int64_t i = share.all_tokens.begin * s->model.topk;
          i < share.all_tokens.end * s->model.topk; i++) {
         share.pairs +=
@@ -190,6 +190,7 @@ static moe_status_t make(const moe_command_t *c, const moe_scenario_t *s)
 {
     moe_golden_job_t job = {.command = c,
                             .scenario = s,
+                            .layer = s->layer,
                             .ranks = json_array(),
                             .dispatch =
                                 s->layer.chain.at[MOE_ROLE_hidden].format};

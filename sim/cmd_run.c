@@ -156,7 +156,18 @@ static moe_status_t check_stages(const moe_command_t *command)
                     "both or neither");
 }
 
-/* A golden folder needs the whole layer, as the scenario lays it. */
+/* Whether a golden folder says what the method computes: its ranks add up
+ * parts of I, and no row of an expert is ever rounded. */
+static bool adds_parts(const moe_scenario_t *s)
+{
+    const moe_chain_t *chain = &s->method[0].chain;
+
+    return (chain->contract.points & MOE_ROUND(gemm2_out)) == 0 &&
+           (chain->numerics != MOE_NUMERICS_exact ||
+            chain->at[MOE_ROLE_gemm2_out].format != MOE_FORMAT_exact);
+}
+
+/* A golden folder needs the whole layer. */
 static moe_status_t check_golden(const moe_command_t *command,
                                  const moe_scenario_t *scenario)
 {
@@ -174,10 +185,11 @@ static moe_status_t check_golden(const moe_command_t *command,
         return moe_fail(MOE_ERR_INPUT,
                         "--golden: needs a first method that computes");
     }
-    if (scenario->method[0].tokens != NULL) {
+    if (adds_parts(scenario)) {
         return moe_fail(MOE_ERR_INPUT,
-                        "--golden: %s lays the layer in its own way; give the "
-                        "scenario that layout",
+                        "--golden: %s adds up parts of the experts' rows and "
+                        "rounds none: expected another first method, or "
+                        "precision.gemm2_out: exact and numerics: exact",
                         scenario->method[0].label);
     }
     for (size_t m = 0; m < scenario->n_methods; m++) {

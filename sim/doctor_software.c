@@ -87,6 +87,7 @@ int moe_cmd_rankcheck(const moe_command_t *command)
     moe_runstate_t *state = NULL;
     moe_world_t *world = NULL;
     moe_status_t status;
+    int exit_status;
 
     (void)command;
     status = moe_launch_begin(&state);
@@ -99,7 +100,9 @@ int moe_cmd_rankcheck(const moe_command_t *command)
     if (status == MOE_OK) {
         moe_world_free(world);
     }
-    return moe_launch_end(state, status, true);
+    exit_status = moe_launch_end(state, status, true);
+    moe_launch_close(state);
+    return exit_status;
 }
 
 void moe_doctor_mpi(const moe_command_t *command, moe_finding_t *finding)

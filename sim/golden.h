@@ -18,6 +18,7 @@
 typedef struct {
     const moe_command_t *command;
     const moe_scenario_t *scenario;
+    moe_layer_t layer;  /* as the ranks lie: of a run, as its method lays it */
     const char *folder; /* unfinished */
     moe_format_t dispatch;
     moe_golden_tap_t *tap; /* of a run; NULL: computed in process alone */

@@ -21,6 +21,13 @@ static bool has_sums(const moe_golden_job_t *job)
            moe_golden_tap_rules(job->tap, MOE_ROLE_combine, storage);
 }
 
+/* A run whose ranks have parts of I has no whole rows of an expert. */
+static bool has_rows(const moe_golden_job_t *job)
+{
+    return job->tap == NULL ||
+           (job->tap->use->chain.contract.points & MOE_ROUND(gemm2_out)) != 0;
+}
+
 bool moe_golden_wants(const moe_golden_job_t *job, moe_role_t role)
 {
     const moe_stage_t stage = role <= MOE_ROLE_dispatch    ? MOE_STAGE_prepare
@@ -30,7 +37,8 @@ bool moe_golden_wants(const moe_golden_job_t *job, moe_role_t role)
                                                            : MOE_STAGE_finalize;
 
     return (job->command->stages & 1u << stage) != 0 &&
-           (role != MOE_ROLE_combine || has_sums(job));
+           (role != MOE_ROLE_combine || has_sums(job)) &&
+           (role != MOE_ROLE_gemm2_out || has_rows(job));
 }
 
 void moe_golden_declare(moe_golden_file_t *f, const char *name,
@@ -236,7 +244,7 @@ static void close_layer(moe_ref_layer_t *layer, moe_layer_feed_t *feed)
 /* Who the pairs are. */
 static void put_names(moe_golden_file_t *f, const moe_ref_layer_t *layer)
 {
-    const moe_layer_t *l = &f->job->scenario->layer;
+    const moe_layer_t *l = &f->job->layer;
     const int64_t n = layer->index.n;
     int32_t *rank = calloc((size_t)n + 1, sizeof(*rank));
     int64_t *token = calloc((size_t)n + 1, sizeof(*token));

@@ -34,6 +34,7 @@ typedef struct {
     moe_format_t dispatch;
     moe_accumulator_t accumulator;
     char *order;
+    bool executed; /* by a run, as its first method lays the layer */
     size_t n_ranks;
     moe_golden_rank_t *rank; /* [n_ranks] */
 } moe_golden_t;

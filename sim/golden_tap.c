@@ -161,6 +161,10 @@ static moe_status_t matmul(moe_golden_tap_t *tap, const moe_call_t *call)
     const bool up = call->weight == MOE_W13;
     moe_status_t status = up ? enter(tap, call) : MOE_OK;
 
+    if (call->shares > 1) { /* parts of I, and sums over them */
+        tap->in_parts = true;
+        return status;
+    }
     if (status == MOE_OK && !up) {
         status = keep(tap, MOE_ROLE_gemm2_in, call->in[0]);
     }
@@ -206,7 +210,8 @@ moe_status_t moe_golden_tap_observe(void *self, const moe_call_t *call)
     case MOE_OP_grouped_matmul:
         return matmul(tap, call);
     case MOE_OP_activation:
-        return keep(tap, MOE_ROLE_act_out, call->out[0]);
+        return tap->in_parts ? MOE_OK
+                             : keep(tap, MOE_ROLE_act_out, call->out[0]);
     case MOE_OP_weighted_sum:
         return sum(tap, call);
     default:

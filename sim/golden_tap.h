@@ -25,6 +25,8 @@ typedef struct {
     int64_t n_experts;
     int64_t *offset; /* [n_experts + 1] */
     int64_t *row;    /* [n] of the run, of each pair of the reference */
+    bool in_parts;   /* ranks have parts of I: of gemm1_out to gemm2_out the
+                      * run has no whole rows */
     unsigned held;   /* bit r: place r was equal */
 } moe_golden_tap_t;
 

@@ -5,6 +5,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,8 @@
 #include <unistd.h>
 
 /* Of this process, for its signal handler. */
-static moe_runstate_t *watched_state;
+static _Atomic(moe_runstate_t *) watched_state;
+static atomic_bool ends; /* a handler has begun: it does not return */
 
 static int number_of(const char *name)
 {
@@ -66,7 +68,8 @@ bool moe_launch_is_watched(void)
 
 static void end_by_signal(int number)
 {
-    moe_runstate_ended(watched_state);
+    atomic_store(&ends, true);
+    moe_runstate_ended(atomic_load(&watched_state));
     _exit(128 + number);
 }
 
@@ -94,7 +97,7 @@ moe_status_t moe_launch_begin(moe_runstate_t **state_p)
     status =
         moe_runstate_open(getenv(MOE_RUNSTATE_ENV), moe_launch_rank(), state_p);
     if (status == MOE_OK) {
-        watched_state = *state_p;
+        atomic_store(&watched_state, *state_p);
         mark_ends();
     }
     return status;
@@ -124,6 +127,15 @@ int moe_launch_end(moe_runstate_t *state, moe_status_t status, bool speaks)
         say(exit_status);
     }
     return exit_status;
+}
+
+void moe_launch_close(moe_runstate_t *state)
+{
+    atomic_store(&watched_state, NULL);
+    while (atomic_load(&ends)) {
+        (void)pause(); /* another thread's handler may have the state */
+    }
+    moe_runstate_close(state);
 }
 
 int moe_launch_cores(void)

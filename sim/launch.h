@@ -35,6 +35,10 @@ moe_status_t moe_launch_begin(moe_runstate_t **state_p);
  */
 int moe_launch_end(moe_runstate_t *state, moe_status_t status, bool speaks);
 
+/** Close the run state, which a signal handler marks until then: a rank may be
+ * asked to end as long as its process lives. Accepts NULL. */
+void moe_launch_close(moe_runstate_t *state);
+
 /** Processors that this process may use. */
 int moe_launch_cores(void);
 

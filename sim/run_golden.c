@@ -19,6 +19,7 @@ static moe_golden_job_t golden_of(moe_job_t *job, size_t method, char *folder)
     moe_golden_job_t g = {
         .command = job->command,
         .scenario = s,
+        .layer = moe_method_layer(&s->layer, &s->method[method]),
         .folder = folder,
         .dispatch = s->method[method].chain.at[MOE_ROLE_dispatch].format,
         .tap = &job->tap};
@@ -54,12 +55,11 @@ static moe_status_t write_rank(moe_job_t *job, size_t method, char *folder)
     return status;
 }
 
-/* Not the methods that lay the layer in another way, or compute nothing. */
+/* Not the methods that compute nothing. */
 moe_status_t moe_job_hold_golden(moe_job_t *job, size_t method)
 {
     const moe_method_use_t *use = &job->scenario->method[method];
-    const bool holds =
-        use->tokens == NULL && use->chain.contract.weigh != MOE_WEIGH_nowhere;
+    const bool holds = use->chain.contract.weigh != MOE_WEIGH_nowhere;
     char *folder = golden_folder(job);
     moe_status_t status = folder == NULL
                               ? moe_fail(MOE_ERR_NOMEM, "no memory for a path")

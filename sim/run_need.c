@@ -75,9 +75,11 @@ static moe_status_t peaks(const moe_scenario_t *scenario,
 
 /* What --golden keeps of a rank's tensors, and computes beside them. */
 static int64_t golden_bytes(const moe_scenario_t *s,
+                            const moe_method_use_t *use,
                             const moe_routing_t *routing, int rank)
 {
-    const moe_layout_t *l = &s->layer.layout;
+    const moe_layer_t layer = moe_method_layer(&s->layer, use);
+    const moe_layout_t *l = &layer.layout;
     const moe_range_t all = {0, moe_layer_total_tokens(&s->layer)};
     const moe_range_t experts = moe_layout_experts(
         l, s->model.experts, moe_layout_group_index(l, MOE_GROUP_ep, rank));
@@ -90,6 +92,20 @@ static int64_t golden_bytes(const moe_scenario_t *s,
             routing->ids[i] >= experts.begin && routing->ids[i] < experts.end;
     }
     return 2 * moe_ref_layer_bytes(&about, pairs);
+}
+
+/* The largest of all methods, each as it lays the layer. */
+static int64_t most_golden_bytes(const moe_scenario_t *s,
+                                 const moe_routing_t *routing, int rank)
+{
+    int64_t most = 0;
+
+    for (size_t m = 0; m < s->n_methods; m++) {
+        const int64_t bytes = golden_bytes(s, &s->method[m], routing, rank);
+
+        most = bytes > most ? bytes : most;
+    }
+    return most;
 }
 
 static moe_status_t by_sample(const moe_command_t *command,
@@ -113,7 +129,7 @@ static moe_status_t by_sample(const moe_command_t *command,
     if (status == MOE_OK) {
         status = peaks(scenario, command->stages, &routing, need->ranks, peak);
         for (int r = 0; command->golden && r < need->ranks; r++) {
-            need->bytes += golden_bytes(scenario, &routing, r);
+            need->bytes += most_golden_bytes(scenario, &routing, r);
         }
     }
     moe_routing_fini(&routing);

@@ -234,7 +234,7 @@ static int end(moe_job_t *job, moe_status_t status)
     moe_agreement_free(job->agreement);
     moe_world_free(job->world);
     exit_status = moe_launch_end(job->state, status, speaks);
-    moe_runstate_close(job->state);
+    moe_launch_close(job->state);
     return exit_status;
 }
 

@@ -2,13 +2,16 @@
 /* What the supervisor makes of the states of ranks; no rank is started. */
 #include "config.h"
 
+#include "sim/launch.h"
 #include "sim/supervise_parts.h"
 #include "tests/support.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char folder[64];
@@ -151,6 +154,41 @@ START_TEST(ranks_that_wait_are_ended_in_time_however_much_they_move)
 }
 END_TEST
 
+/* As mpirun asks the others when one has failed, however late they are. */
+START_TEST(a_rank_that_closed_its_state_may_still_be_asked_to_end)
+{
+    moe_runstate_t *state;
+    moe_rank_slot_t slot;
+    char path[80];
+    int status;
+    pid_t pid;
+
+    (void)snprintf(path, sizeof(path), "%s/state", folder);
+    ck_assert_int_eq(moe_runstate_create(path, 1, &state), MOE_OK);
+    pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        moe_runstate_t *own = NULL;
+        const bool begun = setenv(MOE_RUNSTATE_ENV, path, 1) == 0 &&
+                           setenv("OMPI_COMM_WORLD_RANK", "0", 1) == 0 &&
+                           moe_launch_begin(&own) == MOE_OK;
+
+        if (begun && _i != 0) {
+            moe_launch_close(own);
+        }
+        (void)raise(SIGTERM);
+        _exit(1);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    moe_runstate_read(state, 0, &slot);
+    moe_runstate_close(state);
+    (void)unlink(path);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 128 + SIGTERM);
+    ck_assert(slot.ended == (_i == 0));
+}
+END_TEST
+
 START_TEST(ranks_in_a_call_that_they_agreed_on_may_be_slow)
 {
     moe_watch_t watch;
@@ -216,6 +254,8 @@ int main(void)
     tcase_add_test(tc, it_is_said_where_all_ranks_are);
     tcase_add_test(tc,
                    ranks_that_wait_are_ended_in_time_however_much_they_move);
+    tcase_add_loop_test(
+        tc, a_rank_that_closed_its_state_may_still_be_asked_to_end, 0, 2);
     tcase_add_test(tc, ranks_in_a_call_that_they_agreed_on_may_be_slow);
     tcase_add_test(tc, ranks_that_go_on_are_not_ended);
     tcase_add_test(tc, ranks_that_data_reach_are_not_ended);

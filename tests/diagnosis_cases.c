@@ -28,6 +28,34 @@ static const moe_model_t gpt_oss = {.name = "gpt-oss",
                                     .activation = MOE_ACTIVATION_swiglu_oai,
                                     .gate_up = MOE_GATE_UP_interleaved};
 
+/* Two of ten are shared experts, which every token has. */
+static const moe_model_t shared = {.name = "shared",
+                                   .hidden = 128,
+                                   .intermediate = 128,
+                                   .experts = 10,
+                                   .topk = 5,
+                                   .shared = 2,
+                                   .n_group = 4,
+                                   .topk_group = 2,
+                                   .score = MOE_SCORE_sigmoid,
+                                   .bias = true,
+                                   .renormalize = true,
+                                   .routed_scaling = 2.5f};
+
+/* gpt-oss with the biases that its experts add. */
+static const moe_model_t biased = {.name = "biased",
+                                   .hidden = 128,
+                                   .intermediate = 128,
+                                   .experts = 8,
+                                   .topk = 2,
+                                   .n_group = 1,
+                                   .topk_group = 1,
+                                   .score = MOE_SCORE_softmax_chosen,
+                                   .routed_scaling = 1.0f,
+                                   .activation = MOE_ACTIVATION_swiglu_oai,
+                                   .gate_up = MOE_GATE_UP_interleaved,
+                                   .expert_bias = true};
+
 static const moe_model_t wide = {.name = "wide",
                                  .hidden = 512,
                                  .intermediate = 256,
@@ -39,35 +67,42 @@ static const moe_model_t wide = {.name = "wide",
                                  .renormalize = true,
                                  .routed_scaling = 1.0f};
 
+#define ALL8                                                                   \
+    {                                                                          \
+        0, 8                                                                   \
+    }
+#define NO MOE_FAULT_none
+
 const case_t diagnosis_cases[] = {
-    {"deepseek-nvfp4", &deepseek, MOE_FORMAT_nvfp4, 0, 12, {0, 8}, false},
-    {"gpt-oss-mxfp4", &gpt_oss, MOE_FORMAT_mxfp4, 0, 12, {0, 8}, false},
+    {"deepseek-nvfp4", &deepseek, MOE_FORMAT_nvfp4, 0, 12, ALL8, false, NO},
+    {"gpt-oss-mxfp4", &gpt_oss, MOE_FORMAT_mxfp4, 0, 12, ALL8, false, NO},
     {"deepseek-rank-fp8",
      &deepseek,
      MOE_FORMAT_fp8_1x128,
      0,
      12,
      {4, 8},
-     false},
-    {"gpt-oss-ue8m0",
-     &gpt_oss,
-     MOE_FORMAT_fp8_1x128_ue8m0,
+     false,
+     NO},
+    {"gpt-oss-ue8m0", &gpt_oss, MOE_FORMAT_fp8_1x128_ue8m0, 0, 12, ALL8, true,
+     NO},
+    {"deepseek-mxfp8", &deepseek, MOE_FORMAT_mxfp8, 0, 12, ALL8, true, NO},
+    {"deepseek-int8", &deepseek, MOE_FORMAT_int8_token, 0, 12, ALL8, true, NO},
+    {"deepseek-bf16", &deepseek, MOE_FORMAT_bf16, 0, 12, ALL8, true, NO},
+    {"deepseek-fp8-tensor", &deepseek, MOE_FORMAT_fp8_tensor, 0, 12, ALL8, true,
+     NO},
+    {"wide-nvfp4", &wide, MOE_FORMAT_nvfp4, 0, 40, {0, 16}, true, NO},
+    {"wide-rank-nvfp4", &wide, MOE_FORMAT_nvfp4, 0, 40, {8, 16}, true, NO},
+    {"shared-nvfp4",
+     &shared,
+     MOE_FORMAT_nvfp4,
      0,
      12,
-     {0, 8},
-     true},
-    {"deepseek-mxfp8", &deepseek, MOE_FORMAT_mxfp8, 0, 12, {0, 8}, true},
-    {"deepseek-int8", &deepseek, MOE_FORMAT_int8_token, 0, 12, {0, 8}, true},
-    {"deepseek-bf16", &deepseek, MOE_FORMAT_bf16, 0, 12, {0, 8}, true},
-    {"deepseek-fp8-tensor",
-     &deepseek,
-     MOE_FORMAT_fp8_tensor,
-     0,
-     12,
-     {0, 8},
-     true},
-    {"wide-nvfp4", &wide, MOE_FORMAT_nvfp4, 0, 40, {0, 16}, true},
-    {"wide-rank-nvfp4", &wide, MOE_FORMAT_nvfp4, 0, 40, {8, 16}, true},
+     {0, 10},
+     true,
+     MOE_FAULT_shared_per_rank},
+    {"biased-mxfp4", &biased, MOE_FORMAT_mxfp4, 0, 12, ALL8, true,
+     MOE_FAULT_bias_per_rank},
 };
 
 const int diagnosis_case_count =

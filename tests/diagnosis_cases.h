@@ -16,7 +16,8 @@ typedef struct {
     moe_profile_t profile;
     int64_t tokens;
     moe_range_t experts;
-    bool full; /* of make check-full alone */
+    bool full;            /* of make check-full alone, but for: */
+    moe_fault_kind_t own; /* the mistake that means something here alone */
 } case_t;
 
 extern const case_t diagnosis_cases[];

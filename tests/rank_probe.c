@@ -111,6 +111,6 @@ int main(int argc, char **argv)
     }
     moe_agreement_free(p.agreement);
     moe_world_free(p.world);
-    moe_runstate_close(p.state);
+    moe_launch_close(p.state);
     return exit_status;
 }

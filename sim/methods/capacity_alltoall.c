@@ -134,7 +134,7 @@ const moe_method_t moe_method_capacity_alltoall = {
     .family = MOE_FAMILY_F2,
     .collectives = "allreduce of the capacity if nothing is dropped, alltoall, "
                    "alltoall",
-    .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(partial) |
+    .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(returned) |
                      MOE_ROUND(output),
                  MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_source},
     .formula = "prepare 8 if nothing is dropped; permute E C row(H); unpermute "

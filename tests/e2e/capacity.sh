@@ -113,4 +113,12 @@ expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/class" --set 'methods=[
     {capacity_alltoall: {combine_path: dense}}]'
 holds "$work/class/report.json" "[m['identical_to'] for m in r['methods']] ==
     [None, 'alltoallv', 'alltoallv', None]"
+
+# rounded on the way home, of what the experts did not round; parts of I alike
+expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/faithful" \
+    --numerics faithful --set model.intermediate=256 \
+    --set precision.gemm2_out=exact \
+    --set 'methods=[capacity_alltoall, tp_allreduce]'
+holds "$work/faithful/report.json" "len(r['methods']) == 2 and
+    all(m['bit_identical_to_oracle'] for m in r['methods'])"
 finish

@@ -143,6 +143,25 @@ END
     pass "shared experts" || fail "shared experts"
 expect 0 "$MOESIM" check "$work/shared/golden" "$work/shared/golden"
 
+# methods that lay the layer in their own way: the folder is of their ranks
+for use in '{tp_allreduce: {layout: {dp: 1, tp: 2, ep: 1}}}' \
+    '{mc2: {limits: off, layout: {dp: 1, tp: 2}}}'; do
+    rm -rf "$work/own"
+    case $use in *tp_all*) rows=exact ;; *) rows=bf16 ;; esac
+    run 0 -o "$work/own" --set model.intermediate=128 \
+        --set precision.gemm2_out=$rows --set "methods=[$use]"
+    holds "$work/own/golden/manifest.json" "
+        [x['tokens'] for x in r['ranks']] == [[0, 16], [0, 16]] and
+        {'hidden', 'expert_in', 'output'} <= set(r['executed']['places']) and
+        ('gemm2_out' in r['executed']['places']) == ('mc2' in '''$use''')"
+    expect 0 "$MOESIM" check "$work/own/golden" "$work/own/golden"
+done
+run 0 -o "$work/second" --set model.intermediate=128 \
+    --set "methods=[allgatherv, $use, {tp_allreduce: {layout: {dp: 1, tp: 2, ep: 1}}}]"
+run 2 -o "$work/no" --set model.intermediate=128 --set \
+    'methods=[{tp_allreduce: {layout: {dp: 1, tp: 2, ep: 1}}}]'
+says 'tp_allreduce adds up parts of the experts. rows and rounds none'
+
 # what it refuses, before anything is written
 golden 2 -o "$work/g"
 says 'is there already, and golden folders are never overwritten'
