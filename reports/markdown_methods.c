@@ -39,7 +39,7 @@ static const column_t oracle_columns[] = {
     {"tokens checked", "", "tokens_checked", AS_count},
     {"elements compared", "", "elements_compared", AS_count},
     {"mismatching", "", "elements_mismatching", AS_count},
-    {"max ulp", "", "max_ulp", AS_ratio},
+    {"max ulp", "", "max_ulp", AS_count},
     {"relative L2", "", "relative_l2", AS_small},
     {"elements rounded", "redone", "elements", AS_count},
     {"redone by two-sum", "redone", "sum2", AS_count},
@@ -91,7 +91,7 @@ static void number_cell(moe_table_t *table, const json_t *number, as_t as)
                        moe_unit_us(as == AS_s ? 1e6 * value : value, text));
     } else if (as == AS_small) {
         moe_table_cell(table, MOE_STYLE_plain, "%.3g", value);
-    } else if (as == AS_ratio && value != floor(value)) {
+    } else if (as == AS_ratio) {
         moe_table_cell(table, MOE_STYLE_plain, "%.3f", value);
     } else {
         moe_table_cell(table, MOE_STYLE_plain, "%.0f", value);

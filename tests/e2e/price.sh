@@ -188,6 +188,17 @@ expect 3 $price --tokens 8 --trace nowhere/t.jsonl
 says nowhere/t.jsonl
 expect 3 $price --tokens 8 --trace /dev/full
 says '/dev/full: No space left'
+# ended by a signal while it is written: nothing is left
+"$MOESIM" price --model deepseek-r1 --machine gb200-nvl72 --ep 320 --tokens 64 \
+    --method all --quiet --trace ended.jsonl >/dev/null 2>&1 &
+for _ in $(seq 200); do
+    if ls ended.jsonl.tmp* >/dev/null 2>&1; then break; fi
+    sleep 0.05
+done
+kill -TERM $!
+got=0
+wait $! || got=$?
+[ "$got" -eq 143 ] && pass ended || fail "ended with $got"
 [ -z "$(find . -name '*.jsonl*' ! -path ./traced/t.jsonl)" ] && pass whole || fail half
 
 # --strict: a sampled routing is a warning, and a warning is an error
