@@ -13,6 +13,7 @@ E2E_TESTS = \
   tests/e2e/ascend.sh \
   tests/e2e/tensor_parallel.sh \
   tests/e2e/op.sh \
+  tests/e2e/blas.sh \
   tests/e2e/placement.sh \
   tests/e2e/table.sh
 TESTS += $(E2E_TESTS)
