@@ -12,8 +12,11 @@
 
 #include "moe/operations.h"
 
+#include <stdbool.h>
+
 typedef struct {
     const int64_t *rows; /* [E_local] rows of each local expert, planned */
+    bool rows_first; /* ranks' rows are summed before a token's are, planned */
     moe_scale_layout_t scales; /* that the kernel reads, planned */
     moe_tensor_t *ids;         /* [P][k] */
     moe_tensor_t *weights;     /* [P][k] */
@@ -30,9 +33,15 @@ void moe_gathered_permute_stage(moe_ctx_t *c);
 /** The experts of the grouped rows. */
 void moe_gathered_experts_stage(moe_ctx_t *c);
 
-/** Weighted sums of the local experts' rows, y [P][H]. */
+/** Weighted sums of the local experts' rows, y [P][H]; with rows_first the
+ * rows by weight, y [P k][H]. */
 void moe_gathered_unpermute(moe_ctx_t *c, moe_gathered_t *g);
 void moe_gathered_unpermute_stage(moe_ctx_t *c);
+
+/** The output: rows [row, row + n) of the sum of y over a group, by an
+ * all-reduce; with rows_first of its rows, which are summed then. */
+void moe_gathered_allreduce(moe_ctx_t *c, moe_gathered_t *g, moe_group_t group,
+                            int64_t row, int64_t n);
 
 /** The output: rows [row, row + n) of what a reduction of y returned. Both
  * are released. */

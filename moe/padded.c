@@ -103,8 +103,7 @@ void moe_padded_finalize(moe_ctx_t *c)
     moe_tensor_t *sums;
 
     if (p->n == 1) {
-        moe_gathered_output(c, g, moe_allreduce(c, MOE_GROUP_tp, g->y), 0,
-                            p->spans[0].n);
+        moe_gathered_allreduce(c, g, MOE_GROUP_tp, 0, p->spans[0].n);
         return;
     }
     sums = moe_reducescatter(c, p->group, g->y);

@@ -41,10 +41,11 @@ static moe_status_t note_record(void *self, const moe_trace_record_t *r)
     char *text = NULL;
     size_t size = 0;
     FILE *stream = open_memstream(&text, &size);
+    moe_trace_json_t json = {stream, NULL};
     int i = t->lines[r->rank]->n;
 
     ck_assert_ptr_nonnull(stream);
-    ck_assert_int_eq(moe_trace_json_record(stream, r), MOE_OK);
+    ck_assert_int_eq(moe_trace_json_record(&json, r), MOE_OK);
     ck_assert_int_eq(fclose(stream), 0);
     if (r->op != MOE_OP_agree) {
         call_lines_add(t->lines[r->rank], text);

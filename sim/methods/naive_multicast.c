@@ -106,8 +106,7 @@ static void finalize(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
 
-    moe_gathered_output(c, &p->all, moe_allreduce(c, MOE_GROUP_ep, p->all.y),
-                        p->own.row, p->own.n);
+    moe_gathered_allreduce(c, &p->all, MOE_GROUP_ep, p->own.row, p->own.n);
 }
 
 /* An all-reduce is a ring over equal blocks of the rows. */

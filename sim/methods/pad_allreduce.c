@@ -171,8 +171,7 @@ static void finalize(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
 
-    moe_gathered_output(c, &p->all, moe_allreduce(c, MOE_GROUP_ep, p->all.y),
-                        p->b.own, p->b.n_own);
+    moe_gathered_allreduce(c, &p->all, MOE_GROUP_ep, p->b.own, p->b.n_own);
 }
 
 /* An all-reduce is a ring over equal blocks of the buffer's rows. */

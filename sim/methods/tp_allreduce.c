@@ -112,6 +112,7 @@ static void plan(moe_ctx_t *c)
 
     p->own = (moe_span_t){0, own.begin, own.end - own.begin};
     p->all.rows = moe_agree_expert_rows(c, MOE_GROUP_tp, 0);
+    p->all.rows_first = moe_ctx_option(c, OPTION_ALLREDUCE) != AFTER_MERGE;
 }
 
 static void prepare(moe_ctx_t *c)
@@ -136,40 +137,11 @@ static void experts(moe_ctx_t *c)
     moe_release(c, p->all.x);
 }
 
-static bool merges_first(moe_ctx_t *c)
-{
-    return moe_ctx_option(c, OPTION_ALLREDUCE) == AFTER_MERGE;
-}
-
-static void unpermute(moe_ctx_t *c)
-{
-    moe_gathered_t *g = moe_ctx_plan(c);
-    moe_tensor_t *rows = g->y;
-
-    if (merges_first(c)) {
-        moe_gathered_unpermute(c, g);
-        return;
-    }
-    g->y = moe_weigh_grouped(c, rows, g->index, g->weights);
-    moe_release(c, rows);
-    moe_release(c, g->weights);
-}
-
 static void finalize(moe_ctx_t *c)
 {
-    moe_gathered_t *g = moe_ctx_plan(c);
-    moe_tensor_t *rows =
-        merges_first(c) ? NULL : moe_allreduce_terms(c, MOE_GROUP_tp, g->y);
-    moe_tensor_t *sums = merges_first(c) ? moe_allreduce(c, MOE_GROUP_tp, g->y)
-                                         : moe_sum_rows(c, rows, g->index);
+    plan_t *p = moe_ctx_plan(c);
 
-    if (!merges_first(c)) {
-        moe_release(c, rows);
-        moe_release(c, g->index);
-    }
-    moe_release(c, g->y);
-    moe_output(c, sums);
-    moe_release(c, sums);
+    moe_gathered_allreduce(c, &p->all, MOE_GROUP_tp, 0, p->own.n);
 }
 
 /* An all-reduce is a ring over equal blocks of the rows. */
@@ -224,7 +196,7 @@ const moe_method_t moe_method_tp_allreduce = {
     .layout = layout,
     .check = check,
     .plan = plan,
-    .stage = {prepare, moe_gathered_permute_stage, experts, unpermute,
-              finalize},
+    .stage = {prepare, moe_gathered_permute_stage, experts,
+              moe_gathered_unpermute_stage, finalize},
     .payload = payload,
 };
