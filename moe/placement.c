@@ -18,20 +18,40 @@ typedef struct {
     int64_t *copies;  /* [logical] replicas of a node's expert */
 } work_t;
 
-static bool heavier(const double *weight, int64_t a, int64_t b)
+/* Two sorted runs, [begin, middle) and [middle, end), to another array; of
+ * equal weights those of the first, which are of lower numbers. */
+static void merge(const double *weight, const int64_t *from, int64_t begin,
+                  int64_t middle, int64_t end, int64_t *to)
 {
-    return weight[a] > weight[b] || (weight[a] >= weight[b] && a < b);
+    int64_t a = begin;
+    int64_t b = middle;
+
+    for (int64_t i = begin; i < end; i++) {
+        const bool first =
+            b == end || (a < middle && weight[from[a]] >= weight[from[b]]);
+
+        to[i] = first ? from[a++] : from[b++];
+    }
 }
 
-static void sort_down(const double *weight, int64_t n, int64_t *order)
+static int64_t at_most(int64_t n, int64_t most)
+{
+    return n < most ? n : most;
+}
+
+/* Numbers of n items, heaviest first. */
+static void sort_down(const double *weight, int64_t n, int64_t *order,
+                      int64_t *spare)
 {
     for (int64_t i = 0; i < n; i++) {
-        int64_t at = i;
-
-        for (; at > 0 && heavier(weight, i, order[at - 1]); at--) {
-            order[at] = order[at - 1];
+        order[i] = i;
+    }
+    for (int64_t run = 1; run < n; run *= 2) {
+        for (int64_t i = 0; i < n; i += 2 * run) {
+            merge(weight, order, i, at_most(i + run, n),
+                  at_most(i + 2 * run, n), spare);
         }
-        order[at] = i;
+        memcpy(order, spare, (size_t)n * sizeof(*order));
     }
 }
 
@@ -43,7 +63,7 @@ static void pack_items(work_t *w, int64_t n, int64_t packs)
 
     memset(w->sum, 0, (size_t)packs * sizeof(*w->sum));
     memset(w->filled, 0, (size_t)packs * sizeof(*w->filled));
-    sort_down(w->weight, n, w->order);
+    sort_down(w->weight, n, w->order, w->rank); /* not in use yet */
     for (int64_t i = 0; i < n; i++) {
         int64_t item = size == 1 ? i : w->order[i];
         int64_t best = size == 1 ? i : -1;
@@ -87,25 +107,25 @@ static void group_to_nodes(work_t *w, const moe_placement_shape_t *s,
 static void replicate(work_t *w, const double *load, int64_t first, int64_t n,
                       int64_t slots)
 {
+    double *share = w->sum; /* of an expert's replicas; not in use yet */
+
     for (int64_t i = 0; i < n; i++) {
         w->copy[i] = i;
         w->copies[i] = 1;
+        share[i] = load[w->by_node[first + i]];
     }
     for (int64_t i = n; i < slots; i++) {
         int64_t best = 0;
 
         for (int64_t e = 1; e < n; e++) {
-            double a = load[w->by_node[first + e]] / (double)w->copies[e];
-            double b = load[w->by_node[first + best]] / (double)w->copies[best];
-
-            best = a > b ? e : best;
+            best = share[e] > share[best] ? e : best;
         }
         w->copy[i] = best;
         w->copies[best]++;
+        share[best] = load[w->by_node[first + best]] / (double)w->copies[best];
     }
     for (int64_t i = 0; i < slots; i++) {
-        w->weight[i] = load[w->by_node[first + w->copy[i]]] /
-                       (double)w->copies[w->copy[i]];
+        w->weight[i] = share[w->copy[i]];
     }
 }
 

@@ -241,6 +241,17 @@ static bool warn_idle(json_t *d, const moe_scenario_t *s)
                             ep - experts, ep));
 }
 
+/* Who places serves what comes later; here it is known. */
+static bool warn_placed(json_t *d, const moe_layer_t *layer)
+{
+    return layer->place.kind != MOE_PLACING_eplb || layer->place.load != NULL ||
+           moe_json_append(
+               json_object_get(d, "warnings"),
+               json_string("eplb placed experts by the load of the routing "
+                           "that they then had, the best that EPLB could "
+                           "know: layout.placement.load gives another"));
+}
+
 moe_status_t moe_report_head(const moe_command_t *command,
                              const moe_scenario_t *scenario,
                              json_t **document_p)
@@ -250,7 +261,8 @@ moe_status_t moe_report_head(const moe_command_t *command,
     if (!set_what(d, command, scenario) || !set_layer(d, command, scenario) ||
         (scenario->n_published > 0 &&
          !moe_json_set(d, "published", published_list(scenario))) ||
-        !moe_json_set(d, "methods", json_array()) || !warn_idle(d, scenario)) {
+        !moe_json_set(d, "methods", json_array()) || !warn_idle(d, scenario) ||
+        !warn_placed(d, &scenario->layer)) {
         json_decref(d);
         return no_memory();
     }
