@@ -22,9 +22,15 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static int64_t round_up(int64_t bytes)
+/* What that many bytes are aligned to. */
+static int64_t page_of(int64_t bytes)
 {
-    return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    return bytes < HUGE_PAGE ? ALIGN : HUGE_PAGE;
+}
+
+static int64_t round_up(int64_t bytes, int64_t page)
+{
+    return (bytes + page - 1) / page * page;
 }
 
 /* Memory of a walk, all in one piece but for the codes of weights. */
@@ -63,11 +69,11 @@ static plan_t plan_of(int64_t rows, int64_t k, int64_t n, int64_t block)
     p.more = (blocks ? 0 : p.m) +
              (blocks || moe_float_in_pieces(k) ? 2 * p.product : 0);
     p.room = blocks ? 2 * (k / block) : p.m;
-    p.x_bytes = round_up(moe_operand_bytes(p.rows, k, block));
-    p.w_bytes = round_up(moe_operand_bytes(p.m, k, block));
-    p.bytes =
-        p.x_bytes + p.w_bytes +
-        round_up((p.product + p.more + p.m + p.room) * (int64_t)sizeof(double));
+    p.x_bytes = round_up(moe_operand_bytes(p.rows, k, block), ALIGN);
+    p.w_bytes = round_up(moe_operand_bytes(p.m, k, block), ALIGN);
+    p.bytes = p.x_bytes + p.w_bytes +
+              (p.product + p.more + p.m + p.room) * (int64_t)sizeof(double);
+    p.bytes = round_up(p.bytes, page_of(p.bytes));
     return p;
 }
 
@@ -136,13 +142,12 @@ static moe_status_t check(const moe_ref_weights_t *weights, const moe_rows_t *x,
  * for the first time. */
 static void *take(int64_t bytes)
 {
-    const int64_t page = bytes < HUGE_PAGE ? ALIGN : HUGE_PAGE;
-    const size_t size = (size_t)((bytes + page - 1) / page * page);
-    void *memory = aligned_alloc((size_t)page, size);
+    const int64_t page = page_of(bytes);
+    void *memory = aligned_alloc((size_t)page, (size_t)bytes);
 
 #ifdef MADV_HUGEPAGE
     if (memory != NULL && page == HUGE_PAGE) {
-        (void)madvise(memory, size, MADV_HUGEPAGE); /* only a wish */
+        (void)madvise(memory, (size_t)bytes, MADV_HUGEPAGE); /* only a wish */
     }
 #endif
     return memory;
