@@ -88,7 +88,7 @@ static void add_list(moe_ctx_t *c, moe_tensor_t *t)
                                     .cols = t->n_experts,
                                     .valid_rows = -1};
 
-    if (t->list_type != MOE_GROUP_LIST_none) {
+    if (t->list_type != MOE_GROUP_LIST_none && t->valid_rows > 0) {
         t->list = moe_tensor_make(c, &list);
     }
 }

@@ -82,7 +82,8 @@ struct moe_tensor {
     int64_t n_experts;
     int64_t capacity; /* rows that each part takes; 0: as many as it has */
     moe_group_list_t list_type;
-    moe_tensor_t *list; /* [1][n_experts] int64 of that type, or NULL */
+    moe_tensor_t *list; /* [1][n_experts] int64 of that type; without rows
+                         * there is none */
     /* what an unrounded sum is made from, kept alive by it */
     moe_tensor_t *source[3];
     int refs;

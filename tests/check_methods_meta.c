@@ -150,7 +150,6 @@ static bool check_run(const moe_test_layer_t *t, const moe_method_use_t *use)
         .self = w, .record = watch_record, .memory = watch_memory};
     moe_tee_t tee = {.n = 2, .sink = {&sums, &watching}};
     moe_trace_sink_t both = moe_tee_sink(&tee);
-    int list;
 
     if (!moe_test_runs(&t->layer, use)) {
         free(w);
@@ -170,10 +169,9 @@ static bool check_run(const moe_test_layer_t *t, const moe_method_use_t *use)
     }
     ck_assert_msg(w->bytes == 0, "%s leaves %lld bytes", use->method->name,
                   (long long)w->bytes);
-    /* without tokens a gate tells its counts and its loss, a list that no
-     * expert has rows, and where tp > 1 there may be rows of padding */
-    if (moe_layer_total_tokens(&t->layer) > 0 || use->method->gate != NULL ||
-        moe_option_find(use->method, "group_list_type", &list)) {
+    /* without tokens a gate tells its counts and its loss, and where tp > 1
+     * there may be rows of padding */
+    if (moe_layer_total_tokens(&t->layer) > 0 || use->method->gate != NULL) {
         ck_assert_int_gt(w->peak, 0);
     } else if (t->layer.layout.tp == 1) {
         ck_assert_int_eq(w->peak, 0);
