@@ -61,11 +61,15 @@ static moe_status_t matmul_seconds(const moe_machine_t *machine,
 }
 
 /* Hidden states lie in memory already; without rows nothing is started, and
- * no weights are read. */
+ * no weights are read. A format to itself is the rounding that `exact` puts
+ * off, which the system does where it sums. */
 static bool is_kernel(const moe_trace_record_t *record, double bytes)
 {
     if (moe_cost_is_matmul(record->op)) {
         return record->flops > 0.0;
+    }
+    if (record->op == MOE_OP_convert && record->operand == record->format) {
+        return false;
     }
     return record->op != MOE_OP_load_hidden && bytes > 0.0;
 }

@@ -65,6 +65,9 @@ static int show_after(const moe_command_t *command, const char *folder,
         return exit_status;
     }
     status = show(command, folder);
+    if (status == MOE_OK) {
+        moe_report_say_folder(command, folder);
+    }
     return status == MOE_OK ? exit_status : moe_command_failed(NULL, status);
 }
 
@@ -101,7 +104,6 @@ static int run_in(const moe_command_t *command, moe_scenario_t *scenario,
                   const char *folder)
 {
     moe_status_t status = moe_report_may_write(command, folder);
-    int exit_status;
 
     if (status == MOE_OK) {
         status = moe_need_estimate(command, scenario);
@@ -109,11 +111,7 @@ static int run_in(const moe_command_t *command, moe_scenario_t *scenario,
     if (status != MOE_OK) {
         return moe_command_failed(NULL, status);
     }
-    exit_status = supervise(command, scenario, folder);
-    if (exit_status == 0) {
-        moe_report_say_folder(command, folder);
-    }
-    return exit_status;
+    return supervise(command, scenario, folder);
 }
 
 /* The place of the GPU backend: this version executes on ref alone. */

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 typedef enum {
 #define MOE_VERB(id, shown, operand, text) MOE_VERB_##id,
@@ -51,6 +52,7 @@ typedef struct {
     moe_verb_t verb;
     int argc; /* the whole command line, to say it or to start it again */
     char **argv;
+    time_t started;      /* when it was parsed */
     const char *operand; /* scenario of run and price, WHAT of list; or NULL */
     size_t n_operands;   /* of verbs that take any number; else 0 */
     int *operand_at;     /* [n_operands] where in argv; the first is operand */

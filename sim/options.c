@@ -324,6 +324,7 @@ moe_status_t moe_command_parse(int argc, char **argv, moe_diag_t *diag,
     command_p->only_rank = -1;
     command_p->verb = MOE_VERB_COUNT;
     command_p->argc = argc;
+    command_p->started = time(NULL);
     command_p->argv = argv;
     (void)moe_stage_set_find("all", &command_p->stages);
     if (take_verb(&parse)) {

@@ -160,10 +160,11 @@ static json_t *published_list(const moe_scenario_t *scenario)
     return list;
 }
 
-static json_t *now(void)
+/* When the command was started, not when its report was. */
+static json_t *started(const moe_command_t *command)
 {
     char text[32] = "?";
-    time_t seconds = time(NULL);
+    time_t seconds = command->started;
     struct tm utc;
 
     if (gmtime_r(&seconds, &utc) != NULL) {
@@ -183,7 +184,7 @@ static bool set_what(json_t *d, const moe_command_t *command,
                         json_string(moe_verb_name(command->verb))) &&
            moe_json_set(d, "command_line", command_line(command)) &&
            moe_json_set(d, "scenario", scenario_object(scenario)) &&
-           moe_json_set(d, "started", now()) &&
+           moe_json_set(d, "started", started(command)) &&
            moe_json_set(d, "status", json_string("ok")) &&
            moe_json_set(d, "warnings", json_array()) &&
            moe_json_set(

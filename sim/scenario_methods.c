@@ -252,6 +252,18 @@ static moe_status_t read_list(moe_build_t *b, const moe_at_t *list)
     return MOE_OK;
 }
 
+/* A method with several dispatch formats is left out once for each. */
+static void label_left_out(const moe_method_use_t *use, char *out, size_t size)
+{
+    int place = moe_method_option_place(use->method, "dispatch");
+    char text[MOE_OPTION_TEXT];
+
+    (void)snprintf(out, size, "%s%s%s", use->method->name, place < 0 ? "" : "-",
+                   place < 0 ? ""
+                             : moe_option_text(&use->method->options[place],
+                                               use->options[place], text));
+}
+
 /* Add a use that `all` means, or why it cannot run. */
 static moe_status_t add_all(moe_build_t *b, const moe_method_use_t *wanted)
 {
@@ -272,9 +284,9 @@ static moe_status_t add_all(moe_build_t *b, const moe_method_use_t *wanted)
         s->n_methods++;
         return MOE_OK;
     }
+    label_left_out(use, s->left_out[s->n_left_out].label,
+                   sizeof(s->left_out[s->n_left_out].label));
     moe_method_use_fini(use);
-    memcpy(s->left_out[s->n_left_out].label, use->method->name,
-           strlen(use->method->name) + 1);
     s->left_out[s->n_left_out++].why = why;
     return MOE_OK;
 }

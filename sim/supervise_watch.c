@@ -325,8 +325,10 @@ static int failed_verdict(const moe_watch_t *watch, int rank, char *text,
 
     moe_runstate_read(watch->state, rank, &slot);
     if (strncmp(slot.error, "rank", 4) == 0 ||
-        moe_status_exit((moe_status_t)slot.status) == 2) {
-        /* names its rank itself, or is what all of them say */
+        moe_status_exit((moe_status_t)slot.status) == 2 ||
+        (slot.status == MOE_ERR_CHECK &&
+         strcmp(slot.stage, "the report") == 0)) {
+        /* names its rank itself, or is of all of them */
         (void)snprintf(text, size, "%s", slot.error);
     } else if (strstr(slot.error, slot.stage) != NULL) {
         (void)snprintf(text, size, "rank %d: %s", rank, slot.error);

@@ -125,6 +125,23 @@ limit=5000 # sanitizers are slow
 [ -z "${ASAN_OPTIONS:-}" ] || limit=60000
 [ "$took" -lt "$limit" ] && pass "${took} ms" || fail "sweep took ${took} ms"
 
+# what `exact` puts off costs nothing: prices are the system's own
+for numerics in exact faithful; do
+    expect 0 $price --tokens 16 --method all --numerics $numerics --quiet \
+        --json $numerics.json
+    ask $numerics.json "{m['label']: round(m['predicted_us'], 6)
+        for m in r['methods'] if not m.get('refused')}" >$numerics.us
+done
+"$PYTHON" - exact.us faithful.us <<'P' && pass "one price" || fail "two prices"
+import ast
+import sys
+exact, faithful = (ast.literal_eval(open(p).read()) for p in sys.argv[1:])
+both = exact.keys() & faithful.keys()
+assert len(both) > 10, both
+assert all(exact[k] == faithful[k] for k in both), [
+    (k, exact[k], faithful[k]) for k in both if exact[k] != faithful[k]]
+P
+
 # what does not fit is refused before it is begun
 expect 3 $price --tokens 100000 --memory-limit 1M
 says 'pricing needs about'
