@@ -156,8 +156,7 @@ moe_time_t moe_cost_time(const moe_machine_t *machine, const moe_cost_t *cost)
         down += mover[i].fall_us * mover[i].fall_us;
     }
     time.high_us = time.us + sqrt(up);
-    /* where a factor's doubt is larger than the time, as a factor */
-    time.low_us = fmax(time.us - sqrt(down), time.us * time.us / time.high_us);
+    time.low_us = fmax(0.0, time.us - sqrt(down));
     return time;
 }
 

@@ -83,7 +83,9 @@ static inline void oracle_dot(const double *x, moe_format_t format,
     }
     mpfr_set_zero(sum, 1);
     for (int e = 1; e < ORACLE_BINS; e++) {
-        mpfr_add_d(sum, sum, bin[e], MPFR_RNDN);
+        if (bin[e] < 0.0 || !(bin[e] <= 0.0)) { /* few are not empty */
+            mpfr_add_d(sum, sum, bin[e], MPFR_RNDN);
+        }
     }
 }
 

@@ -70,7 +70,7 @@ expect 0 "$MOESIM" run "$seven" -o several "$gating" --json - \
 "$PYTHON" -c 'import json, sys
 d = json.load(sys.stdin)
 assert d["schema"] == "moesim-runs-1", d["schema"]
-print(*[r["scenario"] for r in d["runs"]])' <"$work/stdout" >names &&
+print(*[r["scenario"]["name"] for r in d["runs"]])' <"$work/stdout" >names &&
     [ "$(cat names)" = "deepspeed-7997 deepspeed-gating" ] &&
     pass "two reports" || fail "$(cat names "$work/stdout")"
 for name in deepspeed-7997 deepspeed-gating; do
