@@ -208,11 +208,37 @@ moe_status_t moe_judge_role(moe_judge_t *judge, moe_role_t role)
     }
 }
 
+static moe_role_t first_given(const moe_judge_t *judge)
+{
+    int r = MOE_ROLE_hidden;
+
+    while (r < MOE_ROLE_COUNT && judge->got[r].codes == NULL) {
+        r++;
+    }
+    return (moe_role_t)r;
+}
+
+/* What an earlier run made of the tensors that it was given is not what these
+ * make. Routing stays: pairs lie in its order. */
+static void forget_made(moe_judge_t *judge)
+{
+    moe_role_t from = first_given(judge);
+
+    from = from < MOE_ROLE_topk_weights ? MOE_ROLE_topk_weights : from;
+    for (int r = (int)from + 1; r < MOE_ROLE_COUNT; r++) {
+        if (judge->layer.owned[r]) {
+            moe_widths_free(&judge->widths[r]);
+            moe_ref_layer_drop(&judge->layer, (moe_role_t)r);
+        }
+    }
+}
+
 moe_status_t moe_judge_run(moe_judge_t *judge)
 {
     const moe_role_t last = last_given(judge);
     moe_status_t status = MOE_OK;
 
+    forget_made(judge);
     for (int r = MOE_ROLE_hidden; status == MOE_OK && r <= (int)last; r++) {
         status = moe_judge_role(judge, (moe_role_t)r);
     }

@@ -7,7 +7,7 @@ TEST_SECONDS = 600
 # Leaks of Open MPI are known by its libraries, which have no frame pointers: to
 # walk their stacks takes ten times as long, so it is done where MPI is used.
 if SANITIZED
-WITH_MPI = ASAN_OPTIONS=fast_unwind_on_malloc=0:$$ASAN_OPTIONS
+WITH_MPI = env ASAN_OPTIONS=fast_unwind_on_malloc=0:$$ASAN_OPTIONS
 endif
 MPIRUN_TEST = $(WITH_MPI) timeout -k 10 $(TEST_SECONDS) $(MPIRUN)
 MPI2_LOG_COMPILER = $(MPIRUN_TEST)
