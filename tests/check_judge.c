@@ -303,6 +303,30 @@ START_TEST(nan_and_infinity_are_counted_and_never_good)
 }
 END_TEST
 
+/* Another act_out first, whose codes are not those of the second. */
+START_TEST(a_judge_asked_again_starts_from_what_it_is_given_now)
+{
+    moe_rows_t *act;
+    const moe_rows_t *mine;
+    size_t bytes;
+
+    open_court();
+    act = copy_of(MOE_ROLE_act_out);
+    (void)copy_of(MOE_ROLE_gemm2_out);
+    mine = &court.truth.at[MOE_ROLE_act_out];
+    bytes = (size_t)(act->rows * moe_rows_code_bytes(act));
+    for (int64_t i = 0; i < act->rows * act->cols; i++) {
+        ((uint16_t *)act->codes)[i] ^= 0x8000; /* every sign */
+    }
+    ck_assert(!judge(MOE_ROLE_act_out)->good);
+    ck_assert(!court.judge.verdict[MOE_ROLE_gemm2_out].good);
+    memcpy(act->codes, mine->codes, bytes);
+    ck_assert(judge(MOE_ROLE_act_out)->good);
+    ck_assert(court.judge.verdict[MOE_ROLE_gemm2_out].good);
+    close_court();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("judge");
@@ -322,6 +346,7 @@ int main(void)
     tcase_add_test(tests, ids_and_weights_may_lie_in_any_order_of_columns);
     tcase_add_test(tests, an_output_alone_has_a_weak_hard_bound_and_a_verdict);
     tcase_add_test(tests, nan_and_infinity_are_counted_and_never_good);
+    tcase_add_test(tests, a_judge_asked_again_starts_from_what_it_is_given_now);
     suite_add_tcase(suite, tests);
     return moe_suite_main(suite);
 }
