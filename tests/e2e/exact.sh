@@ -18,7 +18,7 @@ digests() {
 }
 
 for kind in grid stamp identity; do
-    for how in exact faithful; do
+    for how in exact $(some "$([ $kind = grid ] && echo faithful)" faithful); do
         digests "$kind.$how" --data "$kind" --numerics "$how"
         cmp -s "$work/$kind.exact.digests" "$work/$kind.$how.digests" &&
             pass "$kind: $how is exact" || fail "$kind: $how differs"

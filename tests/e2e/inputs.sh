@@ -15,7 +15,7 @@ nvfp4="[{allgatherv: {dispatch: nvfp4}}, pad_allreduce]"
 same() {
     local name=$1 ranks
     shift
-    for ranks in 1 3 8; do
+    for ranks in $(some "1 8" "1 3 8"); do
         expect 0 "$MOESIM" run "$tiny" --ranks "$ranks" --quiet \
             -o "$work/$name.$ranks" "$@"
         holds "$work/$name.$ranks/report.json" \

@@ -31,8 +31,11 @@ on() {
 }
 
 on 8 4 exact
-on 8 4 faithful
-on 6 2 exact
+on 6 2 faithful
+if [ -n "${MOESIM_FULL:-}" ]; then
+    on 8 4 faithful
+    on 6 2 exact
+fi
 
 # a rail over the nodes is in the ledger
 grep -q '"group":"rail"' "$work/8x4-exact/ledger.jsonl" &&
