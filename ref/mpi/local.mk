@@ -54,23 +54,23 @@ MPI_TEST_SOURCES = tests/mpi_support.c tests/mpi_support.h
 
 MPI_SUITES = \
   tests/check_world \
-  tests/check_world.mpi2 \
-  tests/check_world.mpi3 \
-  tests/check_world.mpi4 \
-  tests/check_agreement.mpi2 \
-  tests/check_agreement.mpi3 \
-  tests/check_agreement.mpi4 \
+  tests/check_world_2.mpi2 \
+  tests/check_world_3.mpi3 \
+  tests/check_world_4.mpi4 \
+  tests/check_agreement_2.mpi2 \
+  tests/check_agreement_3.mpi3 \
+  tests/check_agreement_4.mpi4 \
   tests/check_collectives \
-  tests/check_collectives.mpi2 \
-  tests/check_collectives.mpi3 \
-  tests/check_collectives.mpi4 \
+  tests/check_collectives_2.mpi2 \
+  tests/check_collectives_3.mpi3 \
+  tests/check_collectives_4.mpi4 \
   tests/check_reductions \
-  tests/check_reductions.mpi2 \
-  tests/check_reductions.mpi3 \
-  tests/check_reductions.mpi4 \
+  tests/check_reductions_2.mpi2 \
+  tests/check_reductions_3.mpi3 \
+  tests/check_reductions_4.mpi4 \
   tests/check_exchange.mpi2 \
   tests/check_hops \
-  tests/check_hops.mpi4 \
+  tests/check_hops_4.mpi4 \
   tests/check_large_transfer.mpi2
 check_PROGRAMS += $(MPI_SUITES) tests/check_injection
 TESTS += $(MPI_SUITES) tests/check_injection
@@ -79,42 +79,42 @@ tests_check_injection_SOURCES = tests/check_injection.c
 tests_check_injection_LDADD = $(MPI_TEST_LDADD)
 tests_check_world_SOURCES = tests/check_world.c $(MPI_TEST_SOURCES)
 tests_check_world_LDADD = $(MPI_TEST_LDADD)
-tests_check_world_mpi2_SOURCES = tests/check_world.c $(MPI_TEST_SOURCES)
-tests_check_world_mpi2_LDADD = $(MPI_TEST_LDADD)
-tests_check_world_mpi3_SOURCES = tests/check_world.c $(MPI_TEST_SOURCES)
-tests_check_world_mpi3_LDADD = $(MPI_TEST_LDADD)
-tests_check_world_mpi4_SOURCES = tests/check_world.c $(MPI_TEST_SOURCES)
-tests_check_world_mpi4_LDADD = $(MPI_TEST_LDADD)
-tests_check_agreement_mpi2_SOURCES = tests/check_agreement.c $(MPI_TEST_SOURCES)
-tests_check_agreement_mpi2_LDADD = $(MPI_TEST_LDADD)
-tests_check_agreement_mpi3_SOURCES = tests/check_agreement.c $(MPI_TEST_SOURCES)
-tests_check_agreement_mpi3_LDADD = $(MPI_TEST_LDADD)
-tests_check_agreement_mpi4_SOURCES = tests/check_agreement.c $(MPI_TEST_SOURCES)
-tests_check_agreement_mpi4_LDADD = $(MPI_TEST_LDADD)
+tests_check_world_2_mpi2_SOURCES = tests/check_world.c $(MPI_TEST_SOURCES)
+tests_check_world_2_mpi2_LDADD = $(MPI_TEST_LDADD)
+tests_check_world_3_mpi3_SOURCES = tests/check_world.c $(MPI_TEST_SOURCES)
+tests_check_world_3_mpi3_LDADD = $(MPI_TEST_LDADD)
+tests_check_world_4_mpi4_SOURCES = tests/check_world.c $(MPI_TEST_SOURCES)
+tests_check_world_4_mpi4_LDADD = $(MPI_TEST_LDADD)
+tests_check_agreement_2_mpi2_SOURCES = tests/check_agreement.c $(MPI_TEST_SOURCES)
+tests_check_agreement_2_mpi2_LDADD = $(MPI_TEST_LDADD)
+tests_check_agreement_3_mpi3_SOURCES = tests/check_agreement.c $(MPI_TEST_SOURCES)
+tests_check_agreement_3_mpi3_LDADD = $(MPI_TEST_LDADD)
+tests_check_agreement_4_mpi4_SOURCES = tests/check_agreement.c $(MPI_TEST_SOURCES)
+tests_check_agreement_4_mpi4_LDADD = $(MPI_TEST_LDADD)
 tests_check_collectives_SOURCES = tests/check_collectives.c $(MPI_TEST_SOURCES)
 tests_check_collectives_LDADD = $(MPI_TEST_LDADD)
-tests_check_collectives_mpi2_SOURCES = tests/check_collectives.c $(MPI_TEST_SOURCES)
-tests_check_collectives_mpi2_LDADD = $(MPI_TEST_LDADD)
-tests_check_collectives_mpi3_SOURCES = tests/check_collectives.c $(MPI_TEST_SOURCES)
-tests_check_collectives_mpi3_LDADD = $(MPI_TEST_LDADD)
-tests_check_collectives_mpi4_SOURCES = tests/check_collectives.c $(MPI_TEST_SOURCES)
-tests_check_collectives_mpi4_LDADD = $(MPI_TEST_LDADD)
+tests_check_collectives_2_mpi2_SOURCES = tests/check_collectives.c $(MPI_TEST_SOURCES)
+tests_check_collectives_2_mpi2_LDADD = $(MPI_TEST_LDADD)
+tests_check_collectives_3_mpi3_SOURCES = tests/check_collectives.c $(MPI_TEST_SOURCES)
+tests_check_collectives_3_mpi3_LDADD = $(MPI_TEST_LDADD)
+tests_check_collectives_4_mpi4_SOURCES = tests/check_collectives.c $(MPI_TEST_SOURCES)
+tests_check_collectives_4_mpi4_LDADD = $(MPI_TEST_LDADD)
 tests_check_reductions_SOURCES = tests/check_reductions.c $(MPI_TEST_SOURCES)
 tests_check_reductions_LDADD = $(MPI_TEST_LDADD)
-tests_check_reductions_mpi2_SOURCES = tests/check_reductions.c $(MPI_TEST_SOURCES)
-tests_check_reductions_mpi2_LDADD = $(MPI_TEST_LDADD)
-tests_check_reductions_mpi3_SOURCES = tests/check_reductions.c $(MPI_TEST_SOURCES)
-tests_check_reductions_mpi3_LDADD = $(MPI_TEST_LDADD)
-tests_check_reductions_mpi4_SOURCES = tests/check_reductions.c $(MPI_TEST_SOURCES)
-tests_check_reductions_mpi4_LDADD = $(MPI_TEST_LDADD)
+tests_check_reductions_2_mpi2_SOURCES = tests/check_reductions.c $(MPI_TEST_SOURCES)
+tests_check_reductions_2_mpi2_LDADD = $(MPI_TEST_LDADD)
+tests_check_reductions_3_mpi3_SOURCES = tests/check_reductions.c $(MPI_TEST_SOURCES)
+tests_check_reductions_3_mpi3_LDADD = $(MPI_TEST_LDADD)
+tests_check_reductions_4_mpi4_SOURCES = tests/check_reductions.c $(MPI_TEST_SOURCES)
+tests_check_reductions_4_mpi4_LDADD = $(MPI_TEST_LDADD)
 tests_check_large_transfer_mpi2_SOURCES = tests/check_large_transfer.c $(MPI_TEST_SOURCES)
 tests_check_large_transfer_mpi2_LDADD = $(MPI_TEST_LDADD)
 tests_check_hops_SOURCES = tests/check_hops.c $(MPI_TEST_SOURCES)
 tests_check_hops_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CFLAGS)
 tests_check_hops_LDADD = $(MPI_TEST_LDADD)
-tests_check_hops_mpi4_SOURCES = tests/check_hops.c $(MPI_TEST_SOURCES)
-tests_check_hops_mpi4_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CFLAGS)
-tests_check_hops_mpi4_LDADD = $(MPI_TEST_LDADD)
+tests_check_hops_4_mpi4_SOURCES = tests/check_hops.c $(MPI_TEST_SOURCES)
+tests_check_hops_4_mpi4_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CFLAGS)
+tests_check_hops_4_mpi4_LDADD = $(MPI_TEST_LDADD)
 tests_check_exchange_mpi2_SOURCES = tests/check_exchange.c $(MPI_TEST_SOURCES)
 tests_check_exchange_mpi2_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CFLAGS)
 tests_check_exchange_mpi2_LDADD = $(MPI_TEST_LDADD)
