@@ -13,6 +13,11 @@ pkgconfigdir=$4
 datadir=$5
 docdir=$6
 
+# A sanitized program: leaks at exit of Open MPI are not ours.
+here=$(cd "$(dirname "$0")" && pwd)
+export ASAN_OPTIONS=fast_unwind_on_malloc=0
+export LSAN_OPTIONS=suppressions=$here/lsan.supp:print_suppressions=0
+
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 cd "$tmp"
