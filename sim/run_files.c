@@ -21,6 +21,7 @@ typedef struct {
     json_t *runs; /* reports so far */
     size_t done;
     size_t failed;
+    bool stopped;    /* by what is no failed check */
     int exit_status; /* of the first that failed */
 } files_t;
 
@@ -140,6 +141,7 @@ static void count(files_t *f, int exit_status)
 {
     f->done++;
     f->failed += exit_status != 0;
+    f->stopped = exit_status > 1;
     f->exit_status = f->exit_status != 0 ? f->exit_status : exit_status;
 }
 
@@ -212,11 +214,10 @@ static moe_status_t run_all(files_t *f)
     if (f->runs == NULL) {
         return no_memory();
     }
-    for (size_t i = 0; status == MOE_OK && f->exit_status <= 1 && i < f->n;
-         i++) {
+    for (size_t i = 0; status == MOE_OK && !f->stopped && i < f->n; i++) {
         status = run_file(f, i);
     }
-    if (status == MOE_OK && f->exit_status <= 1 && f->command->json != NULL) {
+    if (status == MOE_OK && !f->stopped && f->command->json != NULL) {
         status = write_runs(f);
     }
     say_sum(f);
