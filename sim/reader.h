@@ -105,6 +105,14 @@ int moe_at_name(const moe_at_t *at, const char *what, const char *const *names,
  */
 void moe_at_section(const moe_at_t *at, moe_section_t section, void *object);
 
+/**
+ * True if these keys of a section (NULL-terminated; each a number or a word)
+ * hold good values or may be left out: what they are to each other can be
+ * checked, whatever is wrong with the others. No problem is added.
+ */
+bool moe_at_keys_read(const moe_at_t *map, moe_section_t section,
+                      const char *const *keys);
+
 /** The checks of moe_at_section() alone: unknown and missing keys. */
 void moe_at_check_keys(const moe_at_t *at, moe_section_t section);
 

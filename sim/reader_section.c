@@ -117,3 +117,34 @@ void moe_at_section(const moe_at_t *at, moe_section_t section, void *object)
         }
     }
 }
+
+/* True if the value of a key, or its default, is one. */
+static bool key_reads(const moe_at_t *at, const moe_key_t *key)
+{
+    int64_t value[64]; /* room for any value; a text is at most this long */
+
+    if (!moe_at_given(at)) {
+        return key->standard != NULL;
+    }
+    return moe_at_value(at, key, value, sizeof(value));
+}
+
+bool moe_at_keys_read(const moe_at_t *map, moe_section_t section,
+                      const char *const *keys)
+{
+    moe_source_t quiet = *map->source;
+    bool ok = !moe_at_given(map) || moe_at_is(map, MOE_YAML_MAP);
+
+    quiet.diag = moe_diag_create();
+    if (quiet.diag == NULL) {
+        return false;
+    }
+    for (; ok && *keys != NULL; keys++) {
+        moe_at_t at = moe_at_key(map, *keys);
+
+        at.source = &quiet;
+        ok = key_reads(&at, moe_schema_find(section, *keys));
+    }
+    moe_diag_free(quiet.diag);
+    return ok;
+}

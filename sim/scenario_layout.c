@@ -16,6 +16,7 @@ static size_t list_length(const moe_at_t *tokens)
 
 static bool read_ranks(moe_build_t *b, const moe_at_t *tokens)
 {
+    static const char *const ranks[] = {"dp", "tp", "ep", NULL};
     moe_layout_t *layout = &b->s->layer.layout;
     moe_at_t at = moe_at_key(&b->root, "layout");
     moe_at_t dp = moe_at_key(&at, "dp");
@@ -25,7 +26,7 @@ static bool read_ranks(moe_build_t *b, const moe_at_t *tokens)
     int64_t world;
 
     moe_at_section(&at, MOE_SECTION_layout, layout);
-    if (moe_diag_count(b->root.source->diag) != before) {
+    if (!moe_at_keys_read(&at, MOE_SECTION_layout, ranks)) {
         return false;
     }
     b->s->dp_implied = layout->dp == 0;
@@ -51,7 +52,7 @@ static bool read_ranks(moe_build_t *b, const moe_at_t *tokens)
                      layout->ep, (long long)world);
         return false;
     }
-    return true;
+    return moe_diag_count(b->root.source->diag) == before;
 }
 
 static bool read_list(const moe_at_t *at, int64_t *tokens, int dp)

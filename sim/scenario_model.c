@@ -2,16 +2,19 @@
 #include "sim/scenario_parts.h"
 
 /* The router chooses one at least. */
-static bool check_shared(const moe_at_t *at, const moe_model_t *model)
+static bool shared_fit(const moe_model_t *model)
+{
+    return model->shared < model->topk && model->shared < model->experts;
+}
+
+static void check_shared(const moe_at_t *at, const moe_model_t *model)
 {
     moe_at_t key = moe_at_key(at, "shared_experts");
 
-    if (model->shared >= model->topk || model->shared >= model->experts) {
+    if (!shared_fit(model)) {
         moe_at_error(&key, "is %d, expected fewer than topk = %d",
                      model->shared, model->topk);
-        return false;
     }
-    return true;
 }
 
 /* E experts in n_group groups of which a token uses topk_group. */
@@ -27,7 +30,8 @@ static void check_groups(const moe_at_t *at, const moe_model_t *all)
     if (model->experts % model->n_group != 0) {
         moe_at_error(&groups, "is %d, expected a divisor of experts = %lld",
                      model->n_group, (long long)model->experts);
-    } else if (model->topk_group > model->n_group) {
+    }
+    if (model->topk_group > model->n_group) {
         moe_at_error(&kept, "is %d, expected at most n_group = %d",
                      model->topk_group, model->n_group);
     } else if (model->n_group > 1 && model->experts == model->n_group &&
@@ -35,7 +39,8 @@ static void check_groups(const moe_at_t *at, const moe_model_t *all)
         moe_at_error(&groups,
                      "leaves 1 expert in a group, expected at least 2: a "
                      "group's score is the sum of its two best");
-    } else if (model->topk > allowed) {
+    } else if (model->experts % model->n_group == 0 && model->topk > allowed &&
+               shared_fit(all)) {
         moe_at_error(&topk,
                      "is %d, expected at most the %lld experts that a token "
                      "may use",
@@ -54,7 +59,7 @@ static void check_limit(const moe_at_t *at, const moe_model_t *all)
     const bool each = model->group_limit == MOE_GROUP_LIMIT_each;
     const bool limited = model->topk_group < model->n_group;
 
-    if (each && model->topk % model->n_group != 0) {
+    if (each && shared_fit(all) && model->topk % model->n_group != 0) {
         moe_at_error(&topk, "is %d, expected a multiple of n_group = %d",
                      model->topk, model->n_group);
     }
@@ -96,27 +101,55 @@ static void check_width(const moe_at_t *at, const char *key, int64_t width)
     }
 }
 
+static void check_hidden(const moe_at_t *at, const moe_model_t *model)
+{
+    check_width(at, "hidden", model->hidden);
+}
+
+static void check_intermediate(const moe_at_t *at, const moe_model_t *model)
+{
+    check_width(at, "intermediate", model->intermediate);
+}
+
+static void check_layers(const moe_at_t *at, const moe_model_t *model)
+{
+    moe_at_t layers = moe_at_key(at, "moe_layers");
+
+    if (model->moe_layers > model->layers) {
+        moe_at_error(&layers, "is %lld, expected at most layers = %lld",
+                     (long long)model->moe_layers, (long long)model->layers);
+    }
+}
+
+/* What keys must be to each other. Checked where these keys could be read. */
+static const struct {
+    const char *const keys[8];
+    void (*check)(const moe_at_t *at, const moe_model_t *model);
+} checks[] = {
+    {{"shared_experts", "topk", "experts", NULL}, check_shared},
+    {{"shared_experts", "topk", "experts", "n_group", "topk_group",
+      "group_limit", NULL},
+     check_groups},
+    {{"shared_experts", "topk", "n_group", "topk_group", "group_limit", "score",
+      "bias", NULL},
+     check_limit},
+    {{"weight_on_input", "topk", NULL}, check_input},
+    {{"hidden", NULL}, check_hidden},
+    {{"intermediate", NULL}, check_intermediate},
+    {{"layers", "moe_layers", NULL}, check_layers},
+};
+
 bool moe_model_read(const moe_at_t *at, moe_model_t *model_p)
 {
     moe_model_t model = {0};
     size_t before = moe_diag_count(at->source->diag);
-    moe_at_t layers = moe_at_key(at, "moe_layers");
 
     moe_at_check_aliases(at);
     moe_at_section(at, MOE_SECTION_model, &model);
-    if (moe_diag_count(at->source->diag) != before) {
-        return false;
-    }
-    if (check_shared(at, &model)) {
-        check_groups(at, &model);
-        check_limit(at, &model);
-    }
-    check_input(at, &model);
-    check_width(at, "hidden", model.hidden);
-    check_width(at, "intermediate", model.intermediate);
-    if (model.moe_layers > model.layers) {
-        moe_at_error(&layers, "is %lld, expected at most layers = %lld",
-                     (long long)model.moe_layers, (long long)model.layers);
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+        if (moe_at_keys_read(at, MOE_SECTION_model, checks[i].keys)) {
+            checks[i].check(at, &model);
+        }
     }
     *model_p = model;
     return moe_diag_count(at->source->diag) == before;

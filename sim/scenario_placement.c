@@ -65,49 +65,55 @@ static void check_slots(const moe_build_t *b, const moe_at_t *at)
     }
 }
 
-static moe_status_t read_map(moe_build_t *b, const moe_at_t *at)
+/* The keys alone, which need no other part. */
+static void read_keys(moe_placing_t *place, const moe_at_t *at)
 {
-    moe_placing_t *place = &b->s->layer.place;
+    if (!moe_at_is(at, MOE_YAML_MAP)) {
+        (void)moe_at_value(at, moe_schema_find(MOE_SECTION_placement, "kind"),
+                           &place->kind, sizeof(place->kind));
+        return;
+    }
+    moe_at_section(at, MOE_SECTION_placement, place);
+}
+
+/* What the model and the ranks allow. */
+static moe_status_t fit(moe_build_t *b, const moe_at_t *at)
+{
+    moe_scenario_t *s = b->s;
+    moe_placing_t *place = &s->layer.place;
+    const size_t before = moe_diag_count(b->root.source->diag);
     const moe_at_t load = moe_at_key(at, "load");
     moe_status_t status = MOE_OK;
 
-    moe_at_section(at, MOE_SECTION_placement, place);
     if (moe_at_given(&load) && place->kind != MOE_PLACING_eplb) {
         moe_at_error(&load, "belongs to eplb, expected none with %s",
                      moe_placing_name(place->kind));
     } else if (moe_at_given(&load)) {
         status = read_load(b, &load);
     }
+    check_slots(b, at);
+    if (status == MOE_OK && moe_diag_count(b->root.source->diag) == before &&
+        moe_layer_is_placed(&s->layer)) {
+        s->slots = moe_placed_model(&s->model, place);
+        s->layer.model = &s->slots;
+    }
     return status;
 }
 
 moe_status_t moe_scenario_read_placement(moe_build_t *b)
 {
-    moe_scenario_t *s = b->s;
-    moe_placing_t *place = &s->layer.place;
     const size_t before = moe_diag_count(b->root.source->diag);
     moe_at_t layout;
     const moe_at_t at = place_of(&b->root, &layout);
-    moe_status_t status = MOE_OK;
 
     if (!moe_at_given(&at)) {
         return MOE_OK;
     }
-    if (moe_at_is(&at, MOE_YAML_MAP)) {
-        status = read_map(b, &at);
-    } else {
-        (void)moe_at_value(&at, moe_schema_find(MOE_SECTION_placement, "kind"),
-                           &place->kind, sizeof(place->kind));
-    }
-    if (status != MOE_OK || moe_diag_count(b->root.source->diag) != before) {
-        return status;
-    }
-    check_slots(b, &at);
-    if (moe_layer_is_placed(&s->layer)) {
-        s->slots = moe_placed_model(&s->model, place);
-        s->layer.model = &s->slots;
-    }
-    return MOE_OK;
+    read_keys(&b->s->layer.place, &at);
+    return moe_diag_count(b->root.source->diag) == before && b->layout_ok &&
+                   b->model_ok
+               ? fit(b, &at)
+               : MOE_OK;
 }
 
 void moe_print_placement(const moe_printer_t *p, const moe_scenario_t *s)

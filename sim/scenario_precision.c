@@ -104,7 +104,8 @@ static void read_map(const moe_at_t *at, const moe_key_t *place,
                        &storage->global_scale, sizeof(storage->global_scale));
 }
 
-static void read_place(moe_build_t *b, const moe_at_t *at,
+/* False if it had a problem. */
+static bool read_place(moe_build_t *b, const moe_at_t *at,
                        const moe_key_t *place, moe_storage_t *storage)
 {
     size_t before = moe_diag_count(at->source->diag);
@@ -126,18 +127,21 @@ static void read_place(moe_build_t *b, const moe_at_t *at,
                      "bound",
                      moe_format_name(storage->format));
     }
+    return moe_diag_count(at->source->diag) == before;
 }
 
-/* Weights are drawn in their format: no quantiser, no scale to choose. */
-static void read_weights(const moe_at_t *precision, moe_format_t *weights)
+/* Weights are drawn in their format: no quantiser, no scale to choose. False
+ * if they had a problem. */
+static bool read_weights(const moe_at_t *precision, moe_format_t *weights)
 {
+    const size_t before = moe_diag_count(precision->source->diag);
     const moe_key_t *place = moe_schema_find(MOE_SECTION_precision, "weights");
     moe_at_t at = moe_at_key(precision, "weights");
     moe_at_t format = at;
 
     (void)moe_format_find(place->standard, weights);
     if (!moe_at_given(&at)) {
-        return;
+        return true;
     }
     if (moe_at_is(&at, MOE_YAML_MAP)) {
         moe_at_check_keys(&at, MOE_SECTION_storage);
@@ -150,6 +154,7 @@ static void read_weights(const moe_at_t *precision, moe_format_t *weights)
     if (moe_at_given(&format)) {
         (void)read_format(&format, place, weights);
     }
+    return moe_diag_count(precision->source->diag) == before;
 }
 
 /* The profile where none is named. */
@@ -164,25 +169,34 @@ static void read_word(const moe_at_t *precision, moe_chain_t *chain)
     }
 }
 
-/* Both matmuls need a kernel for what they multiply. */
-static void check_matmuls(const moe_at_t *precision, const moe_chain_t *chain)
+/* A matmul needs a kernel for what it multiplies. */
+static void check_matmul(const moe_at_t *precision, const moe_chain_t *chain,
+                         moe_role_t in, moe_role_t out)
 {
-    static const char *const keys[] = {"expert_in", "gemm2_in"};
-    static const moe_role_t roles[][2] = {
+    const moe_format_t rows = chain->at[in].format;
+    const moe_format_t sums = chain->at[out].format;
+    moe_at_t at = moe_at_key(precision, moe_role_name(in));
+
+    if (!moe_ref_matmul_supports(rows, chain->weights, sums)) {
+        moe_at_error(&at,
+                     "is %s, expected a format that can be multiplied by "
+                     "weights in %s to %s",
+                     moe_format_name(rows), moe_format_name(chain->weights),
+                     moe_format_name(sums));
+    }
+}
+
+/* Both matmuls, where their formats could be read: ok by role. */
+static void check_matmuls(const moe_at_t *precision, const moe_chain_t *chain,
+                          const bool ok[MOE_ROLE_COUNT])
+{
+    static const moe_role_t pairs[][2] = {
         {MOE_ROLE_expert_in, MOE_ROLE_gemm1_out},
         {MOE_ROLE_gemm2_in, MOE_ROLE_gemm2_out}};
 
     for (int i = 0; i < 2; i++) {
-        const moe_format_t in = chain->at[roles[i][0]].format;
-        const moe_format_t out = chain->at[roles[i][1]].format;
-        moe_at_t at = moe_at_key(precision, keys[i]);
-
-        if (!moe_ref_matmul_supports(in, chain->weights, out)) {
-            moe_at_error(&at,
-                         "is %s, expected a format that can be multiplied by "
-                         "weights in %s to %s",
-                         moe_format_name(in), moe_format_name(chain->weights),
-                         moe_format_name(out));
+        if (ok[pairs[i][0]] && ok[pairs[i][1]]) {
+            check_matmul(precision, chain, pairs[i][0], pairs[i][1]);
         }
     }
 }
@@ -208,30 +222,39 @@ static void check_unrounded(const moe_at_t *precision, const moe_model_t *m,
     }
 }
 
+/* The formats of all places, and what two matmuls make of them. */
+static void read_places(moe_build_t *b, const moe_at_t *precision)
+{
+    moe_chain_t *chain = &b->s->layer.chain;
+    bool ok[MOE_ROLE_COUNT] = {false};
+
+    for (size_t i = 0; i < N_PLACES; i++) {
+        const moe_role_t role = places[i].role;
+        moe_at_t at = moe_at_key(precision, places[i].key);
+
+        ok[role] = read_place(
+            b, &at, moe_schema_find(MOE_SECTION_precision, places[i].key),
+            &chain->at[role]);
+        moe_chain_default(
+            chain, &chain->at[role],
+            moe_data_bound(b->s->layer.data, moe_chain_bound(role)));
+    }
+    if (read_weights(precision, &chain->weights)) {
+        check_matmuls(precision, chain, ok);
+    }
+}
+
 void moe_scenario_read_precision(moe_build_t *b)
 {
     moe_at_t precision = moe_at_key(&b->root, "precision");
     moe_at_t numerics = moe_at_key(&b->root, "numerics");
     moe_chain_t *chain = &b->s->layer.chain;
     size_t before = moe_diag_count(b->root.source->diag);
-    const moe_key_t *key;
-    moe_at_t at;
     int value = MOE_NUMERICS_exact;
 
     moe_at_check_keys(&precision, MOE_SECTION_precision);
     read_word(&precision, chain);
-    for (size_t i = 0; i < N_PLACES; i++) {
-        key = moe_schema_find(MOE_SECTION_precision, places[i].key);
-        at = moe_at_key(&precision, places[i].key);
-        read_place(b, &at, key, &chain->at[places[i].role]);
-        moe_chain_default(
-            chain, &chain->at[places[i].role],
-            moe_data_bound(b->s->layer.data, moe_chain_bound(places[i].role)));
-    }
-    read_weights(&precision, &chain->weights);
-    if (moe_diag_count(b->root.source->diag) == before) {
-        check_matmuls(&precision, chain);
-    }
+    read_places(b, &precision);
     if (b->model_ok) {
         check_unrounded(&precision, &b->s->model, chain);
     }

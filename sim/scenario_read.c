@@ -107,9 +107,7 @@ static moe_status_t read_parts(moe_build_t *b, int ranks)
         moe_scenario_check_shapes(b);
     }
     moe_scenario_read_workload(b);
-    if (b->layout_ok && b->model_ok) { /* what data may have changed too */
-        status = moe_scenario_read_placement(b);
-    }
+    status = moe_scenario_read_placement(b); /* data may change the model */
     if (status != MOE_OK) {
         return status;
     }

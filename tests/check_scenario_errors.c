@@ -166,6 +166,11 @@ static const struct {
      "published[0].value: is '1e999', expected a number from -1e+300 to "
      "1e+300\n"},
     {"machine", "{name: x}", NULL},
+    {"model",
+     "{hidden: 256, intermediate: 128, experts: 8, topk: 9, score: softmax}",
+     "model.renormalize: is missing, expected weights of a token are divided "
+     "by their sum\nmodel.topk: is 9, expected at most the 8 experts that a "
+     "token may use\n"},
     {"layout", "[4]", "layout: is a list, expected a map\n"},
     {"layout.dp", "65537",
      "layout.dp: is '65537', expected a whole number from 1 to 65536\n"},
