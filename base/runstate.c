@@ -22,6 +22,7 @@ typedef struct {
     atomic_int state;
     atomic_ullong changes;
     atomic_int ended;
+    atomic_int by_launcher;
     atomic_int status;
     atomic_int exit_status;
     atomic_llong place;
@@ -118,7 +119,8 @@ void moe_runstate_read(const moe_runstate_t *state, int rank,
     slot_p->changes = atomic_load(&s->changes);
     slot_p->pid = atomic_load(&s->pid);
     slot_p->state = (moe_rank_state_t)atomic_load(&s->state);
-    slot_p->ended = atomic_load(&s->ended) != 0;
+    slot_p->ended = atomic_load(&s->ended);
+    slot_p->by_launcher = atomic_load(&s->by_launcher) != 0;
     slot_p->status = atomic_load(&s->status);
     slot_p->exit_status = atomic_load(&s->exit_status);
     slot_p->place = atomic_load(&s->place);
@@ -289,10 +291,11 @@ void moe_runstate_done(moe_runstate_t *state, int exit_status)
     changed(s);
 }
 
-void moe_runstate_ended(moe_runstate_t *state)
+void moe_runstate_ended(moe_runstate_t *state, int number, bool by_launcher)
 {
     if (state != NULL && state->own != NULL) {
-        atomic_store(&state->own->ended, 1);
+        atomic_store(&state->own->by_launcher, by_launcher);
+        atomic_store(&state->own->ended, number);
         changed(state->own);
     }
 }

@@ -41,7 +41,8 @@ typedef struct {
     int pid; /* 0: absent */
     moe_rank_state_t state;
     uint64_t changes;   /* grows with every change */
-    bool ended;         /* asked to end by a signal, and did */
+    int ended;          /* by this signal, which asked it to; 0: none did */
+    bool by_launcher;   /* the launcher sent it */
     int status;         /* moe_status_t it failed with */
     int exit_status;    /* of the process, when failed or done */
     int64_t place;      /* of a waiting rank: the same number on all ranks
@@ -104,8 +105,9 @@ void moe_runstate_fail(moe_runstate_t *state, moe_status_t status,
 /** The rank is done: with this exit status its process will end. */
 void moe_runstate_done(moe_runstate_t *state, int exit_status);
 
-/** From a signal handler: the process was asked to end, and does. */
-void moe_runstate_ended(moe_runstate_t *state);
+/** From a signal handler: the process was asked to end by a signal, of the
+ * launcher or of somebody else, and does. */
+void moe_runstate_ended(moe_runstate_t *state, int number, bool by_launcher);
 
 /** Stage text of this rank; "" without one. */
 const char *moe_runstate_where(const moe_runstate_t *state);

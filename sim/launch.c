@@ -66,10 +66,12 @@ bool moe_launch_is_watched(void)
     return getenv(MOE_RUNSTATE_ENV) != NULL && moe_launch_is_rank();
 }
 
-static void end_by_signal(int number)
+static void end_by_signal(int number, siginfo_t *info, void *context)
 {
+    (void)context;
     atomic_store(&ends, true);
-    moe_runstate_ended(atomic_load(&watched_state));
+    moe_runstate_ended(atomic_load(&watched_state), number,
+                       info->si_pid == getppid());
     _exit(128 + number);
 }
 
@@ -78,7 +80,8 @@ static void mark_ends(void)
     struct sigaction action;
 
     memset(&action, 0, sizeof(action));
-    action.sa_handler = end_by_signal;
+    action.sa_sigaction = end_by_signal;
+    action.sa_flags = SA_SIGINFO;
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGINT, &action, NULL);

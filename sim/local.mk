@@ -202,7 +202,7 @@ sim_libsim_la_SOURCES += \
   sim/supervise_shared.c \
   sim/supervise_show.c \
   sim/supervise_start.c \
-  sim/supervise_watch.c
+  sim/supervise_verdict.c sim/supervise_watch.c
 
 # The supervisor's suite starts ranks of a program that misbehaves.
 check_PROGRAMS += tests/check_supervise tests/check_watch tests/rank_probe

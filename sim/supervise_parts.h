@@ -61,6 +61,9 @@ void moe_watch_init(moe_watch_t *watch, const moe_runstate_t *state);
  * failed some seconds ago, or all wait for each other and nothing arrives. */
 bool moe_watch_look(moe_watch_t *watch, double now);
 
+/** True if a rank is done or has failed. */
+bool moe_watch_has_ended(const moe_rank_slot_t *slot);
+
 /** True if all ranks said that they are done, with exit status 0. */
 bool moe_watch_all_good(const moe_watch_t *watch);
 

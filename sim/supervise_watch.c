@@ -71,7 +71,7 @@ bool moe_watch_lives(const moe_watch_t *watch, int rank)
     return is_alive(&slot);
 }
 
-static bool has_ended(const moe_rank_slot_t *slot)
+bool moe_watch_has_ended(const moe_rank_slot_t *slot)
 {
     return slot->state == MOE_RANK_done || slot->state == MOE_RANK_failed;
 }
@@ -83,11 +83,12 @@ static bool is_dead(const moe_watch_t *watch, int rank,
 {
     moe_rank_slot_t last;
 
-    if (slot->pid == 0 || has_ended(slot) || slot->ended || is_alive(slot)) {
+    if (slot->pid == 0 || moe_watch_has_ended(slot) || slot->ended != 0 ||
+        is_alive(slot)) {
         return false;
     }
     moe_runstate_read(watch->state, rank, &last);
-    return !has_ended(&last) && !last.ended;
+    return !moe_watch_has_ended(&last) && last.ended == 0;
 }
 
 /* What all ranks together look like. */
@@ -114,7 +115,7 @@ static void look_at(const moe_watch_t *watch, int rank, view_t *view)
         view->place = slot.place;
         view->bytes += (double)slot.wait_bytes;
         view->waiting++;
-    } else if (!has_ended(&slot)) {
+    } else if (!moe_watch_has_ended(&slot)) {
         view->all_wait = false;
     }
 }
@@ -269,122 +270,4 @@ bool moe_watch_kill(const moe_watch_t *watch)
         }
     }
     return any;
-}
-
-/* --- the verdict -----------------------------------------------------------
- */
-
-static int died_verdict(const moe_watch_t *watch, int number, char *text,
-                        size_t size)
-{
-    char how[128] = "";
-    moe_rank_slot_t slot;
-
-    moe_runstate_read(watch->state, watch->died, &slot);
-    if (number > 0) {
-        (void)snprintf(
-            how, sizeof(how), " of signal %d (%s)%s", number, strsignal(number),
-            number == SIGKILL ? ", sent by somebody, or by the kernel for lack "
-                                "of memory"
-                              : "");
-    }
-    (void)snprintf(text, size, "rank %d died in %s%s", watch->died,
-                   slot.stage[0] != '\0' ? slot.stage : "its start", how);
-    return 3;
-}
-
-/* The rank whose failure is the first cause: a disagreement before all, else
- * the lowest rank. */
-static int failed_rank(const moe_watch_t *watch)
-{
-    int first = -1;
-
-    for (int r = 0; r < watch->ranks; r++) {
-        moe_rank_slot_t slot;
-
-        moe_runstate_read(watch->state, r, &slot);
-        if (slot.status == MOE_ERR_DISAGREE) {
-            return r;
-        }
-        if (first < 0 && slot.status != MOE_OK) {
-            first = r;
-        }
-    }
-    return first;
-}
-
-bool moe_watch_was_told(const moe_watch_t *watch)
-{
-    return failed_rank(watch) >= 0;
-}
-
-static int failed_verdict(const moe_watch_t *watch, int rank, char *text,
-                          size_t size)
-{
-    moe_rank_slot_t slot;
-
-    moe_runstate_read(watch->state, rank, &slot);
-    if (strncmp(slot.error, "rank", 4) == 0 ||
-        moe_status_exit((moe_status_t)slot.status) == 2 ||
-        (slot.status == MOE_ERR_CHECK &&
-         strcmp(slot.stage, "the report") == 0)) {
-        /* names its rank itself, or is of all of them */
-        (void)snprintf(text, size, "%s", slot.error);
-    } else if (strstr(slot.error, slot.stage) != NULL) {
-        (void)snprintf(text, size, "rank %d: %s", rank, slot.error);
-    } else {
-        (void)snprintf(text, size, "rank %d failed in %s: %s", rank, slot.stage,
-                       slot.error);
-    }
-    return slot.exit_status != 0 ? slot.exit_status : 3;
-}
-
-static int hung_verdict(const moe_watch_t *watch, char *text, size_t size)
-{
-    size_t used = (size_t)snprintf(
-        text, size, "all ranks wait for each other, and none can go on:");
-
-    for (int r = 0; r < watch->ranks && used + 1 < size; r++) {
-        moe_rank_slot_t slot;
-
-        moe_runstate_read(watch->state, r, &slot);
-        used += (size_t)snprintf(text + used, size - used,
-                                 "%s rank %d %s%s in %s", r > 0 ? ";" : "", r,
-                                 has_ended(&slot) ? "ended" : "waits in ",
-                                 has_ended(&slot) ? "" : slot.wait, slot.stage);
-    }
-    return moe_status_exit(MOE_ERR_DISAGREE);
-}
-
-static int largest_exit(const moe_watch_t *watch)
-{
-    int most = 0;
-
-    for (int r = 0; r < watch->ranks; r++) {
-        moe_rank_slot_t slot;
-
-        moe_runstate_read(watch->state, r, &slot);
-        most = slot.exit_status > most ? slot.exit_status : most;
-    }
-    return most;
-}
-
-int moe_watch_verdict(const moe_watch_t *watch, int signal, char *text,
-                      size_t size)
-{
-    int failed = failed_rank(watch);
-    int most;
-
-    text[0] = '\0';
-    if (failed >= 0) {
-        return failed_verdict(watch, failed, text, size);
-    }
-    if (watch->died >= 0) {
-        return died_verdict(watch, signal, text, size);
-    }
-    if (watch->waiting_s > 0.0) {
-        return hung_verdict(watch, text, size);
-    }
-    most = largest_exit(watch);
-    return most > 0 ? most : 3;
 }

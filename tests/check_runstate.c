@@ -137,7 +137,7 @@ START_TEST(nobody_watching_is_no_error)
     moe_runstate_go(NULL);
     moe_runstate_fail(NULL, MOE_ERR_IO, "x");
     moe_runstate_done(NULL, 0);
-    moe_runstate_ended(NULL);
+    moe_runstate_ended(NULL, 15, true);
     moe_runstate_close(NULL);
     ck_assert_str_eq(moe_runstate_where(NULL), "");
 }

@@ -86,6 +86,10 @@ kill -KILL "$mpirun"
 # ranks that end with it may have said their last word before they are asked
 ended mpirun 'mpirun died of signal 9'
 
+outside rank
+kill -TERM "$(pgrep -P "$mpirun" | sed -n 3p)"
+ended rank 'rank [0-7] was ended in .* by signal 15 .*, sent by somebody'
+
 # kill -9 of the supervisor leaves nothing behind
 outside nine
 kill -KILL "$pid"
