@@ -4,12 +4,23 @@
 # fuzz.sh SOURCES HARNESS SECONDS: let libFuzzer grow a harness's corpus, in
 # HARNESS.found, from the one in the folder SOURCES. At most 5 s and 512 MB a
 # case; the allocator's memory of freed blocks is kept small for that.
-set -eu
+# What it prints stands in HARNESS.log; its end is shown, and all that it found.
+set -u
 
 harness=$2
-echo "== $harness, $3 s"
-mkdir -p "$harness.found"
+mkdir -p "$harness.found" || exit 1
+status=0
 ASAN_OPTIONS="quarantine_size_mb=32:${ASAN_OPTIONS:-}" \
-    exec "./$harness" -max_total_time="$3" -timeout=5 -rss_limit_mb=512 \
+    "./$harness" -max_total_time="$3" -timeout=5 -rss_limit_mb=512 \
     -print_final_stats=1 -artifact_prefix="$harness.found/crash-" \
-    "$harness.found" "$1/$harness.corpus"
+    "$harness.found" "$1/$harness.corpus" >"$harness.log" 2>&1 || status=$?
+echo "== $harness, $3 s: $([ $status = 0 ] && echo good || echo "FAILED, $status")"
+if [ $status = 0 ]; then
+    grep -a '^stat::' "$harness.log"
+    exit 0
+fi
+tail -n 60 "$harness.log" | cut -c 1-400
+for found in "$harness.found"/crash-*; do
+    [ ! -f "$found" ] || { echo "$found:" && base64 "$found" | head -n 40; }
+done
+exit 1
