@@ -162,6 +162,39 @@ moe_span_t *moe_ctx_spans(moe_ctx_t *c, int64_t n)
     return (moe_span_t *)(void *)moe_ctx_array(c, n * words);
 }
 
+static const moe_span_t *one_span(moe_ctx_t *c, moe_range_t tokens)
+{
+    moe_span_t *span = moe_ctx_spans(c, 1);
+
+    if (span != NULL) {
+        *span = (moe_span_t){0, tokens.begin, tokens.end - tokens.begin};
+    }
+    return span;
+}
+
+const moe_span_t *moe_ctx_own_span(moe_ctx_t *c)
+{
+    return one_span(c, moe_ctx_tokens(c, moe_ctx_rank(c)));
+}
+
+const moe_span_t *moe_ctx_all_span(moe_ctx_t *c)
+{
+    return one_span(c, (moe_range_t){0, moe_layer_total_tokens(c->run->layer)});
+}
+
+const moe_span_t *moe_ctx_spans_apart(moe_ctx_t *c, int64_t each)
+{
+    const moe_layer_t *layer = c->run->layer;
+    moe_span_t *spans = moe_ctx_spans(c, layer->layout.dp);
+    int64_t token = 0;
+
+    for (int i = 0; spans != NULL && i < layer->layout.dp; i++) {
+        spans[i] = (moe_span_t){i * each, token, layer->tokens[i]};
+        token += layer->tokens[i];
+    }
+    return spans;
+}
+
 moe_range_t moe_ctx_tokens(const moe_ctx_t *c, int rank)
 {
     const moe_layer_t *layer = c->run->layer;

@@ -4,6 +4,27 @@
 #include "moe/movement.h"
 #include "moe/operations_collective.h"
 
+/* Of the cards of families F0 and F1. */
+enum {
+    OPTION_DISPATCH,
+    OPTION_COMBINE
+};
+
+void moe_own_prepare_stage(moe_ctx_t *c)
+{
+    moe_gathered_t *g = moe_ctx_plan(c);
+    moe_tensor_t *hidden = moe_hidden(c);
+    moe_tensor_t *logits = moe_logits(c, hidden);
+    moe_tensor_t *rows;
+
+    moe_topk(c, logits, moe_ctx_own_span(c), 1, &g->ids, &g->weights);
+    rows = moe_weigh_input(c, hidden, g->weights);
+    g->x = moe_to(c, rows, MOE_ROLE_dispatch);
+    moe_release(c, rows);
+    moe_release(c, hidden);
+    moe_release(c, logits);
+}
+
 void moe_gathered_permute(moe_ctx_t *c, moe_gathered_t *g)
 {
     moe_tensor_t *in = moe_to(c, g->x, MOE_ROLE_expert_in);
@@ -75,4 +96,30 @@ void moe_gathered_output(moe_ctx_t *c, moe_gathered_t *g, moe_tensor_t *sums,
     moe_output(c, own);
     moe_release(c, own);
     moe_release(c, sums);
+}
+
+int moe_home_owner(const moe_formula_t *f, int64_t token)
+{
+    return moe_layer_owner(f->layer, token);
+}
+
+int moe_home_block(const moe_formula_t *f, int64_t token)
+{
+    return moe_layout_part_of(moe_layer_total_tokens(f->layer),
+                              f->layer->layout.dp, token);
+}
+
+void moe_gathered_payload(const moe_formula_t *f, int64_t sent, int64_t routed,
+                          int64_t summed, int64_t *out)
+{
+    const int64_t hidden = f->layer->model->hidden;
+    const moe_format_t dispatch = (moe_format_t)f->options[OPTION_DISPATCH];
+    const moe_format_t combine = (moe_format_t)f->options[OPTION_COMBINE];
+
+    if (moe_layout_world(&f->layer->layout) == 1) {
+        return;
+    }
+    out[MOE_STAGE_prepare] =
+        sent * (moe_format_row_bytes(dispatch, hidden) + routed);
+    out[MOE_STAGE_finalize] = summed * moe_format_row_bytes(combine, hidden);
 }

@@ -25,6 +25,10 @@ typedef struct {
     moe_tensor_t *y; /* rows that the experts return, then sums [P][H] */
 } moe_gathered_t;
 
+/** Own tokens, routed, weighed if experts want that, and in the dispatch
+ * format: x, ids and weights. */
+void moe_own_prepare_stage(moe_ctx_t *c);
+
 /** To expert_in, scales in the layout that the kernel reads, then the local
  * experts' rows, sorted by expert (scales linear again). */
 void moe_gathered_permute(moe_ctx_t *c, moe_gathered_t *g);
@@ -47,5 +51,21 @@ void moe_gathered_allreduce(moe_ctx_t *c, moe_gathered_t *g, moe_group_t group,
  * are released. */
 void moe_gathered_output(moe_ctx_t *c, moe_gathered_t *g, moe_tensor_t *sums,
                          int64_t row, int64_t n);
+
+/** Member of the reducing group whose chunk of a ring holds a token: it is that
+ * of who gets it, or one of equal blocks of all tokens. */
+int moe_home_owner(const moe_formula_t *f, int64_t token);
+int moe_home_block(const moe_formula_t *f, int64_t token);
+
+/**
+ * Payload of a rank, in bytes; nothing in a group of one. The first two options
+ * are the formats "dispatch" and "combine".
+ *
+ * @param[in] sent    Rows that it gives to the others,
+ * @param[in] routed  bytes of each beside the row itself.
+ * @param[in] summed  Rows that are reduced.
+ */
+void moe_gathered_payload(const moe_formula_t *f, int64_t sent, int64_t routed,
+                          int64_t summed, int64_t *out);
 
 #endif

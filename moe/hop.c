@@ -8,24 +8,20 @@ enum {
     FIELDS = 3 /* x, ids, weights */
 };
 
-void moe_hop_prepare_stage(moe_ctx_t *c)
+/* To each rank how many rows come. */
+static void contribute(const moe_layer_t *layer, const int64_t *option,
+                       int rank, const moe_routing_t *routing, int64_t *out)
 {
-    moe_gathered_t *g = moe_ctx_plan(c);
-    moe_range_t own = moe_ctx_tokens(c, moe_ctx_rank(c));
-    moe_span_t *span = moe_ctx_spans(c, 1);
-    moe_tensor_t *hidden = moe_hidden(c);
-    moe_tensor_t *logits = moe_logits(c, hidden);
-    moe_tensor_t *rows;
+    (void)option;
+    moe_hop_count(layer, routing, rank, out);
+}
 
-    if (span != NULL) {
-        *span = (moe_span_t){0, own.begin, own.end - own.begin};
-    }
-    moe_topk(c, logits, span, 1, &g->ids, &g->weights);
-    rows = moe_weigh_input(c, hidden, g->weights);
-    g->x = moe_to(c, rows, MOE_ROLE_dispatch);
-    moe_release(c, rows);
-    moe_release(c, hidden);
-    moe_release(c, logits);
+void moe_hop_plan_flags(moe_ctx_t *c, moe_hop_t *hop)
+{
+    hop->group = MOE_GROUP_ep;
+    hop->used = true;
+    hop->send = moe_own_counts(c, moe_ctx_layer(c)->layout.ep, contribute);
+    hop->recv = moe_agree_flags(c, MOE_GROUP_ep, MOE_DTYPE_i32, 1, contribute);
 }
 
 void moe_hop_go(moe_ctx_t *c, moe_hop_t *hop, int64_t stride, moe_gathered_t *g)
@@ -116,4 +112,23 @@ int64_t moe_hop_rows(const moe_layer_t *layer, const moe_routing_t *routing,
             moe_routing_touching(routing, moe_layer_tokens(layer, s), experts);
     }
     return rows;
+}
+
+void moe_hop_payload(const moe_formula_t *f, int64_t message,
+                     moe_format_t combine, int64_t *out)
+{
+    const moe_layer_t *layer = f->layer;
+    const int n = layer->layout.ep;
+
+    if (n == 1) {
+        return;
+    }
+    out[MOE_STAGE_prepare] = 4 * n;
+    for (int j = 0; j < n; j++) {
+        out[MOE_STAGE_permute] +=
+            moe_hop_rows(layer, f->routing, f->rank, n, j, 1) * message;
+    }
+    out[MOE_STAGE_unpermute] =
+        moe_hop_rows(layer, f->routing, 0, 1, f->rank, 1) *
+        moe_format_row_bytes(combine, layer->model->hidden);
 }

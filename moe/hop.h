@@ -27,9 +27,8 @@ typedef struct {
     moe_tensor_t *index;
 } moe_hop_t;
 
-/** Stage prepare of a plan that begins with a moe_gathered_t: the rank's own
- * tokens, routed, weighed if experts want that, and in the dispatch format. */
-void moe_hop_prepare_stage(moe_ctx_t *c);
+/** One hop, to all ranks: each tells each by a flag how many rows come. */
+void moe_hop_plan_flags(moe_ctx_t *c, moe_hop_t *hop);
 
 /** Rows of g to the members, each a record of x, ids and weights; g becomes
  * what came. @param[in] stride  Bytes of a record. */
@@ -46,6 +45,13 @@ void moe_hop_finalize_stage(moe_ctx_t *c);
  * pass over their ids. */
 void moe_hop_count(const moe_layer_t *layer, const moe_routing_t *routing,
                    int rank, int64_t *out);
+
+/** Payload of a rank by stage, in bytes written, of one hop to all ranks with
+ * flags, in groups of more than one: prepare 4 R, permute D message, unpermute
+ * G rowc, with D the (token, rank) pairs of its tokens, G those of all tokens
+ * with this rank. */
+void moe_hop_payload(const moe_formula_t *f, int64_t message,
+                     moe_format_t combine, int64_t *out);
 
 /**
  * Rows of hops, for closed formulas: tokens of the dp ranks first, first +

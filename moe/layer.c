@@ -24,6 +24,16 @@ int64_t moe_layer_total_tokens(const moe_layer_t *layer)
     return moe_layer_tokens(layer, layer->layout.dp).begin;
 }
 
+int64_t moe_layer_longest(const moe_layer_t *layer)
+{
+    int64_t longest = 0;
+
+    for (int i = 0; i < layer->layout.dp; i++) {
+        longest = layer->tokens[i] > longest ? layer->tokens[i] : longest;
+    }
+    return longest;
+}
+
 moe_range_t moe_layer_tokens(const moe_layer_t *layer, int dp_rank)
 {
     moe_range_t range = {0, 0};

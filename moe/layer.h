@@ -47,6 +47,9 @@ int64_t moe_layer_expert(const moe_layer_t *layer, int64_t slot);
 /** Tokens of all dp ranks together. */
 int64_t moe_layer_total_tokens(const moe_layer_t *layer);
 
+/** Tokens of the dp rank that has most. */
+int64_t moe_layer_longest(const moe_layer_t *layer);
+
 /** Global range of a dp rank's tokens. */
 moe_range_t moe_layer_tokens(const moe_layer_t *layer, int dp_rank);
 

@@ -44,6 +44,8 @@ moe_libmoe_la_SOURCES = \
   moe/model.c \
   moe/model.h \
   moe/movement.h \
+  moe/needs.c \
+  moe/needs.h \
   moe/normal_quantiles.inc \
   moe/op.c \
   moe/op_collective.c \
@@ -58,6 +60,7 @@ moe_libmoe_la_SOURCES = \
   moe/padded.c \
   moe/padded.h \
   moe/ops.def \
+  moe/option_rows.h \
   moe/order.def \
   moe/options.c \
   moe/pairs.c \

@@ -107,6 +107,12 @@ void moe_unpack_rows(moe_ctx_t *c, moe_tensor_t *records,
                      moe_tensor_t *const *like, int n, int64_t align,
                      moe_tensor_t **fields);
 
+/** Bytes up to a multiple of a unit. */
+static inline int64_t moe_align(int64_t bytes, int64_t unit)
+{
+    return (bytes + unit - 1) / unit * unit;
+}
+
 /** Bytes of a record that fields of so many bytes, codes or scales, take. */
 int64_t moe_record_bytes(const int64_t *bytes, int n, int64_t align);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "moe/padded.h"
 
+#include "moe/needs.h"
 #include "moe/operations_collective.h"
 
 #include <stddef.h>
@@ -13,16 +14,10 @@ enum {
 
 const char *moe_padded_check(const moe_layer_t *layer, const int64_t *options)
 {
-    const moe_layout_t *l = &layer->layout;
+    const char *why = moe_needs_experts_over_all(layer);
 
     (void)options;
-    if (l->ep != moe_layout_world(l)) {
-        return "needs ep = dp x tp: experts lie over all ranks";
-    }
-    return layer->model->weight_on_input
-               ? "needs weights on the experts' output: rows are sent before "
-                 "they have any"
-               : NULL;
+    return why != NULL ? why : moe_needs_weights_on_output(layer);
 }
 
 const char *moe_padded_check_seed(const moe_layer_t *layer,

@@ -2,7 +2,6 @@
 #include "moe/pairs.h"
 
 #include "moe/routing.h"
-#include "moe/tp_part.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -81,8 +80,8 @@ void moe_pairs_plan_flags(moe_ctx_t *c, moe_pairs_t *p)
 }
 
 /* Rows there, as they are or one record each; and whose they are. */
-static void move(moe_ctx_t *c, moe_pairs_t *p, int64_t stride,
-                 moe_tensor_t *rows, moe_tensor_t **came_p)
+static void move(moe_ctx_t *c, moe_pairs_t *p, moe_tensor_t *rows,
+                 moe_tensor_t **came_p)
 {
     const int n = p->by_origin ? 2 : 1;
     moe_tensor_t *fields[2] = {rows, NULL};
@@ -90,12 +89,12 @@ static void move(moe_ctx_t *c, moe_pairs_t *p, int64_t stride,
     moe_tensor_t *records;
     moe_tensor_t *came;
 
-    if (stride == 0) {
+    if (p->message == 0) {
         *came_p = moe_alltoallv(c, MOE_GROUP_ep, rows, p->send, p->recv);
         return;
     }
     fields[1] = p->by_origin ? moe_origins(c, p->by_rank) : NULL;
-    records = moe_pack_rows(c, fields, n, 1, stride);
+    records = moe_pack_rows(c, fields, n, 1, p->message);
     came = moe_alltoallv(c, MOE_GROUP_ep, records, p->send, p->recv);
     moe_release(c, records);
     moe_unpack_rows(c, came, fields, n, 1, got);
@@ -105,8 +104,7 @@ static void move(moe_ctx_t *c, moe_pairs_t *p, int64_t stride,
     p->origins = got[1];
 }
 
-void moe_pairs_go(moe_ctx_t *c, moe_pairs_t *p, int64_t stride,
-                  moe_gathered_t *g)
+static void go(moe_ctx_t *c, moe_pairs_t *p, moe_gathered_t *g)
 {
     moe_tensor_t *rows;
     moe_tensor_t *came;
@@ -114,7 +112,7 @@ void moe_pairs_go(moe_ctx_t *c, moe_pairs_t *p, int64_t stride,
 
     p->by_rank = moe_sort_pairs(c, g->ids, p->own);
     rows = moe_gather_rows(c, g->x, p->by_rank);
-    move(c, p, stride, rows, &came);
+    move(c, p, rows, &came);
     g->index =
         moe_sort_chunks(c, p->chunks, moe_ctx_group_size(c, MOE_GROUP_ep), 0);
     in = moe_to(c, came, MOE_ROLE_expert_in);
@@ -148,7 +146,20 @@ static moe_tensor_t *as_they_came(moe_ctx_t *c, moe_pairs_t *p,
     return rows;
 }
 
-void moe_pairs_back(moe_ctx_t *c, moe_pairs_t *p, moe_gathered_t *g)
+void moe_pairs_permute_stage(moe_ctx_t *c)
+{
+    moe_pair_plan_t *p = moe_ctx_plan(c);
+
+    if (p->pairs.dispatch == NULL) {
+        go(c, &p->pairs, &p->own.rows);
+        return;
+    }
+    moe_group_begin(c, true, p->pairs.dispatch);
+    go(c, &p->pairs, &p->own.rows);
+    moe_group_end(c);
+}
+
+static void back(moe_ctx_t *c, moe_pairs_t *p, moe_gathered_t *g)
 {
     moe_tensor_t *as_came = as_they_came(c, p, g);
     moe_tensor_t *rows = moe_to_combine(c, as_came);
@@ -164,21 +175,36 @@ void moe_pairs_back(moe_ctx_t *c, moe_pairs_t *p, moe_gathered_t *g)
     moe_release(c, g->weights);
 }
 
-void moe_pairs_payload(const moe_formula_t *f, int64_t message, int64_t row,
-                       int64_t *out)
+void moe_pairs_unpermute_stage(moe_ctx_t *c)
+{
+    moe_pair_plan_t *p = moe_ctx_plan(c);
+
+    if (p->pairs.combine == NULL) {
+        back(c, &p->pairs, &p->own.rows);
+        return;
+    }
+    moe_group_begin(c, true, p->pairs.combine);
+    back(c, &p->pairs, &p->own.rows);
+    moe_group_end(c);
+}
+
+void moe_pairs_payload(const moe_formula_t *f, int64_t message,
+                       moe_format_t combine, int64_t *out)
 {
     const moe_layout_t *l = &f->layer->layout;
     const moe_model_t *m = f->layer->model;
     const moe_range_t all = {0, moe_layer_total_tokens(f->layer)};
+    const moe_tp_part_t part = moe_tp_part_equal(f->layer, f->rank);
     const int place = moe_layout_group_index(l, MOE_GROUP_ep, f->rank);
 
     if (l->ep == 1) {
         return;
     }
     out[MOE_STAGE_prepare] = 4 * l->ep * moe_pairs_numbers(f->layer);
-    out[MOE_STAGE_permute] =
-        moe_tp_part_equal(f->layer, f->rank).tokens.n * m->topk * message;
+    out[MOE_STAGE_permute] = part.tokens.n * m->topk * message;
     out[MOE_STAGE_unpermute] =
-        row * moe_routing_pairs(f->routing, all,
-                                moe_layout_experts(l, m->experts, place));
+        moe_format_row_bytes(combine, m->hidden) *
+        moe_routing_pairs(f->routing, all,
+                          moe_layout_experts(l, m->experts, place));
+    out[MOE_STAGE_finalize] = moe_tp_part_payload(f->layer, &part);
 }

@@ -11,20 +11,30 @@
 #ifndef MOE_PAIRS_H
 #define MOE_PAIRS_H
 
-#include "moe/gathered.h"
 #include "moe/movement.h"
 #include "moe/operations_collective.h"
+#include "moe/tp_part.h"
 
 typedef struct {
     const int64_t *own;    /* [E] pairs of own tokens */
     const int64_t *send;   /* [R] rows to each rank */
     const int64_t *recv;   /* [R] and from each */
     const int64_t *chunks; /* [R][E_local] from each for each expert */
-    bool by_origin; /* records say whose rows they are, and rows go home by
-                     * that; else as the counts say. Set after the plan */
-    moe_tensor_t *by_rank; /* index of own pairs */
-    moe_tensor_t *origins; /* [n][3] of the experts' rows */
+    /* What a plan sets then, of the kernels that it models: */
+    bool by_origin;  /* records say whose rows they are, and rows go home by
+                      * that; else as the counts say */
+    int64_t message; /* bytes of the record that a row travels as; 0: as it
+                      * is */
+    const char *dispatch, *combine; /* names of fused kernels; NULL: none */
+    moe_tensor_t *by_rank;          /* index of own pairs */
+    moe_tensor_t *origins;          /* [n][3] of the experts' rows */
 } moe_pairs_t;
+
+/** What a plan begins with whose rows go so. */
+typedef struct {
+    moe_tp_plan_t own; /* first: stages look there */
+    moe_pairs_t pairs;
+} moe_pair_plan_t;
 
 /**
  * How many rows go where.
@@ -42,24 +52,21 @@ void moe_pairs_plan_flags(moe_ctx_t *c, moe_pairs_t *p);
 /** Flags that a rank writes for another: ceil(E / R). */
 int64_t moe_pairs_numbers(const moe_layer_t *layer);
 
-/**
- * x of g to the experts, in the format that they read, sorted by expert (index
- * of g); ids of g end.
- * @param[in] stride  Bytes of the record that a row travels as; 0: as it is.
- */
-void moe_pairs_go(moe_ctx_t *c, moe_pairs_t *p, int64_t stride,
-                  moe_gathered_t *g);
+/** x to the experts, in the format that they read, sorted by expert (index);
+ * ids end. */
+void moe_pairs_permute_stage(moe_ctx_t *c);
 
-/** The experts' rows y of g home, in the combine format; y becomes the tokens'
- * weighted sums. Weights of g end. */
-void moe_pairs_back(moe_ctx_t *c, moe_pairs_t *p, moe_gathered_t *g);
+/** The experts' rows y home, in the combine format; y becomes the tokens'
+ * weighted sums. Weights end. */
+void moe_pairs_unpermute_stage(moe_ctx_t *c);
 
 /**
  * Payload of a rank by stage, in bytes written, in groups of more than one and
  * counts told as flags: prepare 4 R ceil(E / R), permute t k message, unpermute
- * n row. t are the rank's tokens, n the pairs of all tokens for its experts.
+ * n rowc, with t the rank's tokens and n the pairs of all tokens for its
+ * experts; finalize the parts of the tp ranks.
  */
-void moe_pairs_payload(const moe_formula_t *f, int64_t message, int64_t row,
-                       int64_t *out);
+void moe_pairs_payload(const moe_formula_t *f, int64_t message,
+                       moe_format_t combine, int64_t *out);
 
 #endif

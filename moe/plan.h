@@ -45,6 +45,13 @@ void moe_ctx_refuse(moe_ctx_t *c, const char *why);
 int64_t *moe_ctx_array(moe_ctx_t *c, int64_t n);
 moe_span_t *moe_ctx_spans(moe_ctx_t *c, int64_t n);
 
+/** Where tokens lie among rows: a rank's own by themselves; all, one after the
+ * other; those of each dp rank, [dp], each of them so many rows behind the one
+ * before. They live as the context does; NULL after an error. */
+const moe_span_t *moe_ctx_own_span(moe_ctx_t *c);
+const moe_span_t *moe_ctx_all_span(moe_ctx_t *c);
+const moe_span_t *moe_ctx_spans_apart(moe_ctx_t *c, int64_t each);
+
 /** Global range of a rank's tokens. */
 moe_range_t moe_ctx_tokens(const moe_ctx_t *c, int rank);
 

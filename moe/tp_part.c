@@ -30,13 +30,9 @@ moe_tp_part_t moe_tp_part(const moe_layer_t *layer, int rank, int64_t padded)
 moe_tp_part_t moe_tp_part_equal(const moe_layer_t *layer, int rank)
 {
     const moe_layout_t *l = &layer->layout;
-    moe_tp_part_t part;
-    int64_t longest = 0;
+    const int64_t each = moe_div_up(moe_layer_longest(layer), l->tp);
+    moe_tp_part_t part = moe_tp_part(layer, rank, each * l->tp);
 
-    for (int i = 0; i < l->dp; i++) {
-        longest = layer->tokens[i] > longest ? layer->tokens[i] : longest;
-    }
-    part = moe_tp_part(layer, rank, moe_div_up(longest, l->tp) * l->tp);
     part.equal = true;
     return part;
 }

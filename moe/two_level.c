@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "moe/two_level.h"
 
+#include "moe/needs.h"
+
 #include <stddef.h>
 
 static bool has_rails(const moe_layout_t *l)
@@ -11,11 +13,10 @@ static bool has_rails(const moe_layout_t *l)
 const char *moe_two_level_check(const moe_layer_t *layer)
 {
     const moe_layout_t *l = &layer->layout;
+    const char *why = moe_needs_own_tokens(layer, NULL);
 
-    if (l->tp != 1 || l->ep != l->dp) {
-        return "needs ep = dp and tp = 1: each rank has tokens of its own";
-    }
-    return has_rails(l) && l->ep % l->node != 0
+    return why != NULL ? why
+           : has_rails(l) && l->ep % l->node != 0
                ? "needs full nodes: a rail has a rank in each"
                : NULL;
 }

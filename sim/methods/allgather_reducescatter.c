@@ -27,57 +27,31 @@ enum {
 };
 
 static const moe_option_t options[] = {
-    {"dispatch", MOE_OPTION_format, "bf16 fp8_1x128 nvfp4 mxfp8", NULL,
-     "format of rows on the way to the experts"},
-    {"combine", MOE_OPTION_format, "bf16 fp16 fp32 exact", "bf16",
-     "format of partial sums on the way home"},
+    MOE_OPTION_DISPATCH("bf16 fp8_1x128 nvfp4 mxfp8"),
+    MOE_OPTION_COMBINE,
     {"router", MOE_OPTION_choice, "topk logits", "topk",
      "what is gathered beside the rows: weights and ids, or fp32 logits that "
      "every rank routes all tokens by"},
-    {"combine_order", MOE_OPTION_order, "rank ring fp32_rank exact", "rank",
-     "faithful: the order of the reduce-scatter"},
-    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+    MOE_OPTION_COMBINE_ORDER("reduce-scatter"),
+    MOE_OPTION_END,
 };
 
 typedef struct {
     moe_gathered_t all;    /* first: its stages look there */
     const int64_t *tokens; /* [R] T_i */
-    moe_span_t *spans;     /* [R] where each rank's lie among all */
-    moe_span_t own;        /* own tokens by themselves */
     bool equal;            /* all T_i */
 } plan_t;
-
-static const char *check(const moe_layer_t *layer, const int64_t *option)
-{
-    (void)option;
-    if (layer->layout.tp != 1 || layer->layout.ep != layer->layout.dp) {
-        return "needs ep = dp and tp = 1: sizes are indexed by rank";
-    }
-    if (layer->model->weight_on_input) {
-        return "needs weights on the experts' output: rows may be sent before "
-               "they have any";
-    }
-    return NULL;
-}
 
 static void plan(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
-    int n = moe_ctx_group_size(c, MOE_GROUP_ep);
-    moe_range_t own = moe_ctx_tokens(c, moe_ctx_rank(c));
+    const moe_layer_t *layer = moe_ctx_layer(c);
 
-    p->own = (moe_span_t){0, own.begin, own.end - own.begin};
     p->tokens = moe_agree_tokens(c, MOE_GROUP_ep);
-    p->spans = moe_ctx_spans(c, n);
+    p->equal = moe_layer_longest(layer) * layer->layout.dp ==
+               moe_layer_total_tokens(layer);
     p->all.scales = MOE_SCALES_128x4;
     p->all.rows = moe_agree_expert_rows(c, MOE_GROUP_ep, 0);
-    p->equal = true;
-    for (int i = 0; p->all.rows != NULL && i < n; i++) {
-        int64_t before = i == 0 ? 0 : p->spans[i - 1].row + p->tokens[i - 1];
-
-        p->spans[i] = (moe_span_t){before, before, p->tokens[i]};
-        p->equal = p->equal && p->tokens[i] == p->tokens[0];
-    }
 }
 
 static moe_tensor_t *gather(moe_ctx_t *c, const plan_t *p, moe_tensor_t *t)
@@ -93,7 +67,7 @@ static void gather_topk(moe_ctx_t *c, plan_t *p, moe_tensor_t *x,
     moe_tensor_t *ids;
     moe_tensor_t *weights;
 
-    moe_topk(c, logits, &p->own, 1, &ids, &weights);
+    moe_topk(c, logits, moe_ctx_own_span(c), 1, &ids, &weights);
     moe_group_begin(c, false, "all_gatherv");
     p->all.x = gather(c, p, x);
     p->all.weights = gather(c, p, weights);
@@ -112,8 +86,7 @@ static void gather_logits(moe_ctx_t *c, plan_t *p, moe_tensor_t *x,
     p->all.x = gather(c, p, x);
     all = gather(c, p, logits);
     moe_group_end(c);
-    moe_topk(c, all, p->spans, moe_ctx_group_size(c, MOE_GROUP_ep), &p->all.ids,
-             &p->all.weights);
+    moe_topk(c, all, moe_ctx_all_span(c), 1, &p->all.ids, &p->all.weights);
     moe_release(c, all);
 }
 
@@ -146,29 +119,15 @@ static void finalize(moe_ctx_t *c)
     moe_release(c, own);
 }
 
-/* A ring's chunk is what its member gets. */
-static int home(const moe_formula_t *f, int64_t token)
-{
-    return moe_layer_owner(f->layer, token);
-}
-
 static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
 {
     const moe_model_t *m = f->layer->model;
-    moe_format_t dispatch = (moe_format_t)f->options[OPTION_DISPATCH];
-    moe_format_t combine = (moe_format_t)f->options[OPTION_COMBINE];
-    int64_t routed = f->options[OPTION_ROUTER] == ROUTER_TOPK
-                         ? 8 * (int64_t)m->topk
-                         : 4 * moe_model_choices(m);
 
-    if (f->layer->layout.dp == 1) {
-        return;
-    }
-    out[MOE_STAGE_prepare] =
-        f->layer->tokens[f->rank] *
-        (moe_format_row_bytes(dispatch, m->hidden) + routed);
-    out[MOE_STAGE_finalize] = moe_layer_total_tokens(f->layer) *
-                              moe_format_row_bytes(combine, m->hidden);
+    moe_gathered_payload(f, f->layer->tokens[f->rank],
+                         f->options[OPTION_ROUTER] == ROUTER_TOPK
+                             ? 8 * (int64_t)m->topk
+                             : 4 * moe_model_choices(m),
+                         moe_layer_total_tokens(f->layer), out);
 }
 
 const moe_method_t moe_method_allgather_reducescatter = {
@@ -187,7 +146,7 @@ const moe_method_t moe_method_allgather_reducescatter = {
     .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(partial) |
                      MOE_ROUND(output),
                  MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_output},
-    .home = home,
+    .home = moe_home_owner,
     .formula = "prepare T_r (row(H) + 8 k) or T_r (row(H) + 4 E); finalize "
                "T H b(combine)",
     .test = "tests/check_methods_meta.c",
@@ -195,7 +154,7 @@ const moe_method_t moe_method_allgather_reducescatter = {
     .needs = "ep = dp, tp = 1; weights on the experts' output",
     .options = options,
     .plan_size = sizeof(plan_t),
-    .check = check,
+    .check = moe_needs_own_unweighed,
     .plan = plan,
     .stage = {prepare, moe_gathered_permute_stage, moe_gathered_experts_stage,
               moe_gathered_unpermute_stage, finalize},

@@ -13,45 +13,22 @@
  */
 #include "moe/method.h"
 
-enum {
-    OPTION_DISPATCH,
-    OPTION_COMBINE,
-    OPTION_COMBINE_ORDER
-};
-
 static const moe_option_t options[] = {
-    {"dispatch", MOE_OPTION_format,
-     "bf16 fp8_1x128 nvfp4 mxfp4 mxfp8 int8_token", NULL,
-     "format of rows on the way to the experts"},
-    {"combine", MOE_OPTION_format, "bf16 fp16 fp32 exact", "bf16",
-     "format of partial sums on the way home"},
-    {"combine_order", MOE_OPTION_order, "rank ring fp32_rank exact", "rank",
-     "faithful: the order of the reduce-scatter"},
-    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+    MOE_OPTION_DISPATCH("bf16 fp8_1x128 nvfp4 mxfp4 mxfp8 int8_token"),
+    MOE_OPTION_COMBINE,
+    MOE_OPTION_COMBINE_ORDER("reduce-scatter"),
+    MOE_OPTION_END,
 };
 
 typedef struct {
     moe_gathered_t all;    /* first: its stages look there */
     const int64_t *tokens; /* [R] T_i */
-    moe_span_t own;        /* own tokens */
 } plan_t;
-
-static const char *check(const moe_layer_t *layer, const int64_t *option)
-{
-    (void)option;
-    if (layer->layout.tp != 1 || layer->layout.ep != layer->layout.dp) {
-        return "needs ep = dp and tp = 1: sizes are indexed by rank";
-    }
-    return NULL;
-}
 
 static void plan(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
 
-    moe_range_t own = moe_ctx_tokens(c, moe_ctx_rank(c));
-
-    p->own = (moe_span_t){0, own.begin, own.end - own.begin};
     p->tokens = moe_agree_tokens(c, MOE_GROUP_ep);
     p->all.scales = MOE_SCALES_128x4;
     p->all.rows = moe_agree_expert_rows(c, MOE_GROUP_ep, 0);
@@ -67,7 +44,7 @@ static void prepare(moe_ctx_t *c)
     moe_tensor_t *ids;
     moe_tensor_t *weights;
 
-    moe_topk(c, logits, &p->own, 1, &ids, &weights);
+    moe_topk(c, logits, moe_ctx_own_span(c), 1, &ids, &weights);
     rows = moe_weigh_input(c, hidden, weights);
     x = moe_to(c, rows, MOE_ROLE_dispatch);
     moe_group_begin(c, false, "all_gatherv");
@@ -94,26 +71,11 @@ static void finalize(moe_ctx_t *c)
     moe_release(c, own);
 }
 
-/* A ring's chunk is what its member gets. */
-static int home(const moe_formula_t *f, int64_t token)
-{
-    return moe_layer_owner(f->layer, token);
-}
-
 static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
 {
-    const moe_model_t *m = f->layer->model;
-    moe_format_t dispatch = (moe_format_t)f->options[OPTION_DISPATCH];
-    moe_format_t combine = (moe_format_t)f->options[OPTION_COMBINE];
-
-    if (f->layer->layout.dp == 1) {
-        return;
-    }
-    out[MOE_STAGE_prepare] =
-        f->layer->tokens[f->rank] *
-        (8 * m->topk + moe_format_row_bytes(dispatch, m->hidden));
-    out[MOE_STAGE_finalize] = moe_layer_total_tokens(f->layer) *
-                              moe_format_row_bytes(combine, m->hidden);
+    moe_gathered_payload(f, f->layer->tokens[f->rank],
+                         8 * f->layer->model->topk,
+                         moe_layer_total_tokens(f->layer), out);
 }
 
 const moe_method_t moe_method_allgatherv = {
@@ -130,14 +92,14 @@ const moe_method_t moe_method_allgatherv = {
     .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(partial) |
                      MOE_ROUND(output),
                  MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_output},
-    .home = home,
+    .home = moe_home_owner,
     .formula = "prepare T_r (8 k + row(H)); finalize T H b(combine)",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
     .needs = "ep = dp, tp = 1",
     .options = options,
     .plan_size = sizeof(plan_t),
-    .check = check,
+    .check = moe_needs_own_tokens,
     .plan = plan,
     .stage = {prepare, moe_gathered_permute_stage, moe_gathered_experts_stage,
               moe_gathered_unpermute_stage, finalize},

@@ -23,19 +23,11 @@ enum {
 };
 
 static const moe_option_t options[] = {
-    {"dispatch", MOE_OPTION_format, "bf16 fp8_1x128 nvfp4 fp8_token int8_token",
-     NULL, "format of rows on the way to the experts"},
-    {"combine", MOE_OPTION_format, "bf16 fp16 fp32 int8_1x8", "bf16",
-     "format of the experts' rows on the way home"},
-    {"group_list_type", MOE_OPTION_choice, "0 1", "1",
-     "how the grouped matmul is told its rows: 0 cumulative sums, 1 counts"},
-    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+    MOE_OPTION_DISPATCH("bf16 fp8_1x128 nvfp4 fp8_token int8_token"),
+    MOE_OPTION_RETURN("bf16 fp16 fp32 int8_1x8"),
+    MOE_OPTION_GROUP_LIST,
+    MOE_OPTION_END,
 };
-
-typedef struct {
-    moe_tp_plan_t own; /* first: stages look there */
-    moe_pairs_t pairs;
-} plan_t;
 
 /* vLLM-Ascend pads to tp rows at least, and cuts what may be unequal parts. */
 static moe_tp_part_t part_of(const moe_layer_t *layer, int rank)
@@ -53,13 +45,9 @@ static int64_t rows_of(const moe_tp_part_t *part)
 
 static const char *check(const moe_layer_t *layer, const int64_t *option)
 {
-    if (layer->layout.ep != moe_layout_world(&layer->layout)) {
-        return "needs ep = dp x tp: experts lie over all ranks";
-    }
-    return !moe_format_fits((moe_format_t)option[OPTION_COMBINE],
-                            layer->model->hidden)
-               ? "the hidden size is no multiple of the combine format's block"
-               : NULL;
+    const char *why = moe_needs_experts_over_all(layer);
+
+    return why != NULL ? why : moe_needs_blocks(layer, option[OPTION_COMBINE]);
 }
 
 /* Rows to each expert; those of padding are routed and sent too. */
@@ -81,8 +69,7 @@ static void contribute(const moe_layer_t *layer, const int64_t *option,
 
 static void plan(moe_ctx_t *c)
 {
-    plan_t *p = moe_ctx_plan(c);
-
+    moe_pair_plan_t *p = moe_ctx_plan(c);
     const int64_t experts = moe_ctx_model(c)->experts;
     const int64_t *counts = moe_agree(c, MOE_GROUP_ep, MOE_AGREE_allgather,
                                       MOE_DTYPE_i64, (int)experts, contribute);
@@ -93,20 +80,6 @@ static void plan(moe_ctx_t *c)
                        counts + moe_ctx_group_index(c, MOE_GROUP_ep) * experts,
                        counts + moe_ctx_experts(c).begin, experts, &p->pairs);
     }
-}
-
-static void permute(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_pairs_go(c, &p->pairs, 0, &p->own.rows);
-}
-
-static void unpermute(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_pairs_back(c, &p->pairs, &p->own.rows);
 }
 
 /* Pairs of the rows of padding of all ranks for a rank's experts. */
@@ -175,10 +148,11 @@ const moe_method_t moe_method_alltoallv = {
     .capturable = false,
     .needs = "ep = dp x tp; H of whole blocks of combine",
     .options = options,
-    .plan_size = sizeof(plan_t),
+    .plan_size = sizeof(moe_pair_plan_t),
     .check = check,
     .plan = plan,
-    .stage = {moe_tp_part_prepare_stage, permute, moe_gathered_experts_stage,
-              unpermute, moe_tp_part_finalize_stage},
+    .stage = {moe_tp_part_prepare_stage, moe_pairs_permute_stage,
+              moe_gathered_experts_stage, moe_pairs_unpermute_stage,
+              moe_tp_part_finalize_stage},
     .payload = payload,
 };

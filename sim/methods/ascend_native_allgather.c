@@ -16,15 +16,11 @@
 
 static const moe_option_t options[] = {
     /* as moe/padded.h wants them */
-    {"dispatch", MOE_OPTION_format, "bf16", NULL,
-     "format of rows on the way to the experts"},
-    {"combine", MOE_OPTION_format, "bf16 fp16 fp32 exact", "bf16",
-     "format of partial sums on the way home"},
-    {"combine_order", MOE_OPTION_order, "rank ring fp32_rank exact", "rank",
-     "faithful: the order of the reduce-scatter, or all-reduce"},
-    {"group_list_type", MOE_OPTION_choice, "0 1", "1",
-     "how the grouped matmul is told its rows: 0 cumulative sums, 1 counts"},
-    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+    MOE_OPTION_DISPATCH("bf16"),
+    MOE_OPTION_COMBINE,
+    MOE_OPTION_COMBINE_ORDER("reduce-scatter, or all-reduce"),
+    MOE_OPTION_GROUP_LIST,
+    MOE_OPTION_END,
 };
 
 const moe_method_t moe_method_ascend_native_allgather = {

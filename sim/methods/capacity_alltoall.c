@@ -37,10 +37,8 @@ enum {
 };
 
 static const moe_option_t options[] = {
-    {"dispatch", MOE_OPTION_format, "bf16 fp8_1x128 nvfp4 fp8_token mxfp8",
-     NULL, "format of rows on the way to the experts"},
-    {"combine", MOE_OPTION_format, "bf16 fp16 fp32", "bf16",
-     "format of the experts' rows on the way home"},
+    MOE_OPTION_DISPATCH("bf16 fp8_1x128 nvfp4 fp8_token mxfp8"),
+    MOE_OPTION_RETURN("bf16 fp16 fp32"),
     {"capacity", MOE_OPTION_choice, "deepspeed megatron tutel", "deepspeed",
      "whose rule gives the rows of an expert, and its gate"},
     {"drop", MOE_OPTION_choice, "none position probs random", "none",
@@ -56,7 +54,7 @@ static const moe_option_t options[] = {
      "off: a group of one rank calls collectives, as before #7997"},
     {"expert_group", MOE_OPTION_choice, "set missing", "set",
      "missing: the gate knows no group, which is not a group of one"},
-    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+    MOE_OPTION_END,
 };
 
 static moe_gate_rule_t gate(const moe_layer_t *layer, const int64_t *option)

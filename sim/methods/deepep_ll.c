@@ -31,22 +31,15 @@ enum {
 };
 
 static const moe_option_t options[] = {
-    {"dispatch", MOE_OPTION_format, "bf16 fp8_1x128 fp8_1x128_ue8m0", NULL,
-     "format of rows on the way to the experts"},
-    {"combine", MOE_OPTION_format, "bf16 fp16 fp32 logfmt10", "bf16",
-     "format of the experts' rows on the way home"},
+    MOE_OPTION_DISPATCH("bf16 fp8_1x128 fp8_1x128_ue8m0"),
+    MOE_OPTION_RETURN("bf16 fp16 fp32 logfmt10"),
     {"limits", MOE_OPTION_choice, "library off", "library",
      "library: what DeepEP is compiled for; off: any shape, and as many slots "
      "as the longest rank needs"},
     {"max_tokens", MOE_OPTION_int, NULL, "128",
      "slots that an expert has for each source rank"},
-    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+    MOE_OPTION_END,
 };
-
-typedef struct {
-    moe_gathered_t rows; /* first: stages that methods share know it */
-    moe_pairs_t pairs;
-} plan_t;
 
 /* SWITCH_HIDDEN of csrc/kernels/launch.cuh. */
 static bool is_compiled(int64_t hidden)
@@ -90,17 +83,14 @@ static const char *library_refuses(const moe_layer_t *layer,
 
 static const char *check(const moe_layer_t *layer, const int64_t *option)
 {
-    const moe_layout_t *l = &layer->layout;
+    const char *own = moe_needs_own_tokens(layer, option);
+    const char *blocks = moe_needs_blocks(layer, option[OPTION_COMBINE]);
 
-    if (l->tp != 1 || l->ep != l->dp) {
-        return "needs ep = dp and tp = 1: each rank has tokens of its own";
+    if (own != NULL || blocks != NULL) {
+        return own != NULL ? own : blocks;
     }
     if (option[OPTION_MAX_TOKENS] < 1) {
         return "needs max_tokens of at least 1";
-    }
-    if (!moe_format_fits((moe_format_t)option[OPTION_COMBINE],
-                         layer->model->hidden)) {
-        return "the hidden size is no multiple of the combine format's block";
     }
     return option[OPTION_LIMITS] == LIMITS_LIBRARY
                ? library_refuses(layer, option)
@@ -117,37 +107,19 @@ static int64_t message_bytes(const moe_model_t *m, int64_t dispatch)
 
 static void plan(moe_ctx_t *c)
 {
-    plan_t *p = moe_ctx_plan(c);
+    moe_pair_plan_t *p = moe_ctx_plan(c);
 
     moe_pairs_plan_flags(c, &p->pairs);
-}
-
-static void permute(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_pairs_go(
-        c, &p->pairs,
-        message_bytes(moe_ctx_model(c), moe_ctx_option(c, OPTION_DISPATCH)),
-        &p->rows);
-}
-
-static void unpermute(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_group_begin(c, true, "deepep_ll_combine");
-    moe_pairs_back(c, &p->pairs, &p->rows);
-    moe_group_end(c);
+    p->pairs.message =
+        message_bytes(moe_ctx_model(c), moe_ctx_option(c, OPTION_DISPATCH));
+    p->pairs.combine = "deepep_ll_combine";
 }
 
 static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
 {
-    const moe_model_t *m = f->layer->model;
-    const moe_format_t combine = (moe_format_t)f->options[OPTION_COMBINE];
-
-    moe_pairs_payload(f, message_bytes(m, f->options[OPTION_DISPATCH]),
-                      moe_format_row_bytes(combine, m->hidden), out);
+    moe_pairs_payload(
+        f, message_bytes(f->layer->model, f->options[OPTION_DISPATCH]),
+        (moe_format_t)f->options[OPTION_COMBINE], out);
 }
 
 const moe_method_t moe_method_deepep_ll = {
@@ -172,10 +144,11 @@ const moe_method_t moe_method_deepep_ll = {
     .needs = "ep = dp, tp = 1; limits library: max_tokens a rank, compiled H, "
              "k <= 11, E divisible by R",
     .options = options,
-    .plan_size = sizeof(plan_t),
+    .plan_size = sizeof(moe_pair_plan_t),
     .check = check,
     .plan = plan,
-    .stage = {moe_hop_prepare_stage, permute, moe_gathered_experts_stage,
-              unpermute, moe_hop_finalize_stage},
+    .stage = {moe_own_prepare_stage, moe_pairs_permute_stage,
+              moe_gathered_experts_stage, moe_pairs_unpermute_stage,
+              moe_hop_finalize_stage},
     .payload = payload,
 };

@@ -25,11 +25,10 @@ enum {
 };
 
 static const moe_option_t options[] = {
-    {"dispatch", MOE_OPTION_format, "bf16 fp8_1x128", NULL,
-     "format of rows on the way to the experts"},
+    MOE_OPTION_DISPATCH("bf16 fp8_1x128"),
     {"combine", MOE_OPTION_format, "bf16 fp16 fp32", "bf16",
      "format of partial sums on the way home"},
-    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+    MOE_OPTION_END,
 };
 
 static const char *check(const moe_layer_t *layer, const int64_t *option)
@@ -46,7 +45,7 @@ static void plan(moe_ctx_t *c)
 /* Bytes of a message of a hop; x a row in the dispatch format. */
 static int64_t record_bytes(int hop, int64_t x, int64_t k)
 {
-    return hop == 0 ? (x + 8 + 8 * k + 15) / 16 * 16 : x + 4 + 12 * k;
+    return hop == 0 ? moe_align(x + 8 + 8 * k, 16) : x + 4 + 12 * k;
 }
 
 static void permute(moe_ctx_t *c)
@@ -120,7 +119,7 @@ const moe_method_t moe_method_deepep_normal = {
     .plan_size = sizeof(moe_two_level_t),
     .check = check,
     .plan = plan,
-    .stage = {moe_hop_prepare_stage, permute, moe_gathered_experts_stage,
+    .stage = {moe_own_prepare_stage, permute, moe_gathered_experts_stage,
               unpermute, moe_hop_finalize_stage},
     .payload = payload,
 };

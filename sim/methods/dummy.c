@@ -13,7 +13,7 @@
 #include "moe/method.h"
 
 static const moe_option_t options[] = {
-    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+    MOE_OPTION_END,
 };
 
 typedef struct {

@@ -40,20 +40,9 @@ static const moe_option_t options[] = {
      "whose limits: Atlas A3, or A2 (full mesh)"},
     {"buffer_mb", MOE_OPTION_int, NULL, "200",
      "HCCL_BUFFSIZE, MiB that the slots must fit into"},
-    {"group_list_type", MOE_OPTION_choice, "0 1", "1",
-     "how the grouped matmul is told its rows: 0 cumulative sums, 1 counts"},
-    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+    MOE_OPTION_GROUP_LIST,
+    MOE_OPTION_END,
 };
-
-typedef struct {
-    moe_tp_plan_t own; /* first: stages look there */
-    moe_pairs_t pairs;
-} plan_t;
-
-static int64_t align_to(int64_t unit, int64_t bytes)
-{
-    return (bytes + unit - 1) / unit * unit;
-}
 
 /* B */
 static int64_t part_rows(const moe_layer_t *layer)
@@ -72,8 +61,8 @@ static int64_t window_bytes(const moe_layer_t *layer, int64_t soc)
     return soc == SOC_A3
                ? 2 * part_rows(layer) *
                      (each * ranks *
-                          align_to(512, align_to(32, 2 * m->hidden) + 64) +
-                      m->topk * align_to(512, 2 * m->hidden))
+                          moe_align(moe_align(2 * m->hidden, 32) + 64, 512) +
+                      m->topk * moe_align(2 * m->hidden, 512))
                : 2 * (part_rows(layer) * ranks *
                           (each < m->topk ? each : m->topk) * 2 * m->hidden +
                       (2 << 20));
@@ -112,12 +101,11 @@ static const char *library_refuses(const moe_layer_t *layer,
 
 static const char *check(const moe_layer_t *layer, const int64_t *option)
 {
-    const int64_t combine = option[OPTION_COMBINE];
+    const char *over_all = moe_needs_experts_over_all(layer);
+    const char *blocks = moe_needs_blocks(layer, option[OPTION_COMBINE]);
 
-    return layer->layout.ep != moe_layout_world(&layer->layout)
-               ? "needs ep = dp x tp: experts lie over all ranks"
-           : !moe_format_fits((moe_format_t)combine, layer->model->hidden)
-               ? "needs hidden of whole blocks of the combine format"
+    return over_all != NULL ? over_all
+           : blocks != NULL ? blocks
            : option[OPTION_LIMITS] == LIMITS_LIBRARY
                ? library_refuses(layer, option)
                : NULL;
@@ -127,49 +115,28 @@ static int64_t message_bytes(const moe_model_t *m, int64_t dispatch)
 {
     const moe_format_t as = (moe_format_t)dispatch;
 
-    return align_to(32, moe_format_code_bytes(as, m->hidden)) + 32 + 12;
+    return moe_align(moe_format_code_bytes(as, m->hidden), 32) + 32 + 12;
 }
 
 static void plan(moe_ctx_t *c)
 {
-    plan_t *p = moe_ctx_plan(c);
+    moe_pair_plan_t *p = moe_ctx_plan(c);
 
     p->own.part = moe_tp_part_equal(moe_ctx_layer(c), moe_ctx_rank(c));
     p->own.part.masked = true;
     moe_pairs_plan_flags(c, &p->pairs);
     p->pairs.by_origin = true;
-}
-
-static void permute(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_group_begin(c, true, "npu_moe_distribute_dispatch");
-    moe_pairs_go(
-        c, &p->pairs,
-        message_bytes(moe_ctx_model(c), moe_ctx_option(c, OPTION_DISPATCH)),
-        &p->own.rows);
-    moe_group_end(c);
-}
-
-static void unpermute(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-
-    moe_group_begin(c, true, "npu_moe_distribute_combine");
-    moe_pairs_back(c, &p->pairs, &p->own.rows);
-    moe_group_end(c);
+    p->pairs.message =
+        message_bytes(moe_ctx_model(c), moe_ctx_option(c, OPTION_DISPATCH));
+    p->pairs.dispatch = "npu_moe_distribute_dispatch";
+    p->pairs.combine = "npu_moe_distribute_combine";
 }
 
 static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
 {
-    const moe_model_t *m = f->layer->model;
-    const moe_tp_part_t part = moe_tp_part_equal(f->layer, f->rank);
-    const moe_format_t combine = (moe_format_t)f->options[OPTION_COMBINE];
-
-    moe_pairs_payload(f, message_bytes(m, f->options[OPTION_DISPATCH]),
-                      moe_format_row_bytes(combine, m->hidden), out);
-    out[MOE_STAGE_finalize] = moe_tp_part_payload(f->layer, &part);
+    moe_pairs_payload(
+        f, message_bytes(f->layer->model, f->options[OPTION_DISPATCH]),
+        (moe_format_t)f->options[OPTION_COMBINE], out);
 }
 
 const moe_method_t moe_method_mc2 = {
@@ -197,10 +164,11 @@ const moe_method_t moe_method_mc2 = {
     .needs =
         "ep = dp x tp; limits library: H, R, E, k and tokens of the operators",
     .options = options,
-    .plan_size = sizeof(plan_t),
+    .plan_size = sizeof(moe_pair_plan_t),
     .check = check,
     .plan = plan,
-    .stage = {moe_tp_part_prepare_stage, permute, moe_gathered_experts_stage,
-              unpermute, moe_tp_part_finalize_stage},
+    .stage = {moe_tp_part_prepare_stage, moe_pairs_permute_stage,
+              moe_gathered_experts_stage, moe_pairs_unpermute_stage,
+              moe_tp_part_finalize_stage},
     .payload = payload,
 };

@@ -13,74 +13,46 @@
  */
 #include "moe/method.h"
 
-enum {
-    OPTION_DISPATCH,
-    OPTION_COMBINE,
-    OPTION_COMBINE_ORDER
-};
-
 static const moe_option_t options[] = {
-    {"dispatch", MOE_OPTION_format, "bf16", NULL,
-     "format of rows on the way to the experts"},
-    {"combine", MOE_OPTION_format, "bf16 fp16 fp32 exact", "bf16",
-     "format of partial sums on the way home"},
-    {"combine_order", MOE_OPTION_order, "rank ring fp32_rank exact", "rank",
-     "faithful: the order of the all-reduce"},
-    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+    MOE_OPTION_DISPATCH("bf16"),
+    MOE_OPTION_COMBINE,
+    MOE_OPTION_COMBINE_ORDER("all-reduce"),
+    MOE_OPTION_END,
 };
 
 typedef struct {
-    moe_gathered_t all; /* first: its stages look there */
-    int n;
-    moe_span_t own;    /* own tokens in the buffer */
-    moe_span_t *spans; /* [R] each rank's */
-    int64_t rows;      /* T */
+    moe_gathered_t all;    /* first: its stages look there */
+    const int64_t *tokens; /* [R] T_i */
+    moe_range_t own;       /* own rows in the buffer */
+    int64_t rows;          /* T */
 } plan_t;
-
-static const char *check(const moe_layer_t *layer, const int64_t *option)
-{
-    (void)option;
-    if (layer->layout.tp != 1 || layer->layout.ep != layer->layout.dp) {
-        return "needs ep = dp and tp = 1: slices are indexed by rank";
-    }
-    if (layer->model->weight_on_input) {
-        return "needs weights on the experts' output: rows may be sent before "
-               "they have any";
-    }
-    return NULL;
-}
 
 static void plan(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
-    const int64_t *tokens = moe_agree_tokens(c, MOE_GROUP_ep);
 
-    p->n = moe_ctx_group_size(c, MOE_GROUP_ep);
-    p->spans = moe_ctx_spans(c, p->n);
+    p->tokens = moe_agree_tokens(c, MOE_GROUP_ep);
+    p->own = moe_ctx_tokens(c, moe_ctx_rank(c));
+    p->rows = moe_layer_total_tokens(moe_ctx_layer(c));
     p->all.scales = MOE_SCALES_128x4;
     p->all.rows = moe_agree_expert_rows(c, MOE_GROUP_ep, 0);
-    for (int i = 0; p->all.rows != NULL && i < p->n; i++) {
-        p->spans[i] = (moe_span_t){p->rows, p->rows, tokens[i]};
-        p->rows += tokens[i];
-    }
-    if (p->all.rows != NULL) {
-        p->own = p->spans[moe_ctx_group_index(c, MOE_GROUP_ep)];
-    }
 }
 
 /* Own rows in their place among all, then everybody's, rank by rank. */
 static moe_tensor_t *multicast(moe_ctx_t *c, const plan_t *p, moe_tensor_t *t)
 {
+    const int n = moe_ctx_group_size(c, MOE_GROUP_ep);
     moe_tensor_t *buffer;
+    int64_t row = 0;
 
     if (t == NULL) {
         return NULL;
     }
     buffer = moe_new(c, t->role, t->storage.format, p->rows, t->dim[1]);
-    moe_copy_rows(c, buffer, p->own.row, t, 0, p->own.n);
-    for (int i = 0; i < p->n; i++) {
-        moe_broadcast_rows(c, MOE_GROUP_ep, buffer, i, p->spans[i].row,
-                           p->spans[i].n);
+    moe_copy_rows(c, buffer, p->own.begin, t, 0, p->own.end - p->own.begin);
+    for (int i = 0; i < n; i++) {
+        moe_broadcast_rows(c, MOE_GROUP_ep, buffer, i, row, p->tokens[i]);
+        row += p->tokens[i];
     }
     return buffer;
 }
@@ -98,7 +70,7 @@ static void prepare(moe_ctx_t *c)
     moe_release(c, hidden);
     moe_release(c, own);
     moe_release(c, x);
-    moe_topk(c, logits, p->spans, p->n, &p->all.ids, &p->all.weights);
+    moe_topk(c, logits, moe_ctx_all_span(c), 1, &p->all.ids, &p->all.weights);
     moe_release(c, logits);
 }
 
@@ -106,30 +78,15 @@ static void finalize(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
 
-    moe_gathered_allreduce(c, &p->all, MOE_GROUP_ep, p->own.row, p->own.n);
-}
-
-/* An all-reduce is a ring over equal blocks of the rows. */
-static int home(const moe_formula_t *f, int64_t token)
-{
-    return moe_layout_part_of(moe_layer_total_tokens(f->layer),
-                              f->layer->layout.dp, token);
+    moe_gathered_allreduce(c, &p->all, MOE_GROUP_ep, p->own.begin,
+                           p->own.end - p->own.begin);
 }
 
 static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
 {
-    const moe_model_t *m = f->layer->model;
-    moe_format_t dispatch = (moe_format_t)f->options[OPTION_DISPATCH];
-    moe_format_t combine = (moe_format_t)f->options[OPTION_COMBINE];
-
-    if (f->layer->layout.dp == 1) {
-        return;
-    }
-    out[MOE_STAGE_prepare] =
-        f->layer->tokens[f->rank] *
-        (moe_format_row_bytes(dispatch, m->hidden) + 4 * moe_model_choices(m));
-    out[MOE_STAGE_finalize] = moe_layer_total_tokens(f->layer) *
-                              moe_format_row_bytes(combine, m->hidden);
+    moe_gathered_payload(f, f->layer->tokens[f->rank],
+                         4 * moe_model_choices(f->layer->model),
+                         moe_layer_total_tokens(f->layer), out);
 }
 
 const moe_method_t moe_method_naive_multicast = {
@@ -146,14 +103,14 @@ const moe_method_t moe_method_naive_multicast = {
     .collectives = "broadcast x2 R, allreduce",
     .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(partial) | MOE_ROUND(output),
                  MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_output},
-    .home = home,
+    .home = moe_home_block,
     .formula = "prepare T_r (row(H) + 4 E); finalize T H b(combine)",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
     .needs = "ep = dp, tp = 1; weights on the experts' output",
     .options = options,
     .plan_size = sizeof(plan_t),
-    .check = check,
+    .check = moe_needs_own_unweighed,
     .plan = plan,
     .stage = {prepare, moe_gathered_permute_stage, moe_gathered_experts_stage,
               moe_gathered_unpermute_stage, finalize},

@@ -34,15 +34,9 @@ static const moe_option_t options[] = {
      "of a token's merged row, or of its k rows (before 1089dd8)"},
     {"w13", MOE_OPTION_choice, "merged separate", "merged",
      "w1 and w3 in one matmul, or in two as #2293 has them"},
-    {"combine_order", MOE_OPTION_order, "rank ring fp32_rank exact", "rank",
-     "faithful: the order of the all-reduce"},
-    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+    MOE_OPTION_COMBINE_ORDER("all-reduce"),
+    MOE_OPTION_END,
 };
-
-typedef struct {
-    moe_gathered_t all; /* first: its stages look there */
-    moe_span_t own;
-} plan_t;
 
 /* All ranks hold all tokens and all experts. */
 static void layout(moe_layout_t *layout)
@@ -52,40 +46,8 @@ static void layout(moe_layout_t *layout)
     layout->ep = 1;
 }
 
-/* Parts of sums over I travel unrounded in exact: of grids, and no biases. */
-static const char *check_exact(const moe_layer_t *layer)
-{
-    const moe_chain_t *chain = &layer->chain;
-
-    if (layer->model->expert_bias) {
-        return "needs a model without expert_bias in exact: it carries what "
-               "the experts return unrounded";
-    }
-    if (chain->weights != MOE_FORMAT_nvfp4 ||
-        chain->at[MOE_ROLE_gemm2_in].format != MOE_FORMAT_nvfp4) {
-        return "needs weights and gemm2_in in nvfp4 in exact: sums of other "
-               "products are not carried unrounded";
-    }
-    return NULL;
-}
-
 static const char *check(const moe_layer_t *layer, const int64_t *option)
 {
-    const moe_chain_t *chain = &layer->chain;
-    const int64_t part = layer->model->intermediate / layer->layout.tp;
-
-    if (layer->layout.ep != 1) {
-        return "needs ep = 1: every rank has a part of every expert";
-    }
-    if (layer->model->intermediate % (64 * (int64_t)layer->layout.tp) != 0) {
-        return "needs the intermediate size divisible by 64 tp: whole tiles "
-               "of nvfp4 in each part";
-    }
-    if (!moe_format_fits(chain->weights, part) ||
-        !moe_format_fits(chain->at[MOE_ROLE_gemm2_in].format, part)) {
-        return "needs whole blocks of weights and gemm2_in in each part of "
-               "the intermediate size";
-    }
     if (option[OPTION_ALLREDUCE] != AFTER_MERGE &&
         option[OPTION_COMBINE_ORDER] == MOE_ORDER_ring) {
         return "combine_order ring needs allreduce: after_merge: the chunk of "
@@ -95,7 +57,7 @@ static const char *check(const moe_layer_t *layer, const int64_t *option)
         layer->model->gate_up != MOE_GATE_UP_halves) {
         return "w13: separate needs a model whose gates and ups lie in halves";
     }
-    return chain->numerics == MOE_NUMERICS_exact ? check_exact(layer) : NULL;
+    return moe_needs_expert_parts(layer);
 }
 
 static void amend(const int64_t *option, moe_contract_t *contract)
@@ -107,41 +69,27 @@ static void amend(const int64_t *option, moe_contract_t *contract)
 
 static void plan(moe_ctx_t *c)
 {
-    plan_t *p = moe_ctx_plan(c);
-    moe_range_t own = moe_ctx_tokens(c, moe_ctx_rank(c));
+    moe_gathered_t *all = moe_ctx_plan(c);
 
-    p->own = (moe_span_t){0, own.begin, own.end - own.begin};
-    p->all.rows = moe_agree_expert_rows(c, MOE_GROUP_tp, 0);
-    p->all.rows_first = moe_ctx_option(c, OPTION_ALLREDUCE) != AFTER_MERGE;
-}
-
-static void prepare(moe_ctx_t *c)
-{
-    plan_t *p = moe_ctx_plan(c);
-    moe_tensor_t *hidden = moe_hidden(c);
-    moe_tensor_t *logits = moe_logits(c, hidden);
-
-    moe_topk(c, logits, &p->own, 1, &p->all.ids, &p->all.weights);
-    p->all.x = moe_weigh_input(c, hidden, p->all.weights);
-    moe_release(c, hidden);
-    moe_release(c, logits);
+    all->rows = moe_agree_expert_rows(c, MOE_GROUP_tp, 0);
+    all->rows_first = moe_ctx_option(c, OPTION_ALLREDUCE) != AFTER_MERGE;
 }
 
 static void experts(moe_ctx_t *c)
 {
-    plan_t *p = moe_ctx_plan(c);
+    moe_gathered_t *all = moe_ctx_plan(c);
     const bool separate = moe_ctx_option(c, OPTION_W13) != W13_MERGED;
 
-    p->all.y =
-        moe_experts_part(c, MOE_GROUP_tp, separate, p->all.x, p->all.index);
-    moe_release(c, p->all.x);
+    all->y = moe_experts_part(c, MOE_GROUP_tp, separate, all->x, all->index);
+    moe_release(c, all->x);
 }
 
 static void finalize(moe_ctx_t *c)
 {
-    plan_t *p = moe_ctx_plan(c);
+    const moe_range_t own = moe_ctx_tokens(c, moe_ctx_rank(c));
 
-    moe_gathered_allreduce(c, &p->all, MOE_GROUP_tp, 0, p->own.n);
+    moe_gathered_allreduce(c, moe_ctx_plan(c), MOE_GROUP_tp, 0,
+                           own.end - own.begin);
 }
 
 /* An all-reduce is a ring over equal blocks of the rows. */
@@ -191,12 +139,12 @@ const moe_method_t moe_method_tp_allreduce = {
     .capturable = true,
     .needs = "ep = 1; I divisible by 64 tp; in exact no expert_bias",
     .options = options,
-    .plan_size = sizeof(plan_t),
+    .plan_size = sizeof(moe_gathered_t),
     .amend = amend,
     .layout = layout,
     .check = check,
     .plan = plan,
-    .stage = {prepare, moe_gathered_permute_stage, experts,
+    .stage = {moe_own_prepare_stage, moe_gathered_permute_stage, experts,
               moe_gathered_unpermute_stage, finalize},
     .payload = payload,
 };

@@ -30,8 +30,7 @@ enum {
 };
 
 static const moe_option_t options[] = {
-    {"dispatch", MOE_OPTION_format, "bf16 mxfp8 fp8_tensor nvfp4", NULL,
-     "format of rows on the way to the experts"},
+    MOE_OPTION_DISPATCH("bf16 mxfp8 fp8_tensor nvfp4"),
     {"combine", MOE_OPTION_format, "bf16 fp16 fp32 fp8_tensor nvfp4", "bf16",
      "format of sums on the way home; low precision: fp8_tensor one-sided, "
      "nvfp4 two-sided"},
@@ -39,7 +38,7 @@ static const moe_option_t options[] = {
      "NVLinkOneSided, or NVLinkTwoSided"},
     {"combine_order", MOE_OPTION_order, "tree tree_storage", "tree",
      "one-sided: how slots are added, newer in fp32, older as they are stored"},
-    {NULL, MOE_OPTION_bool, NULL, NULL, NULL},
+    MOE_OPTION_END,
 };
 
 typedef struct {
@@ -56,18 +55,16 @@ static void amend(const int64_t *option, moe_contract_t *contract)
 
 static const char *check(const moe_layer_t *layer, const int64_t *option)
 {
-    const moe_layout_t *l = &layer->layout;
+    const int n = layer->layout.ep;
     const bool one_sided = option[OPTION_SIDES] == ONE_SIDED;
+    const char *own = moe_needs_own_tokens(layer, option);
+    const char *blocks = moe_needs_blocks(layer, option[OPTION_COMBINE]);
 
-    if (l->tp != 1 || l->ep != l->dp) {
-        return "needs ep = dp and tp = 1: each rank has tokens of its own";
+    if (own != NULL || blocks != NULL) {
+        return own != NULL ? own : blocks;
     }
-    if (l->ep > 128 || layer->model->topk > 22) {
+    if (n > 128 || layer->model->topk > 22) {
         return "the kernels have at most 128 ranks, and 22 experts a token";
-    }
-    if (!moe_format_fits((moe_format_t)option[OPTION_COMBINE],
-                         layer->model->hidden)) {
-        return "the hidden size is no multiple of the combine format's block";
     }
     if (one_sided && option[OPTION_COMBINE] == MOE_FORMAT_nvfp4) {
         return "one-sided sums go home as floats or fp8_tensor";
@@ -75,27 +72,17 @@ static const char *check(const moe_layer_t *layer, const int64_t *option)
     if (!one_sided && option[OPTION_COMBINE] == MOE_FORMAT_fp8_tensor) {
         return "two-sided sums go home as floats or nvfp4";
     }
-    return !one_sided && layer->model->experts % l->ep != 0
+    return !one_sided && layer->model->experts % n != 0
                ? "two-sided needs as many experts on every rank"
                : NULL;
-}
-
-/* To each rank how many rows come. */
-static void contribute(const moe_layer_t *layer, const int64_t *option,
-                       int rank, const moe_routing_t *routing, int64_t *out)
-{
-    (void)option;
-    moe_hop_count(layer, routing, rank, out);
 }
 
 static void plan(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
 
-    p->hop = (moe_hop_t){.group = MOE_GROUP_ep, .used = true, .in_slots = true};
-    p->hop.send = moe_own_counts(c, moe_ctx_layer(c)->layout.ep, contribute);
-    p->hop.recv =
-        moe_agree_flags(c, MOE_GROUP_ep, MOE_DTYPE_i32, 1, contribute);
+    moe_hop_plan_flags(c, &p->hop);
+    p->hop.in_slots = true;
     p->rows.scales = MOE_SCALES_128x4;
     p->rows.rows = moe_agree_expert_rows(c, MOE_GROUP_ep, 0);
 }
@@ -130,22 +117,9 @@ static void unpermute(moe_ctx_t *c)
 
 static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
 {
-    const moe_model_t *m = f->layer->model;
-    const int n = f->layer->layout.ep;
-
-    if (n == 1) {
-        return;
-    }
-    out[MOE_STAGE_prepare] = 4 * n;
-    for (int j = 0; j < n; j++) {
-        out[MOE_STAGE_permute] +=
-            moe_hop_rows(f->layer, f->routing, f->rank, n, j, 1) *
-            message_bytes(m, f->options[OPTION_DISPATCH]);
-    }
-    out[MOE_STAGE_unpermute] =
-        moe_hop_rows(f->layer, f->routing, 0, 1, f->rank, 1) *
-        moe_format_row_bytes((moe_format_t)f->options[OPTION_COMBINE],
-                             m->hidden);
+    moe_hop_payload(f,
+                    message_bytes(f->layer->model, f->options[OPTION_DISPATCH]),
+                    (moe_format_t)f->options[OPTION_COMBINE], out);
 }
 
 const moe_method_t moe_method_trtllm_alltoall = {
@@ -175,7 +149,7 @@ const moe_method_t moe_method_trtllm_alltoall = {
     .amend = amend,
     .check = check,
     .plan = plan,
-    .stage = {moe_hop_prepare_stage, permute, moe_gathered_experts_stage,
+    .stage = {moe_own_prepare_stage, permute, moe_gathered_experts_stage,
               unpermute, moe_hop_finalize_stage},
     .payload = payload,
 };
