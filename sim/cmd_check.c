@@ -4,12 +4,12 @@
  */
 #include "config.h"
 
-#include "sim/check.h"
+#include "sim/check/check.h"
 
 #include "base/outfile.h"
 #include "base/text.h"
 #include "reports/check.h"
-#include "sim/report_head.h"
+#include "sim/report/head.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

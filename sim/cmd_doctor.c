@@ -4,12 +4,12 @@
  */
 #include "config.h"
 
-#include "sim/command.h"
+#include "sim/options/command.h"
 
 #include "reports/table.h"
-#include "sim/doctor.h"
-#include "sim/price_json.h"
-#include "sim/report_head.h"
+#include "sim/doctor/doctor.h"
+#include "sim/report/method_json.h"
+#include "sim/report/head.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static const struct {
     void (*look)(const moe_command_t *command, moe_finding_t *finding);
 } looks[] = {
 #define MOE_DOCTOR(id, text) {#id, text, moe_doctor_##id},
-#include "sim/doctor.def"
+#include "sim/doctor/doctor.def"
 #undef MOE_DOCTOR
 };
 

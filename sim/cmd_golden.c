@@ -4,11 +4,11 @@
  */
 #include "config.h"
 
-#include "sim/golden.h"
+#include "sim/golden/golden.h"
 
 #include "base/outfile.h"
 #include "base/text.h"
-#include "sim/golden_read.h"
+#include "sim/golden/read.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -4,11 +4,11 @@
  */
 #include "config.h"
 
-#include "sim/command.h"
+#include "sim/options/command.h"
 
 #include "reports/table.h"
-#include "sim/list.h"
-#include "sim/report_head.h"
+#include "sim/list/list.h"
+#include "sim/report/head.h"
 
 #include <string.h>
 
@@ -18,7 +18,7 @@ static const struct {
     moe_status_t (*add)(json_t *items, moe_diag_t *diag);
 } lists[] = {
 #define MOE_LIST(id, text) {#id, text, moe_list_##id},
-#include "sim/lists.def"
+#include "sim/list/lists.def"
 #undef MOE_LIST
 };
 

@@ -3,7 +3,7 @@
  * moesim op NAME --in A.safetensors --out B.safetensors: an operation of the
  * reference by itself.
  */
-#include "sim/op.h"
+#include "sim/op/op.h"
 
 #include "base/safetensors_write.h"
 #include "base/text.h"
@@ -22,7 +22,7 @@ static const struct {
 } tools[MOE_OPTOOL_COUNT] = {
 #define MOE_OPTOOL(id, name, in, out, settings, text)                          \
     [MOE_OPTOOL_##id] = {name, in, out, settings, text, moe_tool_##id},
-#include "sim/op.def"
+#include "sim/op/op.def"
 #undef MOE_OPTOOL
 };
 

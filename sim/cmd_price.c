@@ -4,18 +4,18 @@
  */
 #include "config.h"
 
-#include "sim/command.h"
+#include "sim/options/command.h"
 
 #include "reports/units.h"
-#include "sim/memory.h"
-#include "sim/price_draws.h"
-#include "sim/price_fits.h"
-#include "sim/price_json.h"
-#include "sim/report_head.h"
-#include "sim/run_inputs.h"
-#include "sim/selection.h"
-#include "sim/sweep_json.h"
-#include "sim/trace_file.h"
+#include "sim/launch/memory.h"
+#include "sim/price/draws.h"
+#include "sim/price/fits.h"
+#include "sim/report/method_json.h"
+#include "sim/report/head.h"
+#include "sim/inputs/inputs.h"
+#include "sim/price/selection.h"
+#include "sim/report/sweep_json.h"
+#include "sim/price/trace_file.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "sim/command.h"
+#include "sim/options/command.h"
 
 #include "base/text.h"
 #include "gpu/gpu.h"
 #include "ref/mpi/injection.h"
-#include "sim/launch.h"
-#include "sim/report_head.h"
-#include "sim/run_claim.h"
-#include "sim/run_files.h"
-#include "sim/run_folder.h"
-#include "sim/run_job.h"
-#include "sim/run_need.h"
-#include "sim/run_sweep.h"
-#include "sim/supervise.h"
+#include "sim/launch/launch.h"
+#include "sim/report/head.h"
+#include "sim/run/claim.h"
+#include "sim/run/files.h"
+#include "sim/run/folder.h"
+#include "sim/run/job.h"
+#include "sim/run/need.h"
+#include "sim/run/sweep.h"
+#include "sim/launch/supervise.h"
 
 #include <stdio.h>
 #include <stdlib.h>

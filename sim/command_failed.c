@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sim/command.h"
+#include "sim/options/command.h"
 
-#include "sim/failure.h"
-#include "sim/launch.h"
+#include "sim/launch/failure.h"
+#include "sim/launch/launch.h"
 
 #include <time.h>
 

@@ -2,18 +2,19 @@
 #include "config.h"
 
 #include "ref/version.h"
-#include "sim/command.h"
-#include "sim/failure.h"
-#include "sim/launch.h"
-#include "sim/options.h"
-#include "sim/report_head.h"
+#include "sim/options/command.h"
+#include "sim/launch/failure.h"
+#include "sim/launch/launch.h"
+#include "sim/launch/memory.h"
+#include "sim/op/op.h"
+#include "sim/options/options.h"
+#include "sim/report/head.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* True for what needs no ranks: of a launcher's, the first does it all. */
@@ -32,6 +33,14 @@ static int run_verb(const moe_command_t *command)
                             : moe_command_failed(NULL, status);
 }
 
+static void help(moe_verb_t verb)
+{
+    moe_options_help(stdout, verb);
+    if (verb == MOE_VERB_op) {
+        moe_tool_help(stdout);
+    }
+}
+
 static int run(int argc, char **argv, moe_diag_t *diag)
 {
     moe_command_t command;
@@ -46,7 +55,7 @@ static int run(int argc, char **argv, moe_diag_t *diag)
     if (status != MOE_OK) {
         exit_status = moe_command_failed(diag, status);
     } else if (command.help) {
-        moe_options_help(stdout, command.verb);
+        help(command.verb);
     } else if (command.version) {
         printf("moesim %s\n", PACKAGE_VERSION);
     } else {
@@ -84,32 +93,16 @@ static int close_stdout(int exit_status)
     return exit_status;
 }
 
-/* OpenBLAS asks for a buffer a thread, again and again until it has it, and
- * waits for its threads at fork and exit (memory.c of 0.3.21): in an address
- * space without room for them this process would hang. */
-static void end_without_room(void)
-{
-    const rlim_t need =
-        ((rlim_t)moe_blas_threads() * 128 + 32) * ((rlim_t)1 << 20);
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur < need) {
-        fprintf(stderr,
-                "moesim: an address space of %llu KiB is allowed, BLAS needs "
-                "%llu: ulimit -v, or fewer threads (OPENBLAS_NUM_THREADS)\n",
-                (unsigned long long)limit.rlim_cur >> 10,
-                (unsigned long long)need >> 10);
-        _exit(3);
-    }
-}
-
 int main(int argc, char **argv)
 {
     moe_diag_t *diag;
     int exit_status;
 
     (void)signal(SIGPIPE, SIG_IGN);
-    end_without_room();
+    if (moe_memory_allows_blas() != MOE_OK) {
+        fprintf(stderr, "moesim: %s\n", moe_error_text());
+        _exit(3); /* exit() would wait for its threads */
+    }
     diag = moe_diag_create();
     if (diag == NULL) {
         fputs("moesim: out of memory\n", stderr);

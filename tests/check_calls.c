@@ -7,7 +7,7 @@
 #include "models/price.h"
 #include "models/summary.h"
 #include "sim/methods/registry.h"
-#include "sim/trace_json.h"
+#include "sim/price/trace_json.h"
 #include "tests/call_lines.h"
 #include "tests/layers.h"
 #include "tests/support.h"

@@ -6,7 +6,7 @@
 #include "base/outfile.h"
 #include "base/text.h"
 #include "base/yaml.h"
-#include "sim/data.h"
+#include "sim/data/data.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  */
 #include "tests/support.h"
 
-#include "sim/doctor.h"
+#include "sim/doctor/doctor.h"
 
 #include <cblas.h>
 #include <math.h>

@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include "base/outfile.h"
-#include "sim/memory.h"
+#include "sim/launch/memory.h"
 #include "tests/support.h"
 
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #include "tests/support.h"
 
 #include "models/price.h"
-#include "sim/scenario.h"
+#include "sim/scenario/scenario.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  */
 #include "tests/support.h"
 
-#include "sim/options.h"
+#include "sim/options/options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,7 +187,7 @@ START_TEST(the_man_page_has_every_verb_and_list)
     }
 #define MOE_LIST(id, text)                                                     \
     ck_assert_ptr_nonnull(strstr(page, ".TP .B " #id " " text " ."));
-#include "sim/lists.def"
+#include "sim/list/lists.def"
 #undef MOE_LIST
     free(page);
 }

@@ -6,7 +6,7 @@
 #include "tests/mpi_support.h"
 
 #include "sim/methods/registry.h"
-#include "sim/schema.h"
+#include "sim/scenario/schema.h"
 #include "tests/draw_probe.h"
 #include "tests/layers.h"
 #include "tests/rank_setup.h"

@@ -3,7 +3,7 @@
 
 #include "tests/scenarios.h"
 
-#include "sim/schema.h"
+#include "sim/scenario/schema.h"
 
 #include <stdlib.h>
 #include <string.h>

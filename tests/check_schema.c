@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support.h"
 
-#include "sim/schema.h"
+#include "sim/scenario/schema.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support.h"
 
-#include "sim/selection.h"
+#include "sim/price/selection.h"
 #include "tests/scenarios.h"
 
 #include <jansson.h>

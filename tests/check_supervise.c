@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "sim/supervise.h"
-#include "sim/supervise_parts.h"
+#include "sim/launch/supervise.h"
+#include "sim/launch/supervise_parts.h"
 #include "tests/support.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support.h"
 
-#include "sim/sweep.h"
+#include "sim/options/sweep.h"
 
 START_TEST(points_are_the_product_with_the_last_key_fastest)
 {

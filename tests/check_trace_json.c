@@ -4,7 +4,7 @@
 
 #include "models/backend_meta.h"
 #include "models/summary.h"
-#include "sim/trace_json.h"
+#include "sim/price/trace_json.h"
 #include "sim/methods/registry.h"
 #include "tests/layers.h"
 

@@ -2,8 +2,8 @@
 /* What the supervisor makes of the states of ranks; no rank is started. */
 #include "config.h"
 
-#include "sim/launch.h"
-#include "sim/supervise_parts.h"
+#include "sim/launch/launch.h"
+#include "sim/launch/supervise_parts.h"
 #include "tests/support.h"
 
 #include <signal.h>

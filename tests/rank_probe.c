@@ -4,7 +4,7 @@
 #include "config.h"
 
 #include "ref/mpi/agreement.h"
-#include "sim/launch.h"
+#include "sim/launch/launch.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -7,7 +7,7 @@
 #ifndef TESTS_RANK_SETUP_H
 #define TESTS_RANK_SETUP_H
 
-#include "sim/run_inputs.h"
+#include "sim/inputs/inputs.h"
 #include "tests/mpi_support.h"
 #include "tests/scenarios.h"
 

@@ -6,7 +6,7 @@
 #ifndef TESTS_SCENARIOS_H
 #define TESTS_SCENARIOS_H
 
-#include "sim/scenario.h"
+#include "sim/scenario/scenario.h"
 
 /** A file of the source tree with changes; fails the test if it has
  * problems. Ended with moe_scenario_free(). */

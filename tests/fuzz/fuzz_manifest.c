@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "sim/golden_read.h"
+#include "sim/golden/read.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "sim/scenario.h"
+#include "sim/scenario/scenario.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

@@ -32,6 +32,7 @@ FAULTS = [
     ("check_includes.py", "moe/b.c", '#include "method.h"\n'),
     ("check_includes.py", "ref/b.c", "#include <yaml.h>\n"),
     ("check_includes.py", "sim/methods/m.c", "#include <stdio.h>\n"),
+    ("check_includes.py", "sim/data/a.c", '#include "sim/run/job.h"\n'),
     ("check_includes.py", "reports/b.c", '#include "moe/method.h"\n'),
     ("check_includes.py", "ref/oracle_a.c", '#include "ref/a.h"\n'),
     ("check_includes.py", "ref/a.c", '#include "ref/oracle_a.h"\n'),

@@ -3,7 +3,8 @@
 """The direction of includes.
 
 base <- moe <- {ref, gpu, models} <- sim; reports <- base only. ref/mpi/ alone
-includes mpi.h; a method includes moe/method.h and nothing else. The oracle,
+includes mpi.h; a method includes moe/method.h and nothing else. The folders of
+sim/ stand in one line, each on the ones before it. The oracle,
 ref/oracle*, shares with the stages what a list here names, and they take
 nothing from it.
 """
@@ -21,17 +22,25 @@ ARROWS = {
     "gpu": {"base", "moe"},
     "models": {"base", "moe"},
     "reports": {"base"},
-    "sim": {"base", "moe", "ref", "ref/mpi", "gpu", "models", "reports"},
-    "tests": {"base", "moe", "ref", "ref/mpi", "gpu", "models", "reports",
-              "sim", "sim/methods"},
     "sim/methods": {"base", "moe"},
 }
+
+# The folders of the program: each may include what stands before it, and all
+# that the program may.
+PROGRAM = ["sim/data", "sim/scenario", "sim/options", "sim/launch",
+           "sim/report", "sim/inputs", "sim/price", "sim/golden", "sim/run",
+           "sim/check", "sim/op", "sim/list", "sim/doctor", "sim"]
+ALL = {"base", "moe", "ref", "ref/mpi", "gpu", "models", "reports",
+       "sim/methods"}
+ARROWS.update({folder: ALL | set(PROGRAM[:i])
+               for i, folder in enumerate(PROGRAM)})
+ARROWS["tests"] = ALL | set(PROGRAM)
 
 # Which folders, and single files, may include a library's header. doctor tests
 # the BLAS itself.
 LIBRARIES = {
     r"mpi\.h": {"ref/mpi", "tests"},
-    r"(cblas|openblas_config|f77blas)\.h": {"ref", "sim/doctor_blas_test.c",
+    r"(cblas|openblas_config|f77blas)\.h": {"ref", "sim/doctor/blas_test.c",
                                           "tests"},
     r"(mpfr|gmp)\.h": {"ref", "tests"},
     r"yaml\.h": {"base", "tests"},
@@ -91,21 +100,16 @@ def quoted(top, path, name):
         return "the public header includes no other of ours"
     if oracle(path, name) is not None:
         return oracle(path, name)
-    if other is None or (other != mine and other not in ARROWS[mine]
-                         and not sim_and_methods(mine, other)):
+    if other is None or (other != mine and other not in ARROWS[mine]):
         return f"{mine}/ must not include {other}/"
     return None
 
 
-def sim_and_methods(mine, other):
-    """sim/ uses the list of methods."""
-    return mine == "sim" and other == "sim/methods"
-
-
 def system(path, name):
     mine = folder_of(path)
+    program = "sim" if mine in PROGRAM else mine
     for pattern, folders in LIBRARIES.items():
-        if re.fullmatch(pattern, name) and not {mine, path} & folders:
+        if re.fullmatch(pattern, name) and not {program, path} & folders:
             return f"<{name}> belongs to {', '.join(sorted(folders))}"
     return None
 

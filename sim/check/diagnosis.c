@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a failed check looks like, in the document. */
+#include "sim/check/check.h"
+
+#include "ref/diagnose.h"
+
+enum {
+    MOST = 2,   /* parts that are diagnosed: each may take a minute */
+    TEXT = 1024 /* of a line */
+};
+
+/* The rank whose own tokens the faults are all of; -1 if there is none, or
+ * but one rank. */
+static int only_rank(const moe_check_t *check, const moe_diagnosis_t *d)
+{
+    for (size_t i = 0; check->golden.n_ranks > 1 && i < check->golden.n_ranks;
+         i++) {
+        const moe_golden_rank_t *rank = &check->golden.rank[i];
+
+        if (d->tokens_from >= rank->tokens.begin &&
+            d->tokens_to < rank->tokens.end) {
+            return rank->rank;
+        }
+    }
+    return -1;
+}
+
+static json_t *names_of(const moe_diagnosis_t *d)
+{
+    json_t *names = json_array();
+
+    for (int i = 0; i < d->n_suspects; i++) {
+        (void)json_array_append_new(
+            names, json_string(moe_fault_name(d->suspect[i].kind)));
+    }
+    return names;
+}
+
+static moe_status_t add(moe_check_t *check, const moe_diagnosis_t *d, int rank)
+{
+    json_t *list = json_object_get(check->document, "diagnosis");
+    char text[TEXT];
+    json_t *item;
+    int only;
+
+    moe_diagnosis_words(d, text, sizeof(text));
+    item = json_pack("{s:i, s:s, s:b, s:o, s:s}", "rank", rank, "tensor",
+                     moe_role_name(d->role), "named", moe_diagnosis_is_named(d),
+                     "names", names_of(d), "text", text);
+    only = only_rank(check, d);
+    if (item != NULL && only >= 0) {
+        (void)json_object_set_new(item, "only_tokens_of_rank",
+                                  json_integer(only));
+    }
+    return item != NULL && json_array_append_new(list, item) == 0
+               ? MOE_OK
+               : moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
+}
+
+moe_status_t moe_check_diagnose(moe_check_t *check, moe_judge_t *judge,
+                                int rank)
+{
+    moe_diagnosis_t d;
+    moe_status_t status;
+
+    if (moe_judge_is_good(judge) ||
+        json_array_size(json_object_get(check->document, "diagnosis")) >=
+            MOST) {
+        return MOE_OK;
+    }
+    status = moe_diagnosis_make(judge, &d);
+    return status == MOE_OK ? add(check, &d, rank) : status;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/check/check.h"
+
+#include "base/checked.h"
+#include "base/text.h"
+#include "ref/formats.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What a tensor is, and where, for messages. */
+typedef struct {
+    const moe_safetensors_t *file;
+    const char *path;
+    const moe_safetensor_t *t;
+} source_t;
+
+static moe_status_t refuse(const source_t *s, const char *expected)
+{
+    char shape[128] = "";
+    size_t used = 0;
+
+    for (int d = 0; d < s->t->ndim; d++) {
+        used += (size_t)snprintf(shape + used, sizeof(shape) - used, "%s%lld",
+                                 d > 0 ? " x " : "", (long long)s->t->dim[d]);
+        used = used < sizeof(shape) ? used : sizeof(shape) - 1;
+    }
+    return moe_fail(MOE_ERR_INPUT,
+                    "%s: byte %lld: tensor '%.80s' is %s of %s, expected %s",
+                    s->path, (long long)s->t->begin, s->t->name,
+                    moe_dtype_name(s->t->dtype), shape, expected);
+}
+
+/* Rows and columns; of three dimensions the first two are rows. */
+static bool shape_of(const moe_safetensor_t *t, int64_t *rows_p,
+                     int64_t *cols_p)
+{
+    *rows_p = 1;
+    *cols_p = t->ndim > 0 ? t->dim[t->ndim - 1] : 1;
+    for (int d = 0; d + 1 < t->ndim; d++) {
+        if (!moe_mul_i64(*rows_p, t->dim[d], rows_p)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A type that can hold codes of another: its own, or plain bytes. */
+static bool holds(moe_dtype_t type, moe_dtype_t wanted, int64_t *packed_p)
+{
+    *packed_p = 1;
+    if (type == wanted) {
+        return true;
+    }
+    if (moe_dtype_bits(wanted) == 4) {
+        *packed_p = 2;
+        return type == MOE_DTYPE_u8 || type == MOE_DTYPE_i8;
+    }
+    return moe_dtype_bits(wanted) == 8 &&
+           (type == MOE_DTYPE_u8 || type == MOE_DTYPE_i8);
+}
+
+static bool is_float_type(moe_dtype_t type)
+{
+    return type == MOE_DTYPE_bf16 || type == MOE_DTYPE_fp16 ||
+           type == MOE_DTYPE_fp32;
+}
+
+static moe_format_t float_of(moe_dtype_t type)
+{
+    return type == MOE_DTYPE_bf16   ? MOE_FORMAT_bf16
+           : type == MOE_DTYPE_fp16 ? MOE_FORMAT_fp16
+                                    : MOE_FORMAT_fp32;
+}
+
+/* Storage of what the tensor holds; false if it cannot be that. */
+static bool fit_storage(const moe_safetensor_t *t, moe_storage_t *storage,
+                        int64_t *packed_p)
+{
+    const moe_dtype_t wanted = moe_format_info(storage->format)->code;
+
+    *packed_p = 1;
+    if (storage->format == MOE_FORMAT_i32) {
+        return t->dtype == MOE_DTYPE_i32 || t->dtype == MOE_DTYPE_i64;
+    }
+    if (moe_format_is_float(storage->format) ||
+        storage->format == MOE_FORMAT_exact) {
+        if (t->dtype == MOE_DTYPE_u16) { /* bits of the chain's own format */
+            return moe_dtype_bits(wanted) == 16;
+        }
+        storage->format = float_of(t->dtype);
+        return is_float_type(t->dtype);
+    }
+    return holds(t->dtype, wanted, packed_p);
+}
+
+/* 64-bit ids to 32 bits, in place; false if one does not fit. */
+static moe_status_t narrow_ids(const source_t *s, moe_rows_t *rows)
+{
+    const int64_t n = rows->rows * rows->cols;
+    int64_t *wide = malloc((size_t)n * sizeof(*wide) + 1);
+    moe_status_t status;
+
+    if (wide == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for %s", s->t->name);
+    }
+    status = moe_safetensors_read(s->file, s->t, 0, s->t->size_bytes, wide);
+    for (int64_t i = 0; status == MOE_OK && i < n; i++) {
+        if (wide[i] < INT32_MIN || wide[i] > INT32_MAX) {
+            status = refuse(s, "expert ids");
+        }
+        ((int32_t *)rows->codes)[i] = (int32_t)wide[i];
+    }
+    free(wide);
+    return status;
+}
+
+static moe_status_t read_scales(const source_t *codes, const char *name,
+                                moe_rows_t *rows)
+{
+    const moe_format_info_t *info = moe_format_info(rows->storage.format);
+    const int64_t blocks =
+        moe_format_scale_cols(rows->storage.format, rows->cols);
+    source_t s = *codes;
+    int64_t n;
+    int64_t cols;
+    int64_t packed;
+    moe_status_t status;
+
+    s.t = moe_safetensors_find(codes->file, name);
+    if (s.t == NULL) {
+        status = moe_fail(MOE_ERR_INPUT,
+                          "%s: no tensor '%s' beside '%s': scales are wanted, "
+                          "linear, %lld a row",
+                          codes->path, name, codes->t->name, (long long)blocks);
+    } else if (!holds(s.t->dtype, info->scale, &packed) ||
+               !shape_of(s.t, &n, &cols) || n != rows->rows || cols != blocks) {
+        status = refuse(&s, "linear scales, one a block of each row");
+    } else {
+        status =
+            moe_safetensors_read(s.file, s.t, 0, s.t->size_bytes, rows->scales);
+    }
+    return status;
+}
+
+static moe_status_t read_rows(const source_t *s, moe_rows_t *rows)
+{
+    if (rows->storage.format == MOE_FORMAT_i32 &&
+        s->t->dtype == MOE_DTYPE_i64) {
+        return narrow_ids(s, rows);
+    }
+    return moe_safetensors_read(s->file, s->t, 0, s->t->size_bytes,
+                                rows->codes);
+}
+
+moe_status_t moe_check_tensor_read(const moe_safetensors_t *file,
+                                   const char *path, const char *name,
+                                   const moe_storage_t *storage, int64_t rows,
+                                   int64_t cols, moe_check_tensor_t *tensor_p)
+{
+    char *scale = moe_strdup_printf("%s.scale", name);
+    moe_status_t status;
+
+    *tensor_p = (moe_check_tensor_t){0};
+    if (scale == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a name");
+    }
+    status = moe_check_tensor_read_as(file, path, name, scale, storage, rows,
+                                      cols, tensor_p);
+    free(scale);
+    return status;
+}
+
+moe_status_t moe_check_tensor_read_as(const moe_safetensors_t *file,
+                                      const char *path, const char *name,
+                                      const char *scale,
+                                      const moe_storage_t *storage,
+                                      int64_t rows, int64_t cols,
+                                      moe_check_tensor_t *tensor_p)
+{
+    const source_t s = {file, path, moe_safetensors_find(file, name)};
+    moe_storage_t fit = *storage;
+    char expected[128];
+    int64_t packed;
+    int64_t n;
+    int64_t wide;
+    moe_status_t status;
+
+    *tensor_p = (moe_check_tensor_t){0};
+    if (s.t == NULL) {
+        return MOE_OK;
+    }
+    (void)snprintf(expected, sizeof(expected), "%s of %s%.0lld%s%lld columns",
+                   moe_format_name(storage->format), rows >= 0 ? "" : "",
+                   rows >= 0 ? (long long)rows : 0LL,
+                   rows >= 0 ? " rows, " : "", (long long)cols);
+    if (!fit_storage(s.t, &fit, &packed) || !shape_of(s.t, &n, &wide) ||
+        wide * packed != cols || (rows >= 0 && n != rows)) {
+        return refuse(&s, expected);
+    }
+    status = moe_ref_rows_alloc(&fit, n, cols, &tensor_p->rows);
+    if (status == MOE_OK) {
+        status = read_rows(&s, &tensor_p->rows);
+    }
+    if (status == MOE_OK && tensor_p->rows.scales != NULL) {
+        status = read_scales(&s, scale, &tensor_p->rows);
+    }
+    tensor_p->per_expert = s.t->ndim > 2 ? s.t->dim[s.t->ndim - 2] : 0;
+    if (status != MOE_OK) {
+        moe_check_tensor_free(tensor_p);
+    }
+    return status;
+}
+
+void moe_check_tensor_free(moe_check_tensor_t *tensor)
+{
+    moe_ref_rows_free(&tensor->rows);
+}
+
+moe_status_t moe_check_integers(const moe_safetensors_t *file, const char *path,
+                                const char *name, int64_t **list_p,
+                                int64_t *n_p)
+{
+    const source_t s = {file, path, moe_safetensors_find(file, name)};
+    int64_t *list;
+    moe_status_t status;
+
+    *list_p = NULL;
+    *n_p = 0;
+    if (s.t == NULL) {
+        return MOE_OK;
+    }
+    if (s.t->dtype != MOE_DTYPE_i32 && s.t->dtype != MOE_DTYPE_i64) {
+        return refuse(&s, "integers, I32 or I64");
+    }
+    *n_p = s.t->size_bytes / (moe_dtype_bits(s.t->dtype) / 8);
+    list = malloc((size_t)*n_p * sizeof(*list) + 1);
+    if (list == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for %s", name);
+    }
+    status = moe_safetensors_read(file, s.t, 0, s.t->size_bytes, list);
+    for (int64_t i = *n_p; s.t->dtype == MOE_DTYPE_i32 && i > 0; i--) {
+        int32_t narrow;
+
+        memcpy(&narrow, (const char *)list + 4 * (i - 1), sizeof(narrow));
+        list[i - 1] = narrow;
+    }
+    if (status != MOE_OK) {
+        free(list);
+        return status;
+    }
+    *list_p = list;
+    return MOE_OK;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * Writer of golden folders (doc/golden.md).
+ */
+#ifndef SIM_GOLDEN_GOLDEN_H
+#define SIM_GOLDEN_GOLDEN_H
+
+#include "base/safetensors_write.h"
+#include "ref/layer.h"
+#include "sim/options/command.h"
+#include "sim/golden/tap.h"
+#include "sim/inputs/layer_feed.h"
+
+#include <jansson.h>
+
+/** A folder being written. */
+typedef struct {
+    const moe_command_t *command;
+    const moe_scenario_t *scenario;
+    moe_layer_t layer;  /* as the ranks lie: of a run, as its method lays it */
+    const char *folder; /* unfinished */
+    moe_format_t dispatch;
+    moe_golden_tap_t *tap; /* of a run; NULL: computed in process alone */
+    unsigned held;         /* bit r: every rank's place r is the run's */
+    /* routing of all tokens, made once */
+    moe_ref_layer_t routing;
+    moe_layer_feed_t feed;
+    json_t *ranks;
+    int64_t bytes; /* of tensors, written so far or to be written */
+} moe_golden_job_t;
+
+/** A rank's ranges. */
+typedef struct {
+    int rank;
+    moe_range_t tokens;
+    moe_range_t all_tokens;
+    moe_range_t experts;
+    int64_t pairs;
+} moe_golden_share_t;
+
+moe_golden_share_t moe_golden_share(const moe_golden_job_t *job, int rank);
+
+/** A rank's file at work. */
+typedef struct {
+    moe_golden_job_t *job;
+    const moe_golden_share_t *share;
+    moe_safetensors_out_t *out; /* NULL: only sizes count */
+    moe_status_t status;
+} moe_golden_file_t;
+
+/** Announce a tensor; append data to the file, and rows' codes or scales. */
+void moe_golden_declare(moe_golden_file_t *f, const char *name,
+                        moe_dtype_t dtype, int ndim, const int64_t *dim);
+void moe_golden_put(moe_golden_file_t *f, const void *data, int64_t size);
+void moe_golden_put_rows(moe_golden_file_t *f, const moe_rows_t *rows,
+                         bool scales);
+
+/** The weights of a rank's experts, with --weights local. */
+void moe_golden_declare_weights(moe_golden_file_t *f);
+void moe_golden_put_weights(moe_golden_file_t *f);
+
+/** Name of a rank's file. */
+#define MOE_GOLDEN_FILE "rank-%04d.safetensors"
+
+/** Add a rank's line to job->ranks. */
+moe_status_t moe_golden_add_rank(moe_golden_job_t *job,
+                                 const moe_golden_share_t *share);
+
+/** Write the scenario, or the manifest, whose ranks are job->ranks, into
+ * job->folder. */
+moe_status_t moe_golden_write_scenario(const moe_golden_job_t *job);
+moe_status_t moe_golden_write_manifest(const moe_golden_job_t *job);
+
+/** True for places of --stages. */
+bool moe_golden_wants(const moe_golden_job_t *job, moe_role_t role);
+
+/** Write one rank's file. @param[in] path  NULL: only add its size to
+ * job->bytes. */
+moe_status_t moe_golden_rank(moe_golden_job_t *job,
+                             const moe_golden_share_t *share, const char *path);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What goes with the tensors of a golden folder: the manifest, the
+ * scenario. */
+#include "config.h"
+
+#include "base/outfile.h"
+#include "base/text.h"
+#include "sim/golden/golden.h"
+#include "sim/golden/read.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const weights_names[] = {"seed", "local", "none"};
+
+static json_t *range(moe_range_t r)
+{
+    return json_pack("[I, I]", (json_int_t)r.begin, (json_int_t)r.end);
+}
+
+moe_status_t moe_golden_add_rank(moe_golden_job_t *job,
+                                 const moe_golden_share_t *share)
+{
+    char name[64];
+
+    (void)snprintf(name, sizeof(name), MOE_GOLDEN_FILE, share->rank);
+    return json_array_append_new(
+               job->ranks,
+               json_pack("{s:i, s:s, s:o, s:o, s:o, s:I}", "rank", share->rank,
+                         "file", name, "tokens", range(share->tokens),
+                         "all_tokens", range(share->all_tokens), "experts",
+                         range(share->experts), "pairs",
+                         (json_int_t)share->pairs)) != 0
+               ? moe_fail(MOE_ERR_NOMEM, "no memory for the manifest")
+               : MOE_OK;
+}
+
+/* Where a method rounds and how it sums; of a run alone. */
+static json_t *contract(const moe_golden_job_t *job)
+{
+    const moe_method_use_t *use = job->tap->use;
+    const moe_contract_t *c = &use->chain.contract;
+    json_t *places = json_array();
+    char points[512];
+
+    for (int r = 0; r < MOE_ROLE_COUNT; r++) {
+        if ((job->held >> r & 1) != 0) {
+            (void)json_array_append_new(
+                places, json_string(moe_role_name((moe_role_t)r)));
+        }
+    }
+    moe_rounding_text(c->points, points, sizeof(points));
+    return json_pack(
+        "{s:s, s:o, s:s, s:s, s:s, s:s}", "method", use->label, "places",
+        places, "rounds", points, "sum", moe_order_name(c->sum), "reduce",
+        moe_order_name(c->reduce), "weigh", moe_weigh_name(c->weigh));
+}
+
+/* How sums over experts were made. */
+static const char *order_of(const moe_golden_job_t *job, char text[64])
+{
+    const moe_contract_t *c;
+
+    if (job->tap == NULL || moe_golden_tap_is_plain(job->tap)) {
+        return "exact";
+    }
+    c = &job->tap->use->chain.contract;
+    (void)snprintf(text, 64, "%s, %s", moe_order_name(c->sum),
+                   moe_order_name(c->reduce));
+    return text;
+}
+
+static json_t *manifest(const moe_golden_job_t *job)
+{
+    const moe_scenario_t *s = job->scenario;
+    char order[64];
+
+    return json_pack(
+        "{s:s, s:s, s:{s:s, s:s}, s:I, s:s, s:s, s:s, s:s, s:s, s:{s:I, s:I, "
+        "s:I, s:i}, s:O, s:o*}",
+        "schema", MOE_GOLDEN_SCHEMA, "moesim", PACKAGE_VERSION, "scenario",
+        "file", "scenario.yaml", "digest", s->digest, "seed",
+        (json_int_t)s->seed, "data",
+        s->hidden_file != NULL ? "file" : moe_data_name(s->layer.data),
+        "dispatch", moe_format_name(job->dispatch), "accumulator",
+        moe_accumulator_name(MOE_ACCUMULATOR_fp32), "order",
+        order_of(job, order), "weights", weights_names[job->command->weights],
+        "k", "logits", (json_int_t)s->model.hidden, "gemm1_out",
+        (json_int_t)s->model.hidden, "gemm2_out",
+        (json_int_t)s->model.intermediate, "combine", s->model.topk, "ranks",
+        job->ranks, "executed", job->tap == NULL ? NULL : contract(job));
+}
+
+static moe_status_t write_text(const moe_golden_job_t *job, const char *name,
+                               const json_t *json)
+{
+    char *path = moe_strdup_printf("%s/%s", job->folder, name);
+    moe_outfile_t *file = NULL;
+    FILE *stream;
+    moe_status_t status;
+
+    status = path == NULL ? moe_fail(MOE_ERR_NOMEM, "no memory for a path")
+                          : moe_outfile_open(path, &file, &stream);
+    free(path);
+    if (status != MOE_OK) {
+        return status;
+    }
+    if (json != NULL) {
+        if (json_dumpf(json, stream, JSON_INDENT(1)) != 0) {
+            status = moe_fail(MOE_ERR_IO, "%s: cannot be written", name);
+        }
+        (void)fputc('\n', stream);
+    } else {
+        status = moe_scenario_print(job->scenario, stream);
+    }
+    if (status != MOE_OK) {
+        moe_outfile_abort(file);
+        return status;
+    }
+    return moe_outfile_commit(file);
+}
+
+moe_status_t moe_golden_write_scenario(const moe_golden_job_t *job)
+{
+    return write_text(job, "scenario.yaml", NULL);
+}
+
+moe_status_t moe_golden_write_manifest(const moe_golden_job_t *job)
+{
+    json_t *root = manifest(job);
+    moe_status_t status =
+        root == NULL ? moe_fail(MOE_ERR_NOMEM, "no memory for the manifest")
+                     : write_text(job, "manifest.json", root);
+
+    json_decref(root);
+    return status;
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One rank's file of a golden folder. Shapes are declared first; tensors are
+ * made one after the other and dropped when the next is made of them. */
+#include "sim/golden/golden.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TOKENS = 1024 /* of the output that are computed at a time */
+};
+
+/* Partial sums of a run that rounds its own way are the run's, or nobody's. */
+static bool has_sums(const moe_golden_job_t *job)
+{
+    const moe_storage_t *storage =
+        &job->scenario->layer.chain.at[MOE_ROLE_combine];
+
+    return job->tap == NULL || moe_golden_tap_is_plain(job->tap) ||
+           moe_golden_tap_rules(job->tap, MOE_ROLE_combine, storage);
+}
+
+/* A run whose ranks have parts of I has no whole rows of an expert. */
+static bool has_rows(const moe_golden_job_t *job)
+{
+    return job->tap == NULL ||
+           (job->tap->use->chain.contract.points & MOE_ROUND(gemm2_out)) != 0;
+}
+
+bool moe_golden_wants(const moe_golden_job_t *job, moe_role_t role)
+{
+    const moe_stage_t stage = role <= MOE_ROLE_dispatch    ? MOE_STAGE_prepare
+                              : role == MOE_ROLE_expert_in ? MOE_STAGE_permute
+                              : role <= MOE_ROLE_gemm2_out ? MOE_STAGE_experts
+                              : role == MOE_ROLE_combine   ? MOE_STAGE_unpermute
+                                                           : MOE_STAGE_finalize;
+
+    return (job->command->stages & 1u << stage) != 0 &&
+           (role != MOE_ROLE_combine || has_sums(job)) &&
+           (role != MOE_ROLE_gemm2_out || has_rows(job));
+}
+
+void moe_golden_declare(moe_golden_file_t *f, const char *name,
+                        moe_dtype_t dtype, int ndim, const int64_t *dim)
+{
+    int64_t bits = moe_dtype_bits(dtype);
+
+    for (int d = 0; d < ndim; d++) {
+        bits *= dim[d];
+    }
+    f->job->bytes += bits / 8;
+    if (f->out != NULL && f->status == MOE_OK) {
+        f->status = moe_safetensors_declare(f->out, name, dtype, ndim, dim);
+    }
+}
+
+void moe_golden_put(moe_golden_file_t *f, const void *data, int64_t size)
+{
+    if (f->status == MOE_OK) {
+        f->status = moe_safetensors_put(f->out, data, size);
+    }
+}
+
+static moe_ref_case_t case_of(const moe_golden_file_t *f, moe_range_t tokens,
+                              moe_range_t experts)
+{
+    return moe_layer_case(f->job->scenario, f->job->dispatch, tokens, experts);
+}
+
+/* A bound goes with numbers that are computed. */
+static bool has_bound(moe_role_t role)
+{
+    return role == MOE_ROLE_logits || role == MOE_ROLE_gemm1_out ||
+           role == MOE_ROLE_act_out || role == MOE_ROLE_gemm2_out ||
+           role == MOE_ROLE_combine || role == MOE_ROLE_output;
+}
+
+static moe_storage_t storage_of(const moe_golden_file_t *f, moe_role_t role)
+{
+    const moe_range_t none = {0, 0};
+    moe_ref_layer_t layer = {.about = case_of(f, none, none)};
+
+    return moe_ref_layer_storage(&layer, role);
+}
+
+static void declare_place(moe_golden_file_t *f, moe_role_t role)
+{
+    const moe_storage_t storage = storage_of(f, role);
+    const moe_format_info_t *info = moe_format_info(storage.format);
+    const moe_range_t none = {0, 0};
+    moe_ref_layer_t layer = {.about = case_of(f, none, none)};
+    const int64_t one = 1;
+    int64_t dim[2];
+    char name[64];
+
+    (void)moe_ref_layer_shape(&layer, role, &dim[0], &dim[1]);
+    dim[0] = moe_ref_layer_is_paired(role) ? f->share->pairs
+             : role == MOE_ROLE_combine
+                 ? f->share->all_tokens.end - f->share->all_tokens.begin
+                 : f->share->tokens.end - f->share->tokens.begin;
+    moe_golden_declare(f, moe_role_name(role), info->code, 2, dim);
+    if (has_bound(role)) {
+        (void)snprintf(name, sizeof(name), "%s.abs", moe_role_name(role));
+        moe_golden_declare(f, name, MOE_DTYPE_fp32, 2, dim);
+    }
+    dim[1] = moe_format_scale_cols(storage.format, dim[1]);
+    if (dim[1] > 0) {
+        (void)snprintf(name, sizeof(name), "%s.scale", moe_role_name(role));
+        moe_golden_declare(f, name, info->scale, 2, dim);
+    }
+    if (info->has_global) {
+        (void)snprintf(name, sizeof(name), "%s.decode_scale",
+                       moe_role_name(role));
+        moe_golden_declare(f, name, MOE_DTYPE_fp32, 1, &one);
+    }
+}
+
+static void declare_names(moe_golden_file_t *f)
+{
+    const int64_t one = 1;
+    const int64_t n = f->share->pairs;
+
+    moe_golden_declare(f, "src_rank", MOE_DTYPE_i32, 1, &n);
+    moe_golden_declare(f, "src_token", MOE_DTYPE_i64, 1, &n);
+    moe_golden_declare(f, "slot", MOE_DTYPE_i32, 1, &n);
+    moe_golden_declare(f, "expert", MOE_DTYPE_i32, 1, &n);
+    moe_golden_declare(f, "valid_rows", MOE_DTYPE_i64, 1, &one);
+}
+
+void moe_golden_put_rows(moe_golden_file_t *f, const moe_rows_t *rows,
+                         bool scales)
+{
+    const moe_format_info_t *info = moe_format_info(rows->storage.format);
+    const int64_t blocks =
+        moe_format_scale_cols(rows->storage.format, rows->cols);
+
+    if (!scales) {
+        moe_golden_put(f, rows->codes, rows->rows * moe_rows_code_bytes(rows));
+    } else if (blocks > 0) {
+        moe_golden_put(f, rows->scales,
+                       rows->rows * moe_dtype_bytes(info->scale, blocks));
+    }
+}
+
+static void put_bound(moe_golden_file_t *f, moe_ref_layer_t *layer,
+                      moe_role_t role)
+{
+    int64_t rows;
+    int64_t cols;
+    float *bound;
+
+    (void)moe_ref_layer_shape(layer, role, &rows, &cols);
+    bound = calloc((size_t)(rows * cols) + 1, sizeof(*bound));
+    if (bound == NULL) {
+        f->status = moe_fail(MOE_ERR_NOMEM, "no memory for the bounds of %s",
+                             moe_role_name(role));
+        return;
+    }
+    f->status = moe_ref_layer_abs(layer, role, bound);
+    moe_golden_put(f, bound, rows * cols * (int64_t)sizeof(*bound));
+    free(bound);
+}
+
+/* The rows of a place that are written: those of the layer, to which a run's
+ * are equal, or a run's own. First is the run's row of the layer's first. */
+static moe_rows_t answer(moe_golden_file_t *f, const moe_ref_layer_t *layer,
+                         moe_role_t role, int64_t first)
+{
+    moe_golden_tap_t *tap = f->job->tap;
+    moe_rows_t rows = layer->at[role];
+
+    if (tap == NULL) {
+        return rows;
+    }
+    f->status = moe_golden_tap_hold(tap, layer, role, first);
+    if (moe_golden_tap_rules(tap, role, &rows.storage)) {
+        rows.codes = moe_rows_codes(&tap->at[role], first);
+    }
+    return rows;
+}
+
+/* Make a place and write it. */
+static void put_place(moe_golden_file_t *f, moe_ref_layer_t *layer,
+                      moe_role_t role)
+{
+    moe_rows_t rows;
+    float decode;
+
+    if (f->status == MOE_OK) {
+        f->status = moe_ref_layer_make(layer, role);
+    }
+    if (f->status != MOE_OK) {
+        return;
+    }
+    rows = answer(f, layer, role, 0);
+    moe_golden_put_rows(f, &rows, false);
+    if (has_bound(role)) {
+        put_bound(f, layer, role);
+    }
+    moe_golden_put_rows(f, &layer->at[role], true);
+    if (moe_format_info(layer->at[role].storage.format)->has_global) {
+        decode = moe_storage_decode(&layer->at[role].storage);
+        moe_golden_put(f, &decode, sizeof(decode));
+    }
+}
+
+/* A layer that has the routing of its tokens, which was made once. */
+static void open_layer(moe_golden_file_t *f, moe_range_t tokens,
+                       moe_range_t experts, moe_ref_layer_t *layer,
+                       moe_layer_feed_t *feed)
+{
+    const moe_ref_case_t about = case_of(f, tokens, experts);
+    const moe_ref_layer_t *all = &f->job->routing;
+    const int topk = about.model->topk;
+    const int64_t first = tokens.begin * topk;
+    moe_rows_t ids = {.storage = {.format = MOE_FORMAT_i32},
+                      .rows = tokens.end - tokens.begin,
+                      .cols = topk};
+    moe_rows_t weights = ids;
+
+    *feed = (moe_layer_feed_t){0};
+    ids.codes = (int32_t *)all->at[MOE_ROLE_topk_ids].codes + first;
+    weights.storage.format = MOE_FORMAT_fp32;
+    weights.codes = (float *)all->at[MOE_ROLE_topk_weights].codes + first;
+    f->status = moe_ref_layer_init(&about, layer);
+    if (f->status == MOE_OK) {
+        f->status = moe_layer_feed(f->job->scenario, layer, feed);
+    }
+    if (f->status == MOE_OK) {
+        f->status = moe_ref_layer_give(layer, MOE_ROLE_topk_ids, &ids);
+    }
+    if (f->status == MOE_OK) {
+        f->status = moe_ref_layer_give(layer, MOE_ROLE_topk_weights, &weights);
+    }
+}
+
+static void close_layer(moe_ref_layer_t *layer, moe_layer_feed_t *feed)
+{
+    moe_ref_layer_fini(layer);
+    moe_layer_feed_fini(feed);
+}
+
+/* Who the pairs are. */
+static void put_names(moe_golden_file_t *f, const moe_ref_layer_t *layer)
+{
+    const moe_layer_t *l = &f->job->layer;
+    const int64_t n = layer->index.n;
+    int32_t *rank = calloc((size_t)n + 1, sizeof(*rank));
+    int64_t *token = calloc((size_t)n + 1, sizeof(*token));
+
+    if (rank == NULL || token == NULL) {
+        f->status =
+            moe_fail(MOE_ERR_NOMEM, "no memory for %lld pairs", (long long)n);
+    }
+    for (int64_t i = 0; f->status == MOE_OK && i < n; i++) {
+        int dp = moe_layer_owner(l, layer->pairs.token[i]);
+
+        rank[i] = dp * l->layout.tp;
+        token[i] = layer->pairs.token[i] - moe_layer_tokens(l, dp).begin;
+    }
+    moe_golden_put(f, rank, 4 * n);
+    moe_golden_put(f, token, 8 * n);
+    moe_golden_put(f, layer->pairs.slot, 4 * n);
+    moe_golden_put(f, layer->pairs.expert, 4 * n);
+    moe_golden_put(f, &n, 8);
+    free(rank);
+    free(token);
+}
+
+/* What belongs to the rank's own tokens, but for the output. */
+static void put_own(moe_golden_file_t *f)
+{
+    const moe_range_t none = {0, 0};
+    moe_ref_layer_t layer = {0};
+    moe_layer_feed_t feed;
+
+    open_layer(f, f->share->tokens, none, &layer, &feed);
+    for (int r = MOE_ROLE_hidden; r <= MOE_ROLE_dispatch; r++) {
+        if (moe_golden_wants(f->job, (moe_role_t)r)) {
+            put_place(f, &layer, (moe_role_t)r);
+        }
+    }
+    close_layer(&layer, &feed);
+}
+
+/* What the rank's experts make of all tokens of its group. */
+static void put_experts(moe_golden_file_t *f)
+{
+    moe_ref_layer_t layer = {0};
+    moe_layer_feed_t feed;
+
+    open_layer(f, f->share->all_tokens, f->share->experts, &layer, &feed);
+    if (f->status == MOE_OK && layer.index.n != f->share->pairs) {
+        f->status = moe_fail(MOE_ERR_INTERNAL, "pairs were miscounted");
+    }
+    put_names(f, &layer);
+    for (int r = MOE_ROLE_expert_in; r <= MOE_ROLE_combine; r++) {
+        if (moe_golden_wants(f->job, (moe_role_t)r)) {
+            put_place(f, &layer, (moe_role_t)r);
+            moe_ref_layer_drop(&layer, (moe_role_t)(r - 1));
+        }
+    }
+    close_layer(&layer, &feed);
+}
+
+/* Values, or bounds, of the output of the own tokens, some at a time. */
+static void put_output(moe_golden_file_t *f, bool bounds)
+{
+    const moe_range_t experts = {0, f->job->scenario->model.experts};
+    const moe_range_t own = f->share->tokens;
+
+    if (f->job->tap != NULL && own.begin == own.end) {
+        f->job->tap->held |= 1u << MOE_ROLE_output; /* there is none */
+    }
+    for (int64_t t = own.begin; f->status == MOE_OK && t < own.end;
+         t += TOKENS) {
+        const moe_range_t some = {t,
+                                  t + TOKENS < own.end ? t + TOKENS : own.end};
+        moe_ref_layer_t layer = {0};
+        moe_layer_feed_t feed;
+
+        open_layer(f, some, experts, &layer, &feed);
+        if (f->status == MOE_OK) {
+            f->status = moe_ref_layer_make(&layer, MOE_ROLE_output);
+        }
+        if (f->status == MOE_OK && bounds) {
+            put_bound(f, &layer, MOE_ROLE_output);
+        } else if (f->status == MOE_OK) {
+            moe_rows_t rows = answer(f, &layer, MOE_ROLE_output, t - own.begin);
+
+            moe_golden_put_rows(f, &rows, false);
+        }
+        close_layer(&layer, &feed);
+    }
+}
+
+static void declare_all(moe_golden_file_t *f)
+{
+    for (int r = MOE_ROLE_hidden; r <= MOE_ROLE_dispatch; r++) {
+        if (moe_golden_wants(f->job, (moe_role_t)r)) {
+            declare_place(f, (moe_role_t)r);
+        }
+    }
+    declare_names(f);
+    for (int r = MOE_ROLE_expert_in; r <= MOE_ROLE_output; r++) {
+        if (moe_golden_wants(f->job, (moe_role_t)r)) {
+            declare_place(f, (moe_role_t)r);
+        }
+    }
+    moe_golden_declare_weights(f);
+}
+
+moe_status_t moe_golden_rank(moe_golden_job_t *job,
+                             const moe_golden_share_t *share, const char *path)
+{
+    moe_golden_file_t f = {.job = job, .share = share};
+
+    if (path != NULL) {
+        f.status = moe_safetensors_create(path, &f.out);
+    }
+    if (f.status == MOE_OK) {
+        declare_all(&f);
+    }
+    if (path == NULL || f.status != MOE_OK) {
+        moe_safetensors_abort(f.out);
+        return f.status;
+    }
+    put_own(&f);
+    if (f.status == MOE_OK) {
+        put_experts(&f);
+    }
+    if (moe_golden_wants(job, MOE_ROLE_output)) {
+        put_output(&f, false);
+        put_output(&f, true);
+    }
+    moe_golden_put_weights(&f);
+    if (f.status == MOE_OK) {
+        return moe_safetensors_commit(f.out);
+    }
+    moe_safetensors_abort(f.out);
+    return f.status;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Expert weights in a golden folder, some rows at a time. */
+#include "sim/golden/golden.h"
+
+#include "moe/draw.h"
+
+#include <stdio.h>
+
+enum {
+    ROWS = 64
+};
+
+static const struct {
+    const char *name;
+    moe_weight_t weight;
+} weight_tensors[] = {{"w13", MOE_W13}, {"w2", MOE_W2}};
+
+static bool local_weights(const moe_golden_file_t *f)
+{
+    return f->job->command->weights == MOE_GOLDEN_WEIGHTS_local;
+}
+
+void moe_golden_declare_weights(moe_golden_file_t *f)
+{
+    const moe_model_t *m = &f->job->scenario->model;
+    const moe_format_t format = f->job->scenario->layer.chain.weights;
+    const moe_format_info_t *info = moe_format_info(format);
+
+    for (size_t i = 0; local_weights(f) && i < 2; i++) {
+        const moe_weight_t w = weight_tensors[i].weight;
+        const int64_t k = moe_weight_cols(m, w);
+        const int64_t one = 1;
+        int64_t dim[3] = {f->share->experts.end - f->share->experts.begin,
+                          moe_weight_rows(m, w), k};
+        char name[32];
+
+        moe_golden_declare(f, weight_tensors[i].name, info->code, 3, dim);
+        dim[2] = moe_format_scale_cols(format, k);
+        if (dim[2] > 0) {
+            (void)snprintf(name, sizeof(name), "%s.scale",
+                           weight_tensors[i].name);
+            moe_golden_declare(f, name, info->scale, 3, dim);
+        }
+        if (format == MOE_FORMAT_nvfp4) {
+            (void)snprintf(name, sizeof(name), "%s.decode_scale",
+                           weight_tensors[i].name);
+            moe_golden_declare(f, name, MOE_DTYPE_fp32, 1, &one);
+        }
+    }
+}
+
+/* Codes, or scales, of rows of one expert. */
+static void fill(const moe_golden_file_t *f, moe_weight_t w, int64_t e,
+                 int64_t row, int64_t n, void *codes, void *scales)
+{
+    const moe_scenario_t *s = f->job->scenario;
+    const int64_t k = moe_weight_cols(&s->model, w);
+    const moe_draw_t from = {s->layer.data, s->seed, &s->model};
+
+    moe_draw_rows(&from, w, s->layer.chain.weights, e, row, n, 0, k, codes,
+                  scales);
+}
+
+static void put_weight(moe_golden_file_t *f, moe_weight_t w, bool want_scales)
+{
+    const moe_model_t *m = &f->job->scenario->model;
+    const int64_t rows = moe_weight_rows(m, w);
+    const moe_storage_t storage = {.format =
+                                       f->job->scenario->layer.chain.weights};
+    moe_rows_t panel;
+
+    if (f->status == MOE_OK) {
+        f->status =
+            moe_ref_rows_alloc(&storage, ROWS, moe_weight_cols(m, w), &panel);
+    }
+    if (f->status != MOE_OK) {
+        return;
+    }
+    for (int64_t e = f->share->experts.begin; e < f->share->experts.end; e++) {
+        for (int64_t row = 0; row < rows; row += ROWS) {
+            panel.rows = rows - row < ROWS ? rows - row : ROWS;
+            fill(f, w, e, row, panel.rows, panel.codes, panel.scales);
+            moe_golden_put_rows(f, &panel, want_scales);
+        }
+    }
+    moe_ref_rows_free(&panel);
+}
+
+void moe_golden_put_weights(moe_golden_file_t *f)
+{
+    const moe_model_t *m = &f->job->scenario->model;
+    const moe_format_t format = f->job->scenario->layer.chain.weights;
+
+    for (size_t i = 0; local_weights(f) && i < 2; i++) {
+        const moe_weight_t w = weight_tensors[i].weight;
+        const float global = moe_draw_weight_global(
+            f->job->scenario->layer.data, moe_weight_cols(m, w));
+
+        put_weight(f, w, false);
+        if (moe_format_scale_cols(format, moe_weight_cols(m, w)) > 0) {
+            put_weight(f, w, true);
+        }
+        if (format == MOE_FORMAT_nvfp4) {
+            moe_golden_put(f, &global, sizeof(global));
+        }
+    }
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "sim/run/folder.h"
+
+#include "base/outfile.h"
+#include "base/text.h"
+#include "sim/launch/launch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEFAULT "moesim-out"
+#define GOLDEN  "golden"
+
+static char *default_folder(const char *name)
+{
+    char when[32];
+    time_t now = time(NULL);
+    struct tm utc;
+
+    if (gmtime_r(&now, &utc) == NULL ||
+        strftime(when, sizeof(when), "%Y%m%dT%H%M%SZ", &utc) == 0) {
+        return NULL;
+    }
+    return moe_strdup_printf(DEFAULT "/%s/%s-%ld", name, when, (long)getpid());
+}
+
+moe_status_t moe_run_folder_choose(const moe_command_t *command,
+                                   const char *name, char **folder_p)
+{
+    const char *told =
+        moe_launch_is_watched() ? getenv(MOE_RUN_FOLDER_ENV) : NULL;
+    char *folder;
+
+    if (told != NULL && told[0] != '\0') {
+        folder = strdup(told);
+    } else if (command->output != NULL) {
+        folder = strdup(command->output);
+    } else {
+        folder = default_folder(name);
+    }
+    if (folder == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a path");
+    }
+    *folder_p = folder;
+    return MOE_OK;
+}
+
+char *moe_run_folder_unfinished(const char *folder)
+{
+    return moe_strdup_printf("%s/" MOE_RUN_HIDDEN, folder);
+}
+
+static moe_status_t move_file(const char *from_folder, const char *folder,
+                              const char *name)
+{
+    char *from = moe_strdup_printf("%s/%s", from_folder, name);
+    char *to = moe_strdup_printf("%s/%s", folder, name);
+    moe_status_t status = MOE_OK;
+
+    if (from == NULL || to == NULL) {
+        status = moe_fail(MOE_ERR_NOMEM, "no memory for a path");
+    } else if (rename(from, to) != 0) {
+        status = moe_fail(MOE_ERR_IO, "%s: %s", to, strerror(errno));
+    }
+    free(from);
+    free(to);
+    return status;
+}
+
+/* Only what a report is made of; the rest is scratch. */
+static const char *const parts[] = {MOE_RUN_LEDGER, "report.md", "report.json"};
+
+enum {
+    PARTS = sizeof(parts) / sizeof(parts[0])
+};
+
+/* The golden folder, of runs that write one; an older one goes. */
+static moe_status_t move_golden(const char *unfinished, const char *folder)
+{
+    char *from = moe_strdup_printf("%s/" GOLDEN, unfinished);
+    char *to = moe_strdup_printf("%s/" GOLDEN, folder);
+    moe_status_t status = MOE_OK;
+
+    if (from == NULL || to == NULL) {
+        status = moe_fail(MOE_ERR_NOMEM, "no memory for a path");
+    } else if (access(from, F_OK) == 0) {
+        moe_remove_tree(to);
+        status = move_file(unfinished, folder, GOLDEN);
+    }
+    free(from);
+    free(to);
+    return status;
+}
+
+static moe_status_t move_all(const char *unfinished, const char *folder)
+{
+    moe_status_t status = move_golden(unfinished, folder);
+
+    for (size_t i = 0; status == MOE_OK && i < PARTS; i++) {
+        status = move_file(unfinished, folder, parts[i]);
+    }
+    return status;
+}
+
+static bool is_part(const char *name)
+{
+    for (size_t i = 0; i < PARTS; i++) {
+        if (strcmp(name, parts[i]) == 0) {
+            return true;
+        }
+    }
+    return strcmp(name, GOLDEN) == 0 || strcmp(name, ".") == 0 ||
+           strcmp(name, "..") == 0;
+}
+
+/* Leave nothing in a folder but the report. */
+static void keep_parts(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        char *path = is_part(entry->d_name)
+                         ? NULL
+                         : moe_strdup_printf("%s/%s", folder, entry->d_name);
+
+        if (path != NULL) {
+            moe_remove_tree(path);
+        }
+        free(path);
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
+    }
+}
+
+/* True if a folder is as this program makes one, and holds nothing but its
+ * hidden one: then that one may take its place. */
+static bool is_ours(const char *folder, const char *unfinished)
+{
+    struct stat a;
+    struct stat b;
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    bool ours = dir != NULL && lstat(folder, &a) == 0 && S_ISDIR(a.st_mode) &&
+                lstat(unfinished, &b) == 0 && a.st_mode == b.st_mode &&
+                a.st_uid == b.st_uid && a.st_gid == b.st_gid;
+
+    while (ours && (entry = readdir(dir)) != NULL) {
+        ours = strcmp(entry->d_name, ".") == 0 ||
+               strcmp(entry->d_name, "..") == 0 ||
+               strcmp(entry->d_name, MOE_RUN_HIDDEN) == 0;
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
+    }
+    return ours;
+}
+
+/* Whole or not at all: the hidden folder, stepped beside the empty report's,
+ * replaces it in one rename. Where it cannot, file by file. */
+static moe_status_t move_at_once(const char *unfinished, const char *folder)
+{
+    char *beside =
+        moe_strdup_printf("%s.%ld" MOE_RUN_HIDDEN, folder, (long)getpid());
+    moe_status_t status = MOE_OK;
+
+    if (beside == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a path");
+    }
+    if (!is_ours(folder, unfinished) || rename(unfinished, beside) != 0) {
+        status = move_all(unfinished, folder);
+    } else {
+        keep_parts(beside);
+        if (rename(beside, folder) != 0) {
+            status = move_all(beside, folder);
+            moe_remove_tree(beside);
+        }
+    }
+    free(beside);
+    return status;
+}
+
+/* Best effort: a file system without links is no fault of the run. */
+static void point_latest(const char *folder)
+{
+    char *copy = strdup(folder);
+    char *base = strdup(folder);
+    char *above = copy == NULL ? NULL : dirname(copy);
+    char *link = above == NULL ? NULL : moe_strdup_printf("%s/latest", above);
+    char *fresh = above == NULL ? NULL
+                                : moe_strdup_printf("%s/.latest-%ld", above,
+                                                    (long)getpid());
+
+    if (base != NULL && link != NULL && fresh != NULL &&
+        strncmp(folder, DEFAULT "/", strlen(DEFAULT) + 1) == 0 &&
+        symlink(basename(base), fresh) == 0 && rename(fresh, link) != 0) {
+        (void)unlink(fresh);
+    }
+    free(copy);
+    free(base);
+    free(link);
+    free(fresh);
+}
+
+moe_status_t moe_run_folder_publish(const char *folder)
+{
+    char *unfinished = moe_run_folder_unfinished(folder);
+    moe_status_t status;
+    sigset_t all;
+    sigset_t before;
+
+    if (unfinished == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a path");
+    }
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_BLOCK, &all, &before);
+    status = move_at_once(unfinished, folder);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    if (status == MOE_OK) {
+        moe_remove_tree(unfinished);
+        point_latest(folder);
+    }
+    free(unfinished);
+    return status;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run --golden: what the ranks of a run compute, as a golden folder in the
+ * report. */
+#include "config.h"
+
+#include "sim/run/job.h"
+
+#include "base/outfile.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* The share of this rank, routed as the run is. */
+static moe_golden_job_t golden_of(moe_job_t *job, size_t method, char *folder)
+{
+    const moe_scenario_t *s = job->scenario;
+    moe_golden_job_t g = {
+        .command = job->command,
+        .scenario = s,
+        .layer = moe_method_layer(&s->layer, &s->method[method]),
+        .folder = folder,
+        .dispatch = s->method[method].chain.at[MOE_ROLE_dispatch].format,
+        .tap = &job->tap};
+
+    g.routing.at[MOE_ROLE_topk_ids].codes = job->routing.ids;
+    g.routing.at[MOE_ROLE_topk_weights].codes = job->routing.weights;
+    return g;
+}
+
+static char *golden_folder(const moe_job_t *job)
+{
+    return moe_strdup_printf("%s/golden", job->unfinished);
+}
+
+/* Files of all methods but the first go when they have been compared. */
+static moe_status_t write_rank(moe_job_t *job, size_t method, char *folder)
+{
+    moe_golden_job_t g = golden_of(job, method, folder);
+    const moe_golden_share_t share = moe_golden_share(&g, job->rank);
+    char *path =
+        method == 0
+            ? moe_strdup_printf("%s/" MOE_GOLDEN_FILE, folder, job->rank)
+            : moe_strdup_printf("%s/golden-%zu.%d", job->unfinished, method,
+                                job->rank);
+    moe_status_t status = path == NULL
+                              ? moe_fail(MOE_ERR_NOMEM, "no memory for a path")
+                              : moe_golden_rank(&g, &share, path);
+
+    if (path != NULL && method > 0) {
+        (void)unlink(path);
+    }
+    free(path);
+    return status;
+}
+
+/* Not the methods that compute nothing. */
+moe_status_t moe_job_hold_golden(moe_job_t *job, size_t method)
+{
+    const moe_method_use_t *use = &job->scenario->method[method];
+    const bool holds = use->chain.contract.weigh != MOE_WEIGH_nowhere;
+    char *folder = golden_folder(job);
+    moe_status_t status = folder == NULL
+                              ? moe_fail(MOE_ERR_NOMEM, "no memory for a path")
+                              : moe_make_folder(folder);
+
+    if (status == MOE_OK && holds) {
+        moe_runstate_stage(job->state, "golden tensors of %s", use->label);
+        status = write_rank(job, method, folder);
+    }
+    if (method == 0) {
+        job->golden_held = job->tap.held;
+    }
+    free(folder);
+    return status;
+}
+
+/* Places that all ranks held. */
+static moe_status_t share_held(moe_job_t *job, unsigned *held)
+{
+    moe_blob_t *all = NULL;
+    moe_status_t status = moe_world_share(
+        job->world, &job->golden_held, (int64_t)sizeof(job->golden_held), &all);
+
+    *held = ~0u;
+    for (int r = 0; status == MOE_OK && r < job->n_ranks; r++) {
+        *held &= *(const unsigned *)all[r].data;
+    }
+    moe_blobs_free(all);
+    return status;
+}
+
+static moe_status_t write_about(moe_job_t *job, moe_golden_job_t *g)
+{
+    moe_status_t status = MOE_OK;
+
+    for (int r = 0; status == MOE_OK && r < job->n_ranks; r++) {
+        const moe_golden_share_t share = moe_golden_share(g, r);
+
+        status = moe_golden_add_rank(g, &share);
+    }
+    if (status == MOE_OK) {
+        status = moe_golden_write_scenario(g);
+    }
+    return status == MOE_OK ? moe_golden_write_manifest(g) : status;
+}
+
+moe_status_t moe_job_golden(moe_job_t *job)
+{
+    char *folder;
+    moe_golden_job_t g;
+    moe_status_t status;
+
+    if (!job->command->golden) {
+        return MOE_OK;
+    }
+    folder = golden_folder(job);
+    job->tap.use = &job->scenario->method[0];
+    g = golden_of(job, 0, folder);
+    g.ranks = json_array();
+    status = folder == NULL || g.ranks == NULL
+                 ? moe_fail(MOE_ERR_NOMEM, "no memory for the manifest")
+                 : share_held(job, &g.held);
+    if (status == MOE_OK && job->rank == 0) {
+        status = write_about(job, &g);
+    }
+    json_decref(g.ranks);
+    free(folder);
+    return status;
+}
