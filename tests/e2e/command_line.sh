@@ -112,7 +112,7 @@ expect 0 $price --quiet
 
 # lists
 for what in $(sed -n 's/^MOE_LIST(\([a-z]*\),.*/\1/p' \
-    "$top_srcdir/sim/lists.def"); do
+    "$top_srcdir/sim/list/lists.def"); do
     expect 0 "$MOESIM" list "$what"
     [ "$(wc -l <stdout)" -gt 1 ] && pass "$what" || fail "$what is empty"
     expect 0 "$MOESIM" list "$what" --json "$what.json"
