@@ -98,13 +98,15 @@ void moe_gathered_output(moe_ctx_t *c, moe_gathered_t *g, moe_tensor_t *sums,
     moe_release(c, sums);
 }
 
-int moe_home_owner(const moe_formula_t *f, int64_t token)
+int moe_home_owner(const moe_formula_t *f, int64_t token, int slot)
 {
+    (void)slot;
     return moe_layer_owner(f->layer, token);
 }
 
-int moe_home_block(const moe_formula_t *f, int64_t token)
+int moe_home_block(const moe_formula_t *f, int64_t token, int slot)
 {
+    (void)slot;
     return moe_layout_part_of(moe_layer_total_tokens(f->layer),
                               f->layer->layout.dp, token);
 }

@@ -54,8 +54,8 @@ void moe_gathered_output(moe_ctx_t *c, moe_gathered_t *g, moe_tensor_t *sums,
 
 /** Member of the reducing group whose chunk of a ring holds a token: it is that
  * of who gets it, or one of equal blocks of all tokens. */
-int moe_home_owner(const moe_formula_t *f, int64_t token);
-int moe_home_block(const moe_formula_t *f, int64_t token);
+int moe_home_owner(const moe_formula_t *f, int64_t token, int slot);
+int moe_home_block(const moe_formula_t *f, int64_t token, int slot);
 
 /**
  * Payload of a rank, in bytes; nothing in a group of one. The first two options

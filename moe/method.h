@@ -96,9 +96,10 @@ typedef struct {
      * any. NULL: every pair that the router chooses is sent. */
     moe_gate_rule_t (*gate)(const moe_layer_t *layer, const int64_t *options);
 
-    /** Member of the reducing group whose chunk of a ring holds a token. NULL
-     * if no order is ring. */
-    int (*home)(const moe_formula_t *f, int64_t token);
+    /** Member of the reducing group whose chunk of a ring holds a token, or,
+     * where rows are reduced before they are merged, the pair of a token and a
+     * slot. NULL if no order is ring. */
+    int (*home)(const moe_formula_t *f, int64_t token, int slot);
 
     /** Change the scenario's layout to what the method takes where nothing
      * else is asked for; world size stays. NULL: the scenario's. */

@@ -107,7 +107,7 @@ void moe_padded_finalize(moe_ctx_t *c)
     moe_tp_part_finalize_stage(c);
 }
 
-int moe_padded_home(const moe_formula_t *f, int64_t token)
+int moe_padded_home(const moe_formula_t *f, int64_t token, int slot)
 {
     const moe_layer_t *layer = f->layer;
     const moe_layout_t *l = &layer->layout;
@@ -115,6 +115,7 @@ int moe_padded_home(const moe_formula_t *f, int64_t token)
     const moe_tp_part_t part = moe_tp_part_equal(layer, owner * l->tp);
     const int64_t row = token - moe_layer_tokens(layer, owner).begin;
 
+    (void)slot;
     return l->dp > 1
                ? owner * l->tp + moe_layout_part_of(part.padded, l->tp, row)
                : moe_layout_part_of(layer->tokens[0], l->tp, token);

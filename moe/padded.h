@@ -39,7 +39,7 @@ void moe_padded_prepare(moe_ctx_t *c);
 void moe_padded_finalize(moe_ctx_t *c);
 
 /** Member of the reducing group whose chunk of a ring holds a token. */
-int moe_padded_home(const moe_formula_t *f, int64_t token);
+int moe_padded_home(const moe_formula_t *f, int64_t token, int slot);
 
 /** Payload of a rank by stage, in bytes; every rank has the same. */
 void moe_padded_payload(const moe_formula_t *f, int64_t *out);

@@ -80,6 +80,20 @@ static int slots_in(const moe_routing_t *routing, int64_t token,
     return n;
 }
 
+int64_t moe_routing_sorted(const moe_routing_t *routing, moe_range_t tokens,
+                           int64_t token, int slot)
+{
+    const int k = routing->topk;
+    const int32_t *first = routing->ids + (tokens.begin - routing->first) * k;
+    const int64_t own = (token - tokens.begin) * k + slot;
+    int64_t place = 0;
+
+    for (int64_t i = 0; i < (tokens.end - tokens.begin) * k; i++) {
+        place += first[i] < first[own] || (first[i] == first[own] && i < own);
+    }
+    return place;
+}
+
 int64_t moe_routing_pairs(const moe_routing_t *routing, moe_range_t tokens,
                           moe_range_t experts)
 {

@@ -42,6 +42,11 @@ void moe_routing_count(const moe_routing_t *routing, int64_t begin, int64_t end,
 int64_t moe_routing_most(const moe_routing_t *routing, moe_range_t tokens,
                          int64_t experts);
 
+/** Place of a (token, slot) pair among those of tokens, sorted by expert, then
+ * token. */
+int64_t moe_routing_sorted(const moe_routing_t *routing, moe_range_t tokens,
+                           int64_t token, int slot);
+
 /** How many (token, slot) pairs of tokens go to experts of a range; and how
  * many tokens have at least one there. */
 int64_t moe_routing_pairs(const moe_routing_t *routing, moe_range_t tokens,

@@ -20,7 +20,9 @@ typedef struct {
     const moe_chain_t *chain; /* of the method: its rounding points */
     const uint16_t *router;   /* [E][H] bf16 */
     const float *bias;        /* [E]; NULL without */
-    int home; /* `faithful`: member whose chunk of a ring the token is */
+    int home[MOE_TOPK_MAX];   /* `faithful`: member whose chunk of a ring the
+                               * token is; where parts of an expert's row are
+                               * summed first, the row of each slot */
     const int32_t *slot; /* `faithful`: [k] where the token's experts lie, of
                           * n_slots; NULL: an expert's slot is its number */
     int64_t n_slots;

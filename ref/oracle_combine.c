@@ -191,12 +191,12 @@ static double reduce_by_node(const element_t *e, double *x, int n)
     return reduce(e, x, nodes, 0);
 }
 
-/* The ranks' partial sums, in x, made one. */
-static double join(const element_t *e)
+/* The ranks' partial sums, in x, of a token or of a slot of it made one. */
+static double join(const element_t *e, int slot)
 {
     return moe_chain_rounds(e->chain, MOE_ROUNDING_node_partial)
                ? reduce_by_node(e, e->x, e->n)
-               : reduce(e, e->x, e->n, e->t->oracle->home);
+               : reduce(e, e->x, e->n, e->t->oracle->home[slot]);
 }
 
 /* The parts of each expert's row made one, then the slots. */
@@ -211,7 +211,7 @@ static double sum_parts_first(const element_t *e)
         for (int r = 0; r < e->n; r++) {
             e->x[r] = oracle_rounded(e->combine, term_of(e, r, s) + 0.0);
         }
-        y[s] = oracle_rounded(inner, join(e));
+        y[s] = oracle_rounded(inner, join(e, s));
     }
     return order == MOE_ORDER_exact
                ? fold_exactly(e, y, topk, e->combine)
@@ -231,7 +231,7 @@ static double sum_faithfully(const element_t *e)
     for (int r = 0; r < e->n; r++) {
         e->x[r] = partial(e, r, false);
     }
-    return join(e);
+    return join(e, 0);
 }
 
 static bool is_exact(const element_t *e)
@@ -308,7 +308,7 @@ static double sum_rows(const element_t *e, moe_format_t format)
             e->x[holder(e, s)] = e->rows[s * m->hidden + e->col];
         }
     }
-    return is_exact(e) ? fold_exactly(e, e->x, e->n, format) : join(e);
+    return is_exact(e) ? fold_exactly(e, e->x, e->n, format) : join(e, 0);
 }
 
 static moe_status_t combine(element_t *e, moe_format_t format)

@@ -125,11 +125,12 @@ static void finalize(moe_ctx_t *c)
 }
 
 /* An all-reduce is a ring over equal blocks of the buffer's rows. */
-static int home(const moe_formula_t *f, int64_t token)
+static int home(const moe_formula_t *f, int64_t token, int slot)
 {
     const int owner = moe_layer_owner(f->layer, token);
     const buffer_t b = buffer_of(f->layer, f->options[OPTION_PADDING], owner);
 
+    (void)slot;
     return moe_layout_part_of(b.rows, f->layer->layout.dp,
                               b.own + token -
                                   moe_layer_tokens(f->layer, owner).begin);

@@ -48,11 +48,6 @@ static void layout(moe_layout_t *layout)
 
 static const char *check(const moe_layer_t *layer, const int64_t *option)
 {
-    if (option[OPTION_ALLREDUCE] != AFTER_MERGE &&
-        option[OPTION_COMBINE_ORDER] == MOE_ORDER_ring) {
-        return "combine_order ring needs allreduce: after_merge: the chunk of "
-               "a row is by its place among all that are grouped";
-    }
     if (option[OPTION_W13] != W13_MERGED &&
         layer->model->gate_up != MOE_GATE_UP_halves) {
         return "w13: separate needs a model whose gates and ups lie in halves";
@@ -92,14 +87,20 @@ static void finalize(moe_ctx_t *c)
                            own.end - own.begin);
 }
 
-/* An all-reduce is a ring over equal blocks of the rows. */
-static int home(const moe_formula_t *f, int64_t token)
+/* An all-reduce is a ring over equal blocks of the rows: of the tokens, or of
+ * their pairs, which are grouped by expert. */
+static int home(const moe_formula_t *f, int64_t token, int slot)
 {
-    moe_range_t own =
+    const moe_range_t own =
         moe_layer_tokens(f->layer, moe_layer_owner(f->layer, token));
+    const bool merged = f->options[OPTION_ALLREDUCE] == AFTER_MERGE;
+    const int64_t rows =
+        (own.end - own.begin) * (merged ? 1 : f->layer->model->topk);
 
-    return moe_layout_part_of(own.end - own.begin, f->layer->layout.tp,
-                              token - own.begin);
+    return moe_layout_part_of(
+        rows, f->layer->layout.tp,
+        merged ? token - own.begin
+               : moe_routing_sorted(f->routing, own, token, slot));
 }
 
 static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])

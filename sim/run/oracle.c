@@ -210,9 +210,10 @@ static moe_status_t ask_oracle(moe_job_t *job, const question_t *q, int64_t i,
     moe_oracle_token_t out = {.output = t->output};
     int64_t token = job->sample.token[i];
     int64_t at = token * job->routing.topk;
-    moe_formula_t f = {.layer = &layer, .options = use->options};
     const moe_routing_t *gated = moe_job_gated(job, q->method);
     const moe_routing_t *given = gated != NULL ? gated : &job->routing;
+    const moe_formula_t f = {
+        .layer = &layer, .options = use->options, .routing = given};
     const int32_t *ids = given->ids + at;
     bool by_data = gated == NULL && s->router == MOE_ROUTER_data;
     moe_status_t status = moe_inputs_token(&job->inputs, token, t->hidden);
@@ -222,8 +223,8 @@ static moe_status_t ask_oracle(moe_job_t *job, const question_t *q, int64_t i,
         oracle.slot = job->routing.ids + at;
         oracle.n_slots = s->layer.model->experts;
     }
-    if (use->method->home != NULL) {
-        oracle.home = use->method->home(&f, token);
+    for (int k = 0; use->method->home != NULL && k < job->routing.topk; k++) {
+        oracle.home[k] = use->method->home(&f, token, k);
     }
     if (status == MOE_OK) {
         status = moe_oracle_token(&oracle, t->hidden, by_data ? NULL : ids,

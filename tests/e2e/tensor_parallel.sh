@@ -11,7 +11,9 @@ uses='[{tp_allreduce: {label: after}},
     {tp_allreduce: {allreduce: before_merge, label: before}},
     {tp_allreduce: {allreduce: before_merge, w13: separate, combine: fp32,
         combine_order: fp32_rank, label: wide}},
-    {tp_allreduce: {allreduce: before_merge, combine: exact, label: none}}]'
+    {tp_allreduce: {allreduce: before_merge, combine: exact, label: none}},
+    {tp_allreduce: {allreduce: before_merge, combine_order: ring,
+        label: ring}}]'
 
 # on NAME OPTION...: every use has the oracle's bits; w1 and w3 apart change
 # nothing
@@ -20,7 +22,7 @@ on() {
     shift
     expect 0 "$MOESIM" run "$tiny" --quiet -o "$report" --ranks 4 \
         --set model.intermediate=256 --set "methods=$uses" "$@"
-    holds "$report/report.json" "len(r['methods']) == 5 and
+    holds "$report/report.json" "len(r['methods']) == 6 and
         all(m['bit_identical_to_oracle'] for m in r['methods']) and
         r['methods'][0]['output_digest'] == r['methods'][1]['output_digest']"
 }
@@ -37,7 +39,7 @@ on unrounded --set precision.gemm1_out=exact --set precision.gemm2_out=exact
 outputs unrounded 1
 on faithful --numerics faithful
 holds "$work/faithful/report.json" "len({m['output_digest']
-    for m in r['methods'] if m['label'] in ('after', 'before')}) == 2"
+    for m in r['methods'] if m['label'] in ('after', 'before', 'ring')}) == 3"
 on biases --numerics faithful --set model.expert_bias=true --set \
     'precision={expert_in: bf16, weights: bf16, gemm2_in: bf16}' \
     --set model.hidden=64 --set 'workload.tokens={total: 1}'
@@ -52,9 +54,4 @@ holds "$work/half.json" "all([sum(m[x]) / sum(r['methods'][0][x])
     for m in r['methods'][:4]] == [1, 1, 2, 4]
     for x in ('payload_bytes', 'wire_sent_bytes'))"
 
-# the ring's chunk of a row is by its place: refused by name
-expect 2 "$MOESIM" run "$tiny" -o "$work/ring" --set model.intermediate=256 \
-    --set 'methods=[{tp_allreduce: {allreduce: before_merge,
-        combine_order: ring}}]'
-says 'tp_allreduce cannot run here: combine_order ring needs'
 finish
