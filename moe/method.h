@@ -113,6 +113,10 @@ typedef struct {
 
     /** Closed formula: payload of a rank in bytes, by stage. */
     void (*payload)(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT]);
+
+    /** Rows of a rank that the system's own tests count each way where they
+     * print a bandwidth, those that stay among them. NULL: they print none. */
+    int64_t (*counted)(const moe_formula_t *f);
 } moe_method_t;
 
 #endif

@@ -122,6 +122,12 @@ static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
         (moe_format_t)f->options[OPTION_COMBINE], out);
 }
 
+/* Of tests/legacy: every (token, slot) pair. */
+static int64_t counted(const moe_formula_t *f)
+{
+    return f->layer->tokens[f->rank] * f->layer->model->topk;
+}
+
 const moe_method_t moe_method_deepep_ll = {
     .name = "deepep_ll",
     .system = "DeepEP v1, low-latency kernels",
@@ -151,4 +157,5 @@ const moe_method_t moe_method_deepep_ll = {
               moe_gathered_experts_stage, moe_pairs_unpermute_stage,
               moe_hop_finalize_stage},
     .payload = payload,
+    .counted = counted,
 };

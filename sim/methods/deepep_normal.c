@@ -96,6 +96,22 @@ static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
     out[MOE_STAGE_unpermute] = (got[0] + got[1]) * y;
 }
 
+/* Of tests/legacy: rows that come, or with several nodes those for each node.
+ */
+static int64_t counted(const moe_formula_t *f)
+{
+    const moe_layout_t *l = &f->layer->layout;
+    int64_t rows = 0;
+
+    if (l->node >= l->ep) {
+        return moe_hop_rows(f->layer, f->routing, 0, 1, f->rank, 1);
+    }
+    for (int q = 0; q < l->ep; q += l->node) {
+        rows += moe_hop_rows(f->layer, f->routing, f->rank, l->ep, q, l->node);
+    }
+    return rows;
+}
+
 const moe_method_t moe_method_deepep_normal = {
     .name = "deepep_normal",
     .system = "DeepEP v1, normal kernels, intranode and internode",
@@ -122,4 +138,5 @@ const moe_method_t moe_method_deepep_normal = {
     .stage = {moe_own_prepare_stage, permute, moe_gathered_experts_stage,
               unpermute, moe_hop_finalize_stage},
     .payload = payload,
+    .counted = counted,
 };

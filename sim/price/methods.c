@@ -67,6 +67,7 @@ static moe_status_t play(const moe_scenario_t *scenario,
 }
 
 static moe_status_t describe(const moe_scenario_t *scenario,
+                             const moe_method_use_t *use,
                              const moe_layer_t *layer,
                              const moe_routing_t *routing,
                              const priced_t *priced, json_t *method)
@@ -75,6 +76,7 @@ static moe_status_t describe(const moe_scenario_t *scenario,
         priced->has_result ? &priced->result : NULL;
 
     if (moe_json_bytes(method, &scenario->model, &priced->summary) &&
+        moe_json_counted(method, use, layer, routing) &&
         moe_json_imbalance(method, layer, routing) &&
         moe_json_stages(method, &priced->summary, result) &&
         moe_json_price(method, result)) {
@@ -120,7 +122,7 @@ static moe_status_t price_into(const moe_scenario_t *scenario,
     }
     status = play(scenario, use, routing, like, stages, &priced);
     if (status == MOE_OK) {
-        status = describe(scenario, &layer, routing, &priced, method);
+        status = describe(scenario, use, &layer, routing, &priced, method);
     } else if (status == MOE_ERR_UNSUPPORTED) {
         status = refuse(method, use->label, moe_error_text());
         moe_error_clear();

@@ -144,6 +144,36 @@ bool moe_json_bytes(json_t *method, const moe_model_t *model,
            set_bytes(method, summary, (1u << MOE_STAGE_COUNT) - 1);
 }
 
+/* Rows of a format, as a rank has on average; their bytes, no headers. */
+static double mean_bytes(const moe_layer_t *layer, int64_t rows,
+                         moe_format_t format)
+{
+    return (double)rows / moe_layout_world(&layer->layout) *
+           (double)moe_format_row_bytes(format, layer->model->hidden);
+}
+
+bool moe_json_counted(json_t *method, const moe_method_use_t *use,
+                      const moe_layer_t *layer, const moe_routing_t *routing)
+{
+    moe_formula_t f = {
+        .layer = layer, .options = use->options, .routing = routing};
+    int64_t rows = 0;
+
+    if (use->method->counted == NULL) {
+        return true;
+    }
+    for (f.rank = 0; f.rank < moe_layout_world(&layer->layout); f.rank++) {
+        rows += use->method->counted(&f);
+    }
+    return moe_json_set(
+        method, "counted_bytes",
+        json_pack(
+            "{s:f, s:f}", "dispatch",
+            mean_bytes(layer, rows, use->chain.at[MOE_ROLE_dispatch].format),
+            "combine",
+            mean_bytes(layer, rows, use->chain.at[MOE_ROLE_combine].format)));
+}
+
 /* Max over mean; false if all are 0. */
 static bool imbalance(const int64_t *n, int64_t count, double *out_p)
 {

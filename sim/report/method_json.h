@@ -28,6 +28,10 @@ json_t *moe_json_contract(const moe_chain_t *chain);
 bool moe_json_bytes(json_t *method, const moe_model_t *model,
                     const moe_summary_t *summary);
 
+/** counted_bytes, of a method whose system prints bandwidths. */
+bool moe_json_counted(json_t *method, const moe_method_use_t *use,
+                      const moe_layer_t *layer, const moe_routing_t *routing);
+
 /** imbalance. */
 bool moe_json_imbalance(json_t *method, const moe_layer_t *layer,
                         const moe_routing_t *routing);

@@ -65,6 +65,18 @@ static double stage_us(const json_t *method, const char *stage)
         json_object_get(json_object_get(stages, stage), "predicted_us"));
 }
 
+/* GB/s of what its system's tests count, over the stage that moves it. */
+static double bandwidth(const json_t *method, const char *way,
+                        const char *stage)
+{
+    const double us = stage_us(method, stage);
+
+    return us <= 0.0 ? 0.0
+                     : json_number_value(json_object_get(
+                           json_object_get(method, "counted_bytes"), way)) /
+                           us / 1e3;
+}
+
 /* A quantity of a method by label, 0 if it is not there. */
 static double quantity_of(const json_t *methods, const char *label,
                           const char *quantity)
@@ -80,6 +92,12 @@ static double quantity_of(const json_t *methods, const char *label,
         }
         if (strcmp(quantity, "combine_us") == 0) {
             return stage_us(m, "unpermute") + stage_us(m, "finalize");
+        }
+        if (strcmp(quantity, "dispatch_gbps") == 0) {
+            return bandwidth(m, "dispatch", "permute");
+        }
+        if (strcmp(quantity, "combine_gbps") == 0) {
+            return bandwidth(m, "combine", "unpermute");
         }
         return json_number_value(json_object_get(m, "predicted_us"));
     }

@@ -14,13 +14,14 @@ uses='{mc2: {limits: off}}, alltoallv,
 lists='{mc2: {limits: off, group_list_type: 0}},
     {alltoallv: {group_list_type: 0}}, {ascend_allgather: {group_list_type: 0}}'
 
-# on DP TP TOKENS NUMERICS: pairs of uses, each with its own bits; sums of
-# ranks are those of rows in exact
+# on DP TP TOKENS NUMERICS BITS [OPTION...]: pairs of uses, each with its own
+# bits, BITS of them; sums of ranks are those of rows in exact
 on() {
-    local report=$work/$1x$2-$4
+    local report=$work/$1x$2-$4${6:+-placed}
     expect 0 "$MOESIM" run "$tiny" --quiet -o "$report" --numerics "$4" \
         --set "layout={dp: $1, tp: $2, ep: $(($1 * $2))}" \
-        --set "workload.tokens=$3" --set "methods=[$uses, $lists]"
+        --set "workload.tokens=$3" --set "methods=[$uses, $lists]" \
+        "${@:6}"
     holds "$report/report.json" "len(r['methods']) == 11 and
         all(m['bit_identical_to_oracle'] for m in r['methods'])"
     holds "$report/report.json" "[m['output_digest'] for m in r['methods']][:6:2]
@@ -33,10 +34,17 @@ on() {
 on 4 1 '[7,1,0,3]' exact 3
 on 2 2 '[10,1]' exact 3
 on 2 3 '[10,1]' faithful 5
+# experts that lie elsewhere, some of them twice: of a rank's expert_map the
+# others' are -1, and -1 are those that another rank has for it
+on 4 1 '[7,1,0,3]' exact 3 --set layout.placement=round_robin
+on 2 2 '[10,1]' exact 3 --set 'layout.placement={kind: eplb, redundant: 4}'
+
 digests="[m['output_digest'] for m in r['methods']]"
-[ "$(ask "$work/4x1-exact/report.json" "$digests")" = \
-    "$(ask "$work/2x2-exact/report.json" "$digests")" ] &&
-    pass "the same bits on 4 x 1 and 2 x 2" || fail "other bits on 2 x 2"
+for report in 2x2-exact 4x1-exact-placed 2x2-exact-placed; do
+    [ "$(ask "$work/4x1-exact/report.json" "$digests")" = \
+        "$(ask "$work/$report/report.json" "$digests")" ] &&
+        pass "the same bits on 4 x 1 and $report" || fail "other bits: $report"
+done
 
 # limits of the machine, by name
 expect 2 "$MOESIM" run "$tiny" --set 'methods=[mc2]' -o "$work/refused"

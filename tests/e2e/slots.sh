@@ -46,4 +46,20 @@ expect 0 "$MOESIM" price "$tiny" --quiet -o "$work/slots" \
 expect 2 "$MOESIM" run "$tiny" -o "$work/refused" \
     --set 'methods=[{trtllm_alltoall: {combine: nvfp4}}]'
 says 'one-sided sums go home as floats or fp8_tensor'
+
+# bandwidths beside the published ones: rows without headers, those that stay
+# among them, over the time of the stage that moves them; a row is 7492 or 7408
+# bytes long in one node, of which 7392 count
+while read -r name bytes tokens; do
+    expect 0 "$MOESIM" price "$top_srcdir/scenarios/seeds/$name.yaml" --quiet \
+        --set sweep="{layout.dp: [8], workload.tokens: [$tokens]}" \
+        --json "$work/gbps.json"
+    holds "$work/gbps.json" "[round(m['counted_bytes'][way] * $bytes * 8 / of, 9)
+        for m in [r['sweep'][0]['methods'][0]]
+        for n in [sum(m['by_stage']['permute']['payload_bytes'])]
+        for way, of in (('dispatch', 7392 * n), ('combine', 14336 * n))] == [1, 1]"
+    holds "$work/gbps.json" "[p['ours'] > 1 for p in r['published']
+        if p['unit'] == 'GB/s' and p['at'] == '8 $tokens'] == [True, True]"
+done <<<'deepep-readme 7492 4096
+deepep-readme-ll 7408 128'
 finish
