@@ -39,7 +39,7 @@ nothing .
 "$MPIRUN" -q -n 8 "$MOESIM" run "$top_srcdir/scenarios/seeds/sglang-7667.yaml" \
     --quiet >"$work/stdout" 2>"$work/stderr" &
 pid=$!
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     [ -n "$(find . -name .unfinished)" ] && break
     sleep 0.1
 done
@@ -53,7 +53,7 @@ nothing .
 "$MPIRUN" -q -n 8 "$MOESIM" run "$top_srcdir/scenarios/seeds/sglang-7667.yaml" \
     -o nine --quiet >"$work/stdout" 2>"$work/stderr" &
 pid=$!
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     [ -s nine/.unfinished/owner ] && break
     sleep 0.1
 done
@@ -100,7 +100,7 @@ expect 0 "$MPIRUN" -q -n 2 "$MOESIM" price "$tiny" --set sweep={}
 "$MOESIM" run "$top_srcdir/scenarios/seeds/sglang-7667.yaml" --quiet -o both \
     >/dev/null 2>&1 &
 pid=$!
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     [ -s both/.unfinished/owner ] && break
     sleep 0.1
 done
