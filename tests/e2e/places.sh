@@ -165,7 +165,8 @@ says '^moesim: .*3000 ranks.*--ranks'
 # root may start any number of processes: another user is asked
 as=""
 [ "$(id -u)" -ne 0 ] || as="setpriv --reuid 65534 --regid 65534 --clear-groups"
-if $as "$MOESIM" --version >/dev/null 2>&1; then
+if $as "$MOESIM" --version >/dev/null 2>&1 &&
+    $as cat "$tiny" >/dev/null 2>&1; then
     (
         ulimit -u 50
         exec $as "$MOESIM" run "$tiny" --ranks 100 -o many
