@@ -2,8 +2,10 @@
 #include "ref/dot.h"
 
 #include "base/hot.h"
+#include "ref/formats.h"
 
 #include <math.h>
+#include <string.h>
 
 enum {
     LANES = 32 /* GCC 12 takes loops of 16 apart before it vectorises them */
@@ -57,6 +59,68 @@ void moe_dot_facts(const double *x, int64_t n, double *norm_p, double *least_p)
     row_facts(x, n, &square, least_p);
     /* n + 2 roundings of u each, and the square root's */
     *norm_p = sqrt(square) * (1.0 + moe_dot_gamma(n + 8));
+}
+
+/* Sums of squares in fp32, lane by lane. */
+MOE_HOT static void squares_bf16(const uint16_t *restrict x, int64_t n,
+                                 float *restrict sum)
+{
+    for (int64_t i = 0; i < n; i += LANES) {
+        for (int j = 0; j < LANES; j++) {
+            const float a = moe_f32_of_bits((uint32_t)x[i + j] << 16);
+
+            sum[j] += a * a;
+        }
+    }
+}
+
+/* Codes of the least magnitude but 0, less 1, and of the largest. */
+MOE_HOT static void range_bf16(const uint16_t *restrict x, int64_t n,
+                               uint16_t *restrict low, uint16_t *restrict high)
+{
+    for (int64_t i = 0; i < n; i += LANES) {
+        for (int j = 0; j < LANES; j++) {
+            const uint16_t size = x[i + j] & 0x7fff;
+            const uint16_t less = (uint16_t)(size - 1);
+
+            low[j] = less < low[j] ? less : low[j];
+            high[j] = size > high[j] ? size : high[j];
+        }
+    }
+}
+
+/* Squares of magnitudes in the range are exact in fp32, so a lane loses what
+ * its additions do: less than n / 32 + 1 times 2^-24 of it, each. */
+bool moe_dot_facts_bf16(const uint16_t *x, int64_t n, double *norm_p,
+                        double *least_p)
+{
+    const int64_t whole = n / LANES * LANES;
+    const double loss = (double)(n / LANES + 2) * 0x1p-24;
+    float sum[LANES] = {0.0f};
+    uint16_t low[LANES];
+    uint16_t high[LANES] = {0};
+    uint16_t rest[LANES] = {0};
+    double square = 0.0;
+
+    memset(low, 0xff, sizeof(low));
+    squares_bf16(x, whole, sum);
+    range_bf16(x, whole, low, high);
+    if (whole < n) {
+        memcpy(rest, x + whole, (size_t)(n - whole) * sizeof(*rest));
+        squares_bf16(rest, LANES, sum);
+        range_bf16(rest, LANES, low, high);
+    }
+    for (int j = 0; j < LANES; j++) {
+        square += (double)sum[j];
+        low[0] = low[j] < low[0] ? low[j] : low[0];
+        high[0] = high[j] > high[0] ? high[j] : high[0];
+    }
+    *least_p = low[0] == UINT16_MAX
+                   ? HUGE_VAL
+                   : (double)moe_bf16_to_f32((uint16_t)(low[0] + 1));
+    *norm_p = sqrt(square) * (1.0 + loss);
+    return loss < 0x1p-8 && moe_bf16_to_f32(high[0]) <= 0x1p40f &&
+           *least_p >= 0x1p-40;
 }
 
 MOE_HOT static void dot_lanes(const double *restrict x,

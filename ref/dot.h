@@ -9,6 +9,7 @@
 
 #include "ref/combine.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /** n u / (1 - n u), u = 2^-53, rounded upwards. */
@@ -21,6 +22,13 @@ double moe_dot_gamma(int64_t n);
  * @param[out] least_p  Least magnitude but 0; infinity if all are 0.
  */
 void moe_dot_facts(const double *x, int64_t n, double *norm_p, double *least_p);
+
+/** The same from bf16 codes, without their values. The norm is from above by
+ * n 2^-29 at most, more than that of moe_dot_facts().
+ * @return false if an element but 0 is not within 2^-40 to 2^40 in magnitude,
+ *         or there are too many. */
+bool moe_dot_facts_bf16(const uint16_t *x, int64_t n, double *norm_p,
+                        double *least_p);
 
 /**
  * sum of x[i] w[i], in 32 lanes of two-sums; finite numbers.

@@ -44,6 +44,7 @@ ref_libref_la_SOURCES = \
   ref/judge_numbers.c \
   ref/judge_route.c \
   ref/judge_width.c \
+  ref/gemm.c ref/gemm.h ref/gemm_avx512.c ref/gemm_avx2.c \
   ref/grid.c \
   ref/grid.h \
   ref/layer.c \
@@ -90,6 +91,7 @@ ref_libref_la_SOURCES = \
   ref/nvfp4_encode_avx2.c \
   ref/matmul_operand.c \
   ref/matmul_operand.h \
+  ref/matmul_packed.c \
   ref/nvfp4_expand.c \
   ref/nvfp4_expand.h \
   ref/nvfp4_expand_ssse3.c \
@@ -248,7 +250,7 @@ tests_check_placement_LDADD = $(REF_LIBS)
 
 # Operand classes of the matmul; with a second BLAS; with a broken bound.
 CLASS_TESTS = tests/check_matmul_bound tests/check_matmul_classes \
-  tests/check_matmul_reversed
+  tests/check_matmul_kernels tests/check_matmul_reversed
 check_PROGRAMS += $(CLASS_TESTS)
 TESTS += $(CLASS_TESTS)
 tests_check_matmul_bound_SOURCES = tests/check_matmul_bound.c tests/judge.h
@@ -256,6 +258,9 @@ tests_check_matmul_bound_LDADD = $(REF_LIBS)
 tests_check_matmul_classes_SOURCES = tests/check_matmul_classes.c \
   tests/judge.h
 tests_check_matmul_classes_LDADD = $(REF_LIBS)
+tests_check_matmul_kernels_SOURCES = tests/check_matmul_kernels.c \
+  tests/judge.h
+tests_check_matmul_kernels_LDADD = $(REF_LIBS)
 tests_check_matmul_reversed_SOURCES = tests/check_matmul_classes.c \
   tests/judge.h tests/reversed_blas.c
 tests_check_matmul_reversed_LDADD = $(REF_LIBS)

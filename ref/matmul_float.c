@@ -121,28 +121,87 @@ MOE_HOT static void decide(const double *restrict sum, const row_t *row,
     }
 }
 
+/* The same where nothing but the sum is rounded: no factors, no bias. A sum
+ * that is exact is rounded as it is, ties too. */
+MOE_HOT static void decide_bare(const double *restrict sum, const row_t *row,
+                                const moe_operand_t *w, int64_t n,
+                                double *restrict out,
+                                unsigned char *restrict open)
+{
+    const int cut = row->target.cut;
+    const uint64_t half = (UINT64_C(1) << (cut - 1)) - 1;
+    const uint64_t least = row->target.low << (F64_DIGITS - 1);
+    const uint64_t room = (row->target.high - row->target.low)
+                          << (F64_DIGITS - 1);
+    const double *restrict norm = w->norm;
+    const double *restrict unit = w->unit;
+
+    for (int64_t i = 0; i < n; i++) {
+        const double v = sum[i];
+        const double err =
+            error_of(row->norm * norm[i], row->unit * unit[i], row->gamma);
+        const double e =
+            err > 0.0 ? err * (1.0 + 0x1p-48) + fabs(v) * 0x1p-51 : 0.0;
+        const uint64_t p = moe_f64_bits(v - e);
+        const uint64_t q = moe_f64_bits(v + e);
+        const uint64_t low = p + half + (p >> cut & 1);
+        const uint64_t high = q + half + (q >> cut & 1);
+        const uint64_t size = low & (UINT64_MAX >> 1);
+
+        out[i] = moe_f64_of_bits(low >> cut << cut);
+        open[i] = (unsigned char)(((low ^ high) >> cut != 0) |
+                                  (size - least >= room));
+    }
+}
+
+/* Values of an element's two rows: a kernel's tile has them no more. */
+static void rows_of(const moe_matmul_tile_t *t, int64_t i, int64_t j,
+                    const double **x_p, const double **w_p)
+{
+    const int64_t k = t->x.k;
+
+    if (t->kernel == NULL) {
+        *x_p = t->x.value + i * k;
+        *w_p = t->w.value + j * k;
+        return;
+    }
+    moe_operand_read(t->x_reader, t->row + i, 0, k, t->rows);
+    moe_operand_read(t->w_reader, j, 0, k, t->rows + k);
+    *x_p = t->rows;
+    *w_p = t->rows + k;
+}
+
+/* Of infinities, in any order. */
+static double plain_sum(const moe_matmul_tile_t *t, int64_t i, int64_t j)
+{
+    const double *x, *w;
+    double sum = 0.0;
+
+    rows_of(t, i, j, &x, &w);
+    for (int64_t c = 0; c < t->x.k; c++) {
+        sum += x[c] * w[c];
+    }
+    return sum;
+}
+
 static uint32_t redo(const moe_matmul_tile_t *t, int64_t i, int64_t j,
                      moe_format_t format)
 {
     const int64_t k = t->x.k;
-    const double *x = t->x.value + i * k;
-    const double *w = t->w.value + j * k;
     const double norms = t->x.norm[i] * t->w.norm[j];
     const double units = t->x.unit[i] * t->w.unit[j];
     moe_matmul_open_t open = {.factor = t->x.factor[i] * t->w.factor[j],
                               .bias = t->bias[j]};
+    const double *x, *w;
     uint32_t bits;
 
     open.sum.hi = t->product[i * t->m + j];
     if (!isfinite(norms) || !isfinite(open.factor) || !isfinite(open.bias)) {
-        double sum = 0.0; /* of infinities, in any order */
-
-        for (int64_t c = 0; c < k; c++) {
-            sum += x[c] * w[c];
-        }
-        return moe_round_result(sum * open.factor + open.bias, format);
+        return moe_round_result(plain_sum(t, i, j) * open.factor + open.bias,
+                                format);
     }
     if (error_of(norms, units, moe_dot_gamma(k)) > 0.0) {
+        rows_of(t, i, j, &x, &w);
         open.sum = moe_dot_two_sum(x, w, k, norms, units);
         t->stats->redone_sum2++;
     }
@@ -150,6 +209,7 @@ static uint32_t redo(const moe_matmul_tile_t *t, int64_t i, int64_t j,
         return bits;
     }
     t->stats->redone_exact++;
+    rows_of(t, i, j, &x, &w);
     return moe_round_result(moe_exact_dot(x, w, k, open.factor, open.bias),
                             format);
 }
@@ -204,6 +264,10 @@ MOE_HOT static void add_parts(const double *restrict part, int64_t n,
 static void gemm(const moe_matmul_tile_t *t, int64_t first, int64_t k,
                  double *out)
 {
+    if (t->kernel != NULL) {
+        moe_matmul_packed(t, first, k, out);
+        return;
+    }
     cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)t->n, (int)t->m,
                 (int)k, 1.0, t->x.value + first, (int)t->x.k,
                 t->w.value + first, (int)t->x.k, 0.0, out, (int)t->m);
@@ -238,25 +302,56 @@ static double multiply(const moe_matmul_tile_t *t)
     return moe_dot_gamma(PIECE + 1);
 }
 
+/* The first of flags [j, n) that is set; n if none is. */
+static int64_t next_open(const unsigned char *open, int64_t j, int64_t n)
+{
+    uint64_t eight = 0;
+
+    while (j + (int64_t)sizeof(eight) <= n && eight == 0) {
+        memcpy(&eight, open + j, sizeof(eight));
+        j += eight == 0 ? (int64_t)sizeof(eight) : 0;
+    }
+    while (j < n && open[j] == 0) {
+        j++;
+    }
+    return j;
+}
+
+/* No number of these is another one. */
+static bool all_are(const double *x, int64_t n, double one)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (x[i] < one || x[i] > one) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void multiply_tile(const moe_matmul_tile_t *t)
 {
     const moe_format_t format = t->out->storage.format;
     const double gamma = multiply(t);
+    const bool bare = all_are(t->w.factor, t->m, 1.0) &&
+                      all_are(t->x.factor, t->n, 1.0) &&
+                      all_are(t->bias, t->m, 0.0);
     unsigned char *open = (unsigned char *)t->room;
 
     for (int64_t i = 0; i < t->n; i++) {
         const row_t row = {t->x.norm[i], t->x.unit[i], t->x.factor[i], gamma,
                            target_of(format)};
+        const double *sum = t->product + i * t->m;
         uint8_t *codes = moe_rows_codes(t->out, t->row + i);
 
-        decide(t->product + i * t->m, &row, &t->w, t->bias, t->m, t->more,
-               open);
+        if (bare) {
+            decide_bare(sum, &row, &t->w, t->m, t->more, open);
+        } else {
+            decide(sum, &row, &t->w, t->bias, t->m, t->more, open);
+        }
         store_row(t->more, t->m, format, codes, t->col);
-        for (int64_t j = 0; j < t->m; j++) {
-            if (open[j] != 0) {
-                moe_float_store(format, codes, t->col + j,
-                                redo(t, i, j, format));
-            }
+        for (int64_t j = next_open(open, 0, t->m); j < t->m;
+             j = next_open(open, j + 1, t->m)) {
+            moe_float_store(format, codes, t->col + j, redo(t, i, j, format));
         }
     }
 }

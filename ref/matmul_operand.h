@@ -8,6 +8,7 @@
 #define REF_MATMUL_OPERAND_H
 
 #include "ref/combine.h"
+#include "ref/gemm.h"
 #include "ref/matmul.h"
 #include "ref/operand.h"
 #include "ref/weights.h"
@@ -27,7 +28,22 @@ typedef struct {
     int64_t row; /* of out's row and column where the tile begins */
     int64_t col;
     moe_ref_stats_t *stats;
+    /* Where a kernel multiplies: x.value are panels of ref/gemm.h, w.value is
+     * [w_rows][MOE_GEMM_PIECE] room, and values are read once more where
+     * something else asks for them. */
+    const moe_gemm_kernel_t *kernel; /* NULL: cblas_dgemm */
+    const moe_operand_reader_t *x_reader;
+    const moe_operand_reader_t *w_reader;
+    double *sums; /* [w_rows][rows of the panels] room */
+    double *rows; /* [2][K] room */
 } moe_matmul_tile_t;
+
+/** Make tile->x of rows [tile->row, + n): panels. */
+void moe_matmul_pack(const moe_matmul_tile_t *tile);
+
+/** out [n][m] = products over columns [first, first + k) by the kernel. */
+void moe_matmul_packed(const moe_matmul_tile_t *tile, int64_t first, int64_t k,
+                       double *out);
 
 /** True if K is long enough that fp32 results are made in pieces of it. */
 static inline bool moe_float_in_pieces(int64_t k)

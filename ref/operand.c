@@ -114,22 +114,35 @@ static void make_table(moe_dtype_t dtype, double table[BYTES])
     }
 }
 
-/* Values of a row; global_scale of rows is 1. */
-static void decode_row(const moe_rows_t *rows, int64_t row,
-                       const double table[BYTES], double *out)
+void moe_operand_reader_init(moe_operand_reader_t *reader,
+                             const moe_rows_t *rows)
 {
     const moe_format_info_t *info = moe_format_info(rows->storage.format);
+
+    reader->rows = *rows;
+    reader->bare = *rows;
+    reader->bare.storage.global_scale = info->has_global ? 1.0f : 0.0f;
+    reader->by_table = moe_dtype_bits(info->code) == 8 &&
+                       (info->scale == MOE_DTYPE_none || has_long_scale(info));
+    if (reader->by_table) {
+        make_table(info->code, reader->table);
+    }
+}
+
+void moe_operand_read(const moe_operand_reader_t *reader, int64_t row,
+                      int64_t col, int64_t n, double *out)
+{
+    const moe_rows_t *rows = &reader->bare;
     const uint8_t *codes = moe_rows_codes(rows, row);
 
-    if (info->code == MOE_DTYPE_bf16) {
-        moe_bf16_values((const uint16_t *)(const void *)codes, rows->cols, out);
-    } else if (moe_dtype_bits(info->code) == 8 &&
-               (info->scale == MOE_DTYPE_none || has_long_scale(info))) {
-        for (int64_t i = 0; i < rows->cols; i++) {
-            out[i] = table[codes[i]];
+    if (rows->storage.format == MOE_FORMAT_bf16) {
+        moe_bf16_values((const uint16_t *)(const void *)codes + col, n, out);
+    } else if (reader->by_table) {
+        for (int64_t i = 0; i < n; i++) {
+            out[i] = reader->table[codes[col + i]];
         }
     } else {
-        moe_rows_values(rows, row, 0, rows->cols, out);
+        moe_rows_values(rows, row, col, n, out);
     }
 }
 
@@ -157,24 +170,50 @@ static void decode_scales(const moe_rows_t *rows, int64_t row, int64_t i,
     }
 }
 
+static double unit_of(const moe_format_info_t *info, double least)
+{
+    const double floor_unit = floor_of(info);
+    double unit =
+        isfinite(least) ? ldexp(1.0, ilogb(least) + 1 - digits_of(info)) : 1.0;
+
+    return unit > floor_unit ? unit : floor_unit;
+}
+
 void moe_operand_decode(const moe_rows_t *rows, int64_t first, int64_t n,
                         const moe_operand_t *o)
 {
     const moe_format_info_t *info = moe_format_info(rows->storage.format);
-    const double floor_unit = floor_of(info);
-    double table[BYTES];
-    moe_rows_t bare = *rows;
+    moe_operand_reader_t reader;
 
-    bare.storage.global_scale = info->has_global ? 1.0f : 0.0f;
-    make_table(info->code, table);
+    moe_operand_reader_init(&reader, rows);
     for (int64_t i = 0; i < n; i++) {
-        double least, unit;
+        double *values = o->value + i * o->k;
+        double least;
 
-        decode_row(&bare, first + i, table, o->value + i * o->k);
+        moe_operand_read(&reader, first + i, 0, o->k, values);
         decode_scales(rows, first + i, i, o);
-        moe_dot_facts(o->value + i * o->k, o->k, &o->norm[i], &least);
-        unit = isfinite(least) ? ldexp(1.0, ilogb(least) + 1 - digits_of(info))
-                               : 1.0;
-        o->unit[i] = unit > floor_unit ? unit : floor_unit;
+        moe_dot_facts(values, o->k, &o->norm[i], &least);
+        o->unit[i] = unit_of(info, least);
+    }
+}
+
+void moe_operand_facts(const moe_operand_reader_t *reader, int64_t first,
+                       int64_t n, const moe_operand_t *o, double *room)
+{
+    const moe_rows_t *rows = &reader->rows;
+    const moe_format_info_t *info = moe_format_info(rows->storage.format);
+
+    for (int64_t i = 0; i < n; i++) {
+        const uint16_t *codes =
+            (const uint16_t *)(const void *)moe_rows_codes(rows, first + i);
+        double least;
+
+        decode_scales(rows, first + i, i, o);
+        if (rows->storage.format != MOE_FORMAT_bf16 ||
+            !moe_dot_facts_bf16(codes, rows->cols, &o->norm[i], &least)) {
+            moe_operand_read(reader, first + i, 0, rows->cols, room);
+            moe_dot_facts(room, rows->cols, &o->norm[i], &least);
+        }
+        o->unit[i] = unit_of(info, least);
     }
 }

@@ -37,6 +37,24 @@ int64_t moe_operand_bytes(int64_t rows, int64_t k, int64_t block);
 moe_operand_t moe_operand_place(void *memory, int64_t rows, int64_t k,
                                 int64_t block);
 
+/** What takes values out of rows: any row, any columns. */
+typedef struct {
+    moe_rows_t rows;
+    moe_rows_t bare; /* the same with global scale 1 */
+    bool by_table;
+    double table[256]; /* of codes of a byte that no short scale belongs to */
+} moe_operand_reader_t;
+void moe_operand_reader_init(moe_operand_reader_t *reader,
+                             const moe_rows_t *rows);
+
+/** out = values of n columns from col on, a multiple of the block. */
+void moe_operand_read(const moe_operand_reader_t *reader, int64_t row,
+                      int64_t col, int64_t n, double *out);
+
+/** All of rows [first, first + n) but their values; room for a row of them. */
+void moe_operand_facts(const moe_operand_reader_t *reader, int64_t first,
+                       int64_t n, const moe_operand_t *operand, double *room);
+
 /** Decode rows [first, first + n). block is a divisor of the format's. */
 void moe_operand_decode(const moe_rows_t *rows, int64_t first, int64_t n,
                         const moe_operand_t *operand);

@@ -14,12 +14,14 @@
 #define moe_float_workspace broken_workspace
 #define moe_float_matmul    broken_matmul
 #define decide              broken_decide /* clones share no name */
+#define decide_bare         broken_decide_bare
 #define add_parts           broken_add_parts
 #define store_fp32          broken_store_fp32
 #define store_bf16          broken_store_bf16
 #include "ref/matmul_float.c"
 #undef moe_float_matmul
 #undef decide
+#undef decide_bare
 #undef add_parts
 #undef store_fp32
 #undef store_bf16

@@ -94,6 +94,25 @@ static moe_rows_t weights_of(moe_format_t format, int64_t expert)
     return w;
 }
 
+/* cblas_dgemm, in the second program that which sums backwards, gives the bits
+ * of whatever kernel made out. */
+static void assert_same_by_blas(const moe_ref_weights_t *weights,
+                                const moe_rows_t *x, const moe_rows_t *out)
+{
+    static uint32_t codes[ROWS * N];
+    moe_ref_stats_t stats = {0, 0, 0};
+    moe_rows_t other = *out;
+
+    other.codes = codes;
+    ck_assert_int_eq(setenv("MOESIM_KERNEL", "blas", 1), 0);
+    ck_assert_int_eq(
+        moe_ref_grouped_matmul(weights, x, offset, EXPERTS, &other, &stats),
+        MOE_OK);
+    ck_assert_int_eq(unsetenv("MOESIM_KERNEL"), 0);
+    ck_assert_mem_eq(codes, out->codes,
+                     (size_t)(out->rows * moe_rows_code_bytes(out)));
+}
+
 static void assert_product(moe_format_t xf, moe_format_t wf, moe_format_t of,
                            bool biased)
 {
@@ -115,6 +134,7 @@ static void assert_product(moe_format_t xf, moe_format_t wf, moe_format_t of,
         moe_ref_grouped_matmul(&weights, &x, offset, EXPERTS, &out, &stats),
         MOE_OK);
     ck_assert_int_eq(stats.elements, ROWS * N);
+    assert_same_by_blas(&weights, &x, &out);
     for (int64_t e = 0; e < EXPERTS; e++) {
         moe_rows_t w = weights_of(wf, 3 + e);
 
