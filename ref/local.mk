@@ -139,6 +139,7 @@ ref_libref_la_SOURCES = \
   ref/route_choose.h \
   ref/route_fast.c ref/route_fast.h \
   ref/route_near.c ref/route_near.h ref/route_row.c ref/route_row.h \
+  ref/room.c ref/room.h \
   ref/rows.c \
   ref/rows.h \
   ref/score.c \

@@ -3,6 +3,7 @@
 
 #include "ref/combine.h"
 #include "ref/formats.h"
+#include "ref/room.h"
 #include "ref/weights.h"
 
 #include <math.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 
 enum {
-    ALIGN = 64,
     UNIT_EXPONENT = -20, /* of a product of two elements */
     DOUBT = 4,           /* float64 ulps: two roundings are at most 2 */
     F64_DIGITS = 52,     /* stored */
@@ -145,10 +145,11 @@ static plan_t plan_of(const moe_nvfp4_kernel_t *kernel, int64_t rows, int64_t k,
     plan_t p = {.kernel = kernel};
 
     p.rows = smaller(rows, p.kernel->max_rows);
-    p.panel = smaller(n, p.kernel->max_panel);
+    p.panel = smaller(n, rows > kernel->few_rows ? kernel->max_panel
+                                                 : kernel->few_panel);
     p.work_bytes = p.kernel->work_bytes(p.rows, p.panel, k);
     p.bytes = p.work_bytes + p.rows * p.panel * (int64_t)sizeof(int64_t);
-    p.bytes = (p.bytes + ALIGN - 1) / ALIGN * ALIGN;
+    p.bytes = moe_room_bytes(p.bytes);
     return p;
 }
 
@@ -359,7 +360,7 @@ moe_status_t moe_nvfp4_matmul(const moe_ref_weights_t *weights,
         return status;
     }
     bytes = most_bytes(most, x->cols, out->cols);
-    work = aligned_alloc(ALIGN, (size_t)bytes);
+    work = moe_room_take(bytes);
     if (work == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for a matmul: %lld bytes",
                         (long long)bytes);

@@ -73,7 +73,9 @@ typedef struct {
     const char *name;
     int64_t min_rows;  /* of x, below which a later kernel is faster */
     int64_t max_rows;  /* of x in a tile */
-    int64_t max_panel; /* of weights in a tile */
+    int64_t max_panel; /* of weights in a tile; few_panel of experts with at */
+    int64_t few_rows;  /* most so many rows */
+    int64_t few_panel;
 
     /** True if this processor has it. */
     bool (*available)(void);

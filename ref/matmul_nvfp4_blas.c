@@ -6,10 +6,12 @@
  * within which no partial sum, in whatever order BLAS takes them, reaches
  * 2^53 (up to 74 blocks x 1.21e14, K = 1184): with beta = 0 a piece is exact,
  * and pieces are added in int64. A piece of the weights is fetched, decoded,
- * multiplied and dropped inside the cache.
+ * multiplied and dropped.
  */
 #include "ref/matmul_nvfp4.h"
 
+#include "base/hot.h"
+#include "ref/formats.h"
 #include "ref/nvfp4_decode.h"
 #include "ref/swizzle.h"
 
@@ -17,16 +19,20 @@
 #include <string.h>
 
 enum {
-    MAX_ROWS = 128,
-    MAX_PANEL = 48, /* 16 rows of it: OpenBLAS then packs nothing */
-    ALIGN = 64
+    MAX_ROWS = 256,
+    MAX_PANEL = 1024, /* what GEMM packs of either is used often */
+    FEW_ROWS = 16,   /* of so few it packs nothing: a piece of a panel then */
+    FEW_PANEL = 48,  /* stays in the cache from its decoding to its use */
+    ALIGN = 64,
+    GAP = 8 /* numbers between rows: at distances of a power of two they would
+             * drive each other out of the cache */
 };
 
 /* The parts of the work memory, each aligned; what prepare() makes lies at
  * places that the number of weight rows does not move. */
 typedef struct {
-    double *x;       /* [n][K] rows decoded */
-    double *weights; /* [rows][piece] a piece decoded */
+    double *x;       /* [n][K + GAP] rows decoded */
+    double *weights; /* [rows][piece + GAP] a piece decoded */
     double *product; /* [n][rows] of a piece */
     uint8_t *codes;  /* [rows][piece / 2] */
     uint8_t *scales; /* [rows][piece / 16] */
@@ -53,8 +59,8 @@ static work_t cut_work(void *base, int64_t n, int64_t rows, int64_t k)
     int64_t number = (int64_t)sizeof(double);
     work_t w = {0};
 
-    w.x = take(base, n * k * number, &w.bytes);
-    w.weights = take(base, rows * piece * number, &w.bytes);
+    w.x = take(base, n * (k + GAP) * number, &w.bytes);
+    w.weights = take(base, rows * (piece + GAP) * number, &w.bytes);
     w.product = take(base, n * rows * number, &w.bytes);
     w.codes = take(base, rows * piece / 2, &w.bytes);
     w.scales = take(base, rows * (piece / MOE_NVFP4_BLOCK), &w.bytes);
@@ -80,15 +86,52 @@ static void prepare(const moe_nvfp4_tile_t *tile, void *work)
     work_t w = cut_work(work, tile->n, tile->rows, k);
 
     for (int64_t i = 0; i < tile->n; i++) {
-        const uint8_t *codes = moe_rows_codes(x, tile->first + i);
+        const int64_t row = tile->first + i;
+        const uint8_t *codes = moe_rows_codes(x, row);
+        double *out = w.x + i * (k + GAP);
 
-        for (int64_t b = 0; b < blocks; b++) {
-            int64_t at =
-                moe_scales_offset(x->layout, blocks, tile->first + i, b);
-
-            moe_nvfp4_decode(codes + b * (MOE_NVFP4_BLOCK / 2), scales + at, 1,
-                             w.x + i * k + b * MOE_NVFP4_BLOCK);
+        if (x->layout == MOE_SCALES_linear) {
+            moe_nvfp4_decode(codes, scales + row * blocks, blocks, out);
+            continue;
         }
+        for (int64_t b = 0; b < blocks; b++) {
+            moe_nvfp4_decode(codes + b * (MOE_NVFP4_BLOCK / 2),
+                             scales +
+                                 moe_scales_offset(x->layout, blocks, row, b),
+                             1, out + b * MOE_NVFP4_BLOCK);
+        }
+    }
+}
+
+/*
+ * sums += product, integers below 2^53, which is taken apart at 2^26: added to
+ * 3 x 2^51 times the unit that is to remain, a part stands in the last bits.
+ */
+MOE_HOT static void add_integers(const double *restrict product, int64_t n,
+                                 int64_t *restrict sums)
+{
+    const double high_magic = 0x3p77;
+    const double low_magic = 0x3p51;
+    const int64_t high_bits = (int64_t)moe_f64_bits(high_magic);
+    const int64_t low_bits = (int64_t)moe_f64_bits(low_magic);
+
+    for (int64_t i = 0; i < n; i++) {
+        const double at = product[i] + high_magic;
+        const double low = product[i] - (at - high_magic);
+        const int64_t high = (int64_t)moe_f64_bits(at) - high_bits;
+
+        sums[i] += high * (INT64_C(1) << 26) +
+                   ((int64_t)moe_f64_bits(low + low_magic) - low_bits);
+    }
+}
+
+static void decode_piece(const work_t *w, int64_t rows, int64_t cols)
+{
+    const int64_t blocks = cols / MOE_NVFP4_BLOCK;
+
+    for (int64_t j = 0; j < rows; j++) {
+        moe_nvfp4_decode(w->codes + j * cols / 2, w->scales + j * blocks,
+                         blocks, w->weights + j * (cols + GAP));
     }
 }
 
@@ -105,14 +148,12 @@ static void sum(const moe_nvfp4_tile_t *tile, void *work, int64_t *sums)
 
         weights->fetch(weights->from, tile->row, tile->rows, c, cols, w.codes,
                        w.scales);
-        moe_nvfp4_decode(w.codes, w.scales,
-                         tile->rows * (cols / MOE_NVFP4_BLOCK), w.weights);
+        decode_piece(&w, tile->rows, cols);
         cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)tile->n,
-                    (int)tile->rows, (int)cols, 1.0, w.x + c, (int)k, w.weights,
-                    (int)cols, 0.0, w.product, (int)tile->rows);
-        for (int64_t i = 0; i < n_sums; i++) {
-            sums[i] += (int64_t)w.product[i];
-        }
+                    (int)tile->rows, (int)cols, 1.0, w.x + c, (int)(k + GAP),
+                    w.weights, (int)(cols + GAP), 0.0, w.product,
+                    (int)tile->rows);
+        add_integers(w.product, n_sums, sums);
     }
 }
 
@@ -120,6 +161,8 @@ const moe_nvfp4_kernel_t moe_nvfp4_blas = {
     .name = "blas",
     .max_rows = MAX_ROWS,
     .max_panel = MAX_PANEL,
+    .few_rows = FEW_ROWS,
+    .few_panel = FEW_PANEL,
     .available = available,
     .work_bytes = work_bytes,
     .prepare = prepare,

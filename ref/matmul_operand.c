@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ref/matmul_operand.h"
 
+#include "ref/room.h"
+
 #include <math.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 enum {
     ALIGN = 64,
-    HUGE_PAGE = 2 << 20,
     BLOCK_TILE = 128,  /* rows of either operand where blocks are summed */
     MOST_ROWS = 512,   /* else; and as many of x */
     MOST_PANEL = 1536, /* and of weights as these bytes hold: large enough that
@@ -23,12 +23,6 @@ enum {
 static int64_t smaller(int64_t a, int64_t b)
 {
     return a < b ? a : b;
-}
-
-/* What that many bytes are aligned to. */
-static int64_t page_of(int64_t bytes)
-{
-    return bytes < HUGE_PAGE ? ALIGN : HUGE_PAGE;
 }
 
 static int64_t round_up(int64_t bytes, int64_t page)
@@ -66,7 +60,7 @@ static plan_t with_bytes(plan_t p)
     p.bytes =
         p.x_bytes + p.w_bytes +
         (p.product + p.more + p.m + p.room + p.sums) * (int64_t)sizeof(double);
-    p.bytes = round_up(p.bytes, page_of(p.bytes));
+    p.bytes = moe_room_bytes(p.bytes);
     return p;
 }
 
@@ -209,21 +203,6 @@ static moe_status_t check(const moe_ref_weights_t *weights, const moe_rows_t *x,
     return MOE_OK;
 }
 
-/* Memory of a tile: in large pages where there are some, as each is touched
- * for the first time. */
-static void *take(int64_t bytes)
-{
-    const int64_t page = page_of(bytes);
-    void *memory = aligned_alloc((size_t)page, (size_t)bytes);
-
-#ifdef MADV_HUGEPAGE
-    if (memory != NULL && page == HUGE_PAGE) {
-        (void)madvise(memory, (size_t)bytes, MADV_HUGEPAGE); /* only a wish */
-    }
-#endif
-    return memory;
-}
-
 static void place(walk_t *w, char *memory, int64_t block)
 {
     const plan_t *p = &w->plan;
@@ -256,7 +235,7 @@ static moe_status_t run(walk_t *w, const int64_t *offset, int64_t n_experts,
                         int64_t block)
 {
     const plan_t *p = &w->plan;
-    char *memory = take(p->bytes);
+    char *memory = moe_room_take(p->bytes);
 
     if (memory == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for a matmul: %lld bytes",

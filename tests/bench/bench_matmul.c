@@ -2,13 +2,15 @@
 /*
  * Exact grouped matmul by each kernel of this processor against cblas_dgemm
  * on operands decoded beforehand, in one run: ratio = time of dgemm / time of
- * ours, drawing and decoding of the weights and rounding included. Medians of
- * REPEATS, in CPU time of all threads: the machine may be shared.
+ * ours, drawing and decoding of the weights and rounding included; of the
+ * portable kernel, blas, also without drawing and decoding them. Medians of
+ * REPEATS by turns, in CPU time of all threads: the machine may be shared.
  */
 #include "config.h"
 
 #include "moe/fill.h"
 #include "ref/matmul_nvfp4.h"
+#include "ref/nvfp4_decode.h"
 
 #include <cblas.h>
 #include <stdio.h>
@@ -41,136 +43,180 @@ static int compare(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-static double median(double time_s[REPEATS])
+static double median(double number[REPEATS])
 {
-    qsort(time_s, REPEATS, sizeof(*time_s), compare);
-    return time_s[REPEATS / 2];
+    qsort(number, REPEATS, sizeof(*number), compare);
+    return number[REPEATS / 2];
 }
 
-static double time_dgemm(int m, const double *x, const double *w, double *out)
+/* All that is measured works on. */
+typedef struct {
+    double *x;       /* [rows][K], of no meaning */
+    double *w;       /* [FEATURES][K] */
+    double *product; /* [rows][FEATURES] */
+    moe_rows_t codes;
+    moe_rows_t out;
+} data_t;
+
+static const moe_ref_weights_t weights = {
+    .model = &model, .seed = 1, .weight = MOE_W13, .format = MOE_FORMAT_nvfp4};
+
+static double time_dgemm(const data_t *d)
 {
-    int k = (int)model.hidden;
-    double time_s[REPEATS];
+    const int k = (int)model.hidden;
+    const double start = now_s();
 
-    for (int i = 0; i < REPEATS; i++) {
-        double start = now_s();
-
-        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, FEATURES, k,
-                    1.0, x, k, w, k, 0.0, out, FEATURES);
-        time_s[i] = now_s() - start;
-    }
-    return median(time_s);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)d->codes.rows,
+                FEATURES, k, 1.0, d->x, k, d->w, k, 0.0, d->product, FEATURES);
+    return now_s() - start;
 }
 
-/* 0 on error. */
-static double time_exact(const moe_rows_t *x, const moe_rows_t *out)
+static double time_exact(const char *kernel, const data_t *d)
 {
-    const moe_ref_weights_t weights = {.model = &model,
-                                       .seed = 1,
-                                       .weight = MOE_W13,
-                                       .format = MOE_FORMAT_nvfp4};
-    const int64_t offset[2] = {0, x->rows};
-    double time_s[REPEATS];
+    const int64_t offset[2] = {0, d->codes.rows};
+    moe_ref_stats_t stats = {0};
+    double start;
 
-    for (int i = 0; i < REPEATS; i++) {
-        moe_ref_stats_t stats = {0};
-        double start = now_s();
-
-        if (moe_ref_grouped_matmul(&weights, x, offset, 1, out, &stats) !=
-            MOE_OK) {
-            return 0;
-        }
-        time_s[i] = now_s() - start;
-    }
-    return median(time_s);
-}
-
-/* One kernel; false on error. */
-static bool bench_kernel(const char *name, double dgemm_s, const moe_rows_t *x,
-                         const moe_rows_t *out)
-{
-    double work = (double)x->rows * (double)x->cols * (double)out->cols;
-    double exact_s;
-
-    if (setenv("MOESIM_KERNEL", name, 1) != 0) {
+    if (setenv("MOESIM_KERNEL", kernel, 1) != 0) {
         perror("MOESIM_KERNEL");
-        return false;
+        exit(EXIT_FAILURE);
     }
-    exact_s = time_exact(x, out);
-    if (!(exact_s > 0)) {
+    start = now_s();
+    if (moe_ref_grouped_matmul(&weights, &d->codes, offset, 1, &d->out,
+                               &stats) != MOE_OK) {
         fprintf(stderr, "%s\n", moe_error_text());
-        return false;
+        exit(EXIT_FAILURE);
     }
-    printf("%8lld %8s %12.2f %12.2f %10.2f %8.1f\n", (long long)x->rows, name,
-           dgemm_s * 1e3, exact_s * 1e3, dgemm_s / exact_s,
-           work / exact_s * 1e-9);
-    return true;
+    return now_s() - start;
 }
 
-static int bench(int64_t m, double *x, double *w, double *product,
-                 moe_rows_t *codes, moe_rows_t *out)
+/* What the kernel blas draws and decodes: rows, and weights once a tile of
+ * these, by panels and pieces. */
+static double time_decode(const data_t *d)
 {
-    double dgemm_s = time_dgemm((int)m, x, w, product);
+    static uint8_t codes[FEATURES * MOE_NVFP4_PIECE / 2];
+    static uint8_t scales[FEATURES * MOE_NVFP4_PIECE / MOE_NVFP4_BLOCK];
+    static double value[FEATURES * MOE_NVFP4_PIECE];
+    const moe_nvfp4_drawn_t drawn = {&weights, 0};
+    const int64_t panel = d->codes.rows > moe_nvfp4_blas.few_rows
+                              ? moe_nvfp4_blas.max_panel
+                              : moe_nvfp4_blas.few_panel;
+    const double start = now_s();
+
+    for (int64_t i = 0; i < d->codes.rows; i++) {
+        moe_nvfp4_decode((const uint8_t *)d->codes.codes + i * model.hidden / 2,
+                         (const uint8_t *)d->codes.scales +
+                             i * model.hidden / MOE_NVFP4_BLOCK,
+                         model.hidden / MOE_NVFP4_BLOCK, value);
+    }
+    for (int64_t i = 0; i < d->codes.rows; i += moe_nvfp4_blas.max_rows) {
+        for (int64_t row = 0; row < FEATURES; row += panel) {
+            const int64_t n = FEATURES - row < panel ? FEATURES - row : panel;
+
+            for (int64_t c = 0; c < model.hidden; c += MOE_NVFP4_PIECE) {
+                moe_nvfp4_fetch_drawn(&drawn, row, n, c, MOE_NVFP4_PIECE, codes,
+                                      scales);
+                moe_nvfp4_decode(codes, scales,
+                                 n * (MOE_NVFP4_PIECE / MOE_NVFP4_BLOCK),
+                                 value);
+            }
+        }
+    }
+    return now_s() - start;
+}
+
+static void print(const char *what, const data_t *d, double dgemm_s,
+                  double exact_s, double ratio)
+{
+    const double work =
+        (double)d->codes.rows * (double)d->codes.cols * FEATURES;
+
+    printf("%8lld %14s %12.2f %12.2f %10.2f %8.1f\n", (long long)d->codes.rows,
+           what, dgemm_s * 1e3, exact_s * 1e3, ratio, work / exact_s * 1e-9);
+}
+
+/* One kernel and dgemm by turns; blas also without what it decodes. */
+static void bench_kernel(const char *name, const data_t *d)
+{
+    double dgemm[REPEATS], exact[REPEATS], apart[REPEATS], ratio[REPEATS],
+        ratio_apart[REPEATS];
+    const bool is_blas = strcmp(name, moe_nvfp4_blas.name) == 0;
+
+    for (int i = 0; i < REPEATS; i++) {
+        dgemm[i] = time_dgemm(d);
+        exact[i] = time_exact(name, d);
+        apart[i] = exact[i] - (is_blas ? time_decode(d) : 0.0);
+        ratio[i] = dgemm[i] / exact[i];
+        ratio_apart[i] = dgemm[i] / apart[i];
+    }
+    print(name, d, median(dgemm), median(exact), median(ratio));
+    if (is_blas) {
+        print("blas, decoded", d, median(dgemm), median(apart),
+              median(ratio_apart));
+    }
+    (void)fflush(stdout);
+}
+
+static void bench(int64_t m, data_t *d)
+{
     const moe_nvfp4_kernel_t *kernel;
 
-    codes->rows = m;
-    out->rows = m;
+    d->codes.rows = m;
+    d->out.rows = m;
     for (int i = 0; (kernel = moe_nvfp4_kernel_at(i)) != NULL; i++) {
-        if (kernel->available() &&
-            !bench_kernel(kernel->name, dgemm_s, codes, out)) {
-            return EXIT_FAILURE;
+        if (kernel->available()) {
+            bench_kernel(kernel->name, d);
         }
     }
-    return EXIT_SUCCESS;
 }
 
 int main(void)
 {
-    size_t most = 256;
-    size_t k = (size_t)model.hidden;
-    double *x = malloc(most * k * sizeof(*x));
-    double *w = malloc(FEATURES * k * sizeof(*w));
-    double *product = malloc(most * FEATURES * sizeof(*product));
-    moe_rows_t codes = {.storage = {MOE_FORMAT_nvfp4, MOE_PROFILE_te_exact, 1},
-                        .cols = model.hidden,
-                        .codes = malloc(most * k / 2),
-                        .scales = malloc(most * k / 16)};
-    moe_rows_t out = {.storage = {.format = MOE_FORMAT_bf16},
-                      .cols = FEATURES,
-                      .codes = malloc(most * FEATURES * 2)};
+    const size_t most = 256;
+    const size_t k = (size_t)model.hidden;
+    data_t d = {
+        .x = malloc(most * k * sizeof(double)),
+        .w = malloc(FEATURES * k * sizeof(double)),
+        .product = malloc(most * FEATURES * sizeof(double)),
+        .codes = {.storage = {MOE_FORMAT_nvfp4, MOE_PROFILE_te_exact, 1},
+                  .cols = model.hidden,
+                  .codes = malloc(most * k / 2),
+                  .scales = malloc(most * k / 16)},
+        .out = {.storage = {.format = MOE_FORMAT_bf16},
+                .cols = FEATURES,
+                .codes = malloc(most * FEATURES * 2)}};
     int status = EXIT_FAILURE;
 
-    if (x == NULL || w == NULL || product == NULL || codes.codes == NULL ||
-        codes.scales == NULL || out.codes == NULL) {
+    if (d.x == NULL || d.w == NULL || d.product == NULL ||
+        d.codes.codes == NULL || d.codes.scales == NULL ||
+        d.out.codes == NULL) {
         fprintf(stderr, "no memory\n");
         goto done;
     }
     for (size_t i = 0; i < most * k; i++) {
-        x[i] = (double)(i * 2654435761u >> 5 & 0xffff);
+        d.x[i] = (double)(i * 2654435761u >> 5 & 0xffff);
     }
     for (size_t i = 0; i < FEATURES * k; i++) {
-        w[i] = (double)(i * 2246822519u >> 5 & 0xffff);
+        d.w[i] = (double)(i * 2246822519u >> 5 & 0xffff);
     }
     for (size_t i = 0; i < most * k / 2; i++) {
-        ((uint8_t *)codes.codes)[i] = (uint8_t)(i * 2654435761u >> 13);
+        ((uint8_t *)d.codes.codes)[i] = (uint8_t)(i * 2654435761u >> 13);
     }
-    memset(codes.scales, 0x45, most * k / 16);
-    printf("K = %zu, N = %d, bf16 output\n%8s %8s %12s %12s %10s %8s\n", k,
+    memset(d.codes.scales, 0x45, most * k / 16);
+    printf("K = %zu, N = %d, bf16 output\n%8s %14s %12s %12s %10s %8s\n", k,
            FEATURES, "rows", "kernel", "dgemm ms", "exact ms", "ratio",
            "GMAC/s");
-    status = EXIT_SUCCESS;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (bench(rows[i], x, w, product, &codes, &out) != EXIT_SUCCESS) {
-            status = EXIT_FAILURE;
-        }
+        bench(rows[i], &d);
     }
+    status = EXIT_SUCCESS;
 
 done:
-    free(x);
-    free(w);
-    free(product);
-    free(codes.codes);
-    free(codes.scales);
-    free(out.codes);
+    free(d.x);
+    free(d.w);
+    free(d.product);
+    free(d.codes.codes);
+    free(d.codes.scales);
+    free(d.out.codes);
     return status;
 }
