@@ -10,7 +10,7 @@
  * launcher ends the others; one that is still there has a fault of its own. */
 static void let_rank_0_speak(void)
 {
-    const struct timespec while_ending = {1, 0};
+    const struct timespec while_ending = {3, 0};
 
     if (moe_launch_rank() > 0) {
         (void)nanosleep(&while_ending, NULL);

@@ -99,6 +99,7 @@ int main(int argc, char **argv)
     int exit_status;
 
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file too large is a write's error */
     if (moe_memory_allows_blas() != MOE_OK) {
         fprintf(stderr, "moesim: %s\n", moe_error_text());
         _exit(3); /* exit() would wait for its threads */

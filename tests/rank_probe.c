@@ -94,7 +94,6 @@ int main(int argc, char **argv)
     probe_t p = {0};
     moe_status_t status;
     int exit_status;
-    bool speaks;
 
     if (argc != 3) {
         return 2;
@@ -104,8 +103,10 @@ int main(int argc, char **argv)
     if (status == MOE_OK) {
         status = work(&p, argv[1]);
     }
-    speaks = p.agreement == NULL || moe_agreement_speaks(p.agreement);
-    exit_status = moe_launch_end(p.state, status, speaks);
+    if (p.agreement == NULL || moe_agreement_speaks(p.agreement)) {
+        moe_launch_say(p.state, status);
+    }
+    exit_status = moe_launch_end(p.state, status, status);
     if (p.agreement != NULL && !moe_agreement_complete(p.agreement)) {
         moe_world_abort(p.world, exit_status);
     }

@@ -21,6 +21,7 @@ struct moe_agreement {
     int64_t number;   /* of agreements so far */
     double seconds;
     moe_status_t broken; /* of the first disagreement or failure */
+    moe_status_t cause;  /* status of the rank that failed */
     bool speaks;
     bool complete;
 };
@@ -86,6 +87,7 @@ static moe_status_t hear(moe_agreement_t *a, int failed)
         status = moe_mpi_wait(&request, 1);
     }
     a->speaks = failed == a->world->rank;
+    a->cause = (moe_status_t)t->status;
     if (status != MOE_OK || a->speaks) {
         return status != MOE_OK ? status : (moe_status_t)t->status;
     }
@@ -253,6 +255,14 @@ moe_status_t moe_agreement_finish(moe_agreement_t *agreement,
         moe_runstate_fail(agreement->world->state, status, moe_error_text());
     }
     return status;
+}
+
+moe_status_t moe_agreement_cause(const moe_agreement_t *agreement,
+                                 moe_status_t status)
+{
+    return status == MOE_ERR_PEER && agreement->cause != MOE_OK
+               ? agreement->cause
+               : status;
 }
 
 bool moe_agreement_speaks(const moe_agreement_t *agreement)

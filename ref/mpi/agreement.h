@@ -86,6 +86,11 @@ bool moe_agreement_speaks(const moe_agreement_t *agreement);
  * moe_world_abort() has to. */
 bool moe_agreement_complete(const moe_agreement_t *agreement);
 
+/** What a failure is for the launcher, the same on all ranks that know of it:
+ * the status of the rank that failed, where the own one is MOE_ERR_PEER. */
+moe_status_t moe_agreement_cause(const moe_agreement_t *agreement,
+                                 moe_status_t status);
+
 /** Time spent in all agreements on this rank. */
 double moe_agreement_seconds(const moe_agreement_t *agreement);
 

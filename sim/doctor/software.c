@@ -97,10 +97,11 @@ int moe_cmd_rankcheck(const moe_command_t *command)
     if (status == MOE_OK) {
         status = check_ranks(world);
     }
+    moe_launch_say(state, status);
     if (status == MOE_OK) {
         moe_world_free(world);
     }
-    exit_status = moe_launch_end(state, status, true);
+    exit_status = moe_launch_end(state, status, status);
     moe_launch_close(state);
     return exit_status;
 }

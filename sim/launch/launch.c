@@ -107,28 +107,29 @@ moe_status_t moe_launch_begin(moe_runstate_t **state_p)
 }
 
 /* With the rank, unless the text names ranks or is what all would say. */
-static void say(int exit_status)
+void moe_launch_say(const moe_runstate_t *state, moe_status_t status)
 {
     const char *text = moe_error_text();
 
-    if (exit_status == 2 || strncmp(text, "rank", 4) == 0) {
+    if (state != NULL || status == MOE_OK) {
+        return;
+    }
+    if (moe_status_exit(status) == 2 || strncmp(text, "rank", 4) == 0) {
         fprintf(stderr, "moesim: %s\n", text);
     } else {
         fprintf(stderr, "moesim: rank %d: %s\n", moe_launch_rank(), text);
     }
 }
 
-int moe_launch_end(moe_runstate_t *state, moe_status_t status, bool speaks)
+int moe_launch_end(moe_runstate_t *state, moe_status_t status,
+                   moe_status_t cause)
 {
-    int exit_status = moe_status_exit(status);
+    const int exit_status = moe_status_exit(cause);
 
     if (status != MOE_OK && status != MOE_ERR_PEER) {
         moe_runstate_fail(state, status, moe_error_text());
     }
     moe_runstate_done(state, exit_status);
-    if (state == NULL && status != MOE_OK && speaks) {
-        say(exit_status);
-    }
     return exit_status;
 }
 

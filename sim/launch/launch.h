@@ -27,13 +27,17 @@ int moe_launch_rank(void);
  */
 moe_status_t moe_launch_begin(moe_runstate_t **state_p);
 
+/** A rank that failed tells the user on stderr, if nobody watches. To be
+ * called on the one rank that is to speak, while MPI still holds the others:
+ * a launcher may end all as soon as one has ended. */
+void moe_launch_say(const moe_runstate_t *state, moe_status_t status);
+
 /**
- * A rank ends: says in the run state how, or, if nobody watches and this
- * rank is the one to speak, on stderr.
- * @param[in] speaks  See moe_agreement_speaks().
- * @return exit status of the process.
+ * A rank ends: says in the run state how.
+ * @return exit status of the process: a launcher passes on the first one.
  */
-int moe_launch_end(moe_runstate_t *state, moe_status_t status, bool speaks);
+int moe_launch_end(moe_runstate_t *state, moe_status_t status,
+                   moe_status_t cause);
 
 /** Close the run state, which a signal handler marks until then: a rank may be
  * asked to end as long as its process lives. Accepts NULL. */

@@ -31,6 +31,14 @@
 /* Set by signals that ask for an end. */
 static volatile sig_atomic_t asked_by;
 
+/* Signals that end a run: by a user, a terminal, a batch system's limit. */
+static const int signals[] = {SIGINT,  SIGTERM, SIGHUP, SIGQUIT,
+                              SIGXCPU, SIGUSR1, SIGUSR2};
+
+enum {
+    ENDING = sizeof(signals) / sizeof(signals[0])
+};
+
 typedef struct {
     const moe_supervise_t *what;
     char *state_path;
@@ -44,10 +52,8 @@ typedef struct {
     bool too_late;                   /* no rank ever came */
     char noise[MOE_SUPERVISE_NOISE]; /* what the children print, its start */
     size_t noise_n;
-    struct sigaction old[3];
+    struct sigaction old[ENDING];
 } job_t;
-
-static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 
 double moe_supervise_now(void)
 {
@@ -70,14 +76,14 @@ static void catch_signals(job_t *job)
     action.sa_handler = on_signal;
     (void)sigemptyset(&action.sa_mask);
     asked_by = 0;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < ENDING; i++) {
         (void)sigaction(signals[i], &action, &job->old[i]);
     }
 }
 
 static void release_signals(const job_t *job)
 {
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < ENDING; i++) {
         (void)sigaction(signals[i], &job->old[i], NULL);
     }
 }

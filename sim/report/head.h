@@ -44,7 +44,7 @@ moe_status_t moe_report_set_tokens(json_t *object, const moe_layer_t *layer);
  * Write a document where the command says: the table on stdout (unless
  * --quiet or --json -), --json, and report.json and report.md in a folder.
  *
- * A folder that holds a report.json already is refused without --force.
+ * A folder that holds a part of a report already is refused without --force.
  *
  * @param[in] folder  NULL for none.
  * @return MOE_OK; MOE_ERR_INPUT if refused; MOE_ERR_IO, MOE_ERR_NOMEM.
@@ -52,7 +52,17 @@ moe_status_t moe_report_set_tokens(json_t *object, const moe_layer_t *layer);
 moe_status_t moe_report_write(const moe_command_t *command, json_t *document,
                               const char *folder);
 
-/** MOE_OK if a folder may take this command's report, else MOE_ERR_INPUT.
+/** Name of the ledger's file in a report's folder. */
+#define MOE_REPORT_LEDGER "ledger.jsonl"
+
+/** What a report's folder holds, of a run the ledger too; ended by NULL. */
+extern const char *const moe_report_parts[];
+
+/** Name of the folder of reference tensors beside them, of `--golden`. */
+#define MOE_REPORT_GOLDEN "golden"
+
+/** MOE_OK if a folder may take this command's report, else MOE_ERR_INPUT: a
+ * part is there, and no --force, or a golden folder that is none of ours.
  * To be asked before the work is done. */
 moe_status_t moe_report_may_write(const moe_command_t *command,
                                   const char *folder);
@@ -61,9 +71,9 @@ moe_status_t moe_report_may_write(const moe_command_t *command,
  * @return MOE_OK; MOE_ERR_INPUT if a file has its name; MOE_ERR_IO. */
 moe_status_t moe_report_make_folder(const char *folder);
 
-/** Write report.md and report.json alone into a folder, made if need be. */
-moe_status_t moe_report_write_folder(const moe_command_t *command,
-                                     json_t *document, const char *folder);
+/** Write report.md and report.json alone into a folder, made if need be,
+ * whatever is there. */
+moe_status_t moe_report_write_folder(json_t *document, const char *folder);
 
 /** The last line on stdout, unless --quiet or --json -: the report's folder. */
 void moe_report_say_folder(const moe_command_t *command, const char *folder);
@@ -78,8 +88,9 @@ bool moe_report_json_on_stdout(const moe_command_t *command);
 /** True if what goes to stdout may have colour. */
 bool moe_report_has_color(const moe_command_t *command);
 
-/** MOE_OK if --json's file can be written as far as can be known, else
- * MOE_ERR_IO. To be asked before the work is done. */
+/** MOE_OK if the file of --json can be written as far as can be known, and
+ * neither it nor that of --trace is a file that is read; else MOE_ERR_IO,
+ * MOE_ERR_INPUT. To be asked before the work is done. */
 moe_status_t moe_report_may_write_json(const moe_command_t *command);
 
 /** Write text documents of other verbs: --json FILE or -. */

@@ -10,6 +10,7 @@
 #include "sim/launch/launch.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -107,9 +108,39 @@ static bool is_in_new_folder(const moe_command_t *command)
            command->json[n] == '/' && access(folder, F_OK) != 0;
 }
 
+/* True if two paths lead to one regular file. */
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat one;
+    struct stat other;
+
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && S_ISREG(one.st_mode) &&
+           one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/* What is read must not be written over. */
+static moe_status_t check_inputs(const moe_command_t *command,
+                                 const char *option, const char *path)
+{
+    const char *const read[] = {command->operand, command->more[0],
+                                command->more[1]};
+
+    for (size_t i = 0; path != NULL && i < 3 + command->n_operands; i++) {
+        const char *input =
+            i < 3 ? read[i] : command->argv[command->operand_at[i - 3]];
+
+        if (input != NULL && is_same_file(path, input)) {
+            return moe_fail(MOE_ERR_INPUT,
+                            "%s: %s is what is read, expected another file",
+                            option, path);
+        }
+    }
+    return MOE_OK;
+}
+
 /* Ranks leave it to their first one, or to the supervisor. A pipe is not
  * opened: its reader would see it end. */
-moe_status_t moe_report_may_write_json(const moe_command_t *command)
+static moe_status_t try_json(const moe_command_t *command)
 {
     moe_outfile_t *file;
     moe_status_t status;
@@ -128,6 +159,16 @@ moe_status_t moe_report_may_write_json(const moe_command_t *command)
         moe_outfile_abort(file);
     }
     return status;
+}
+
+moe_status_t moe_report_may_write_json(const moe_command_t *command)
+{
+    moe_status_t status = check_inputs(command, "--json", command->json);
+
+    if (status == MOE_OK) {
+        status = check_inputs(command, "--trace", command->trace);
+    }
+    return status == MOE_OK ? try_json(command) : status;
 }
 
 moe_status_t moe_report_write_json(const moe_command_t *command,
@@ -209,39 +250,90 @@ moe_status_t moe_report_make_folder(const char *folder)
     return status;
 }
 
-moe_status_t moe_report_may_write(const moe_command_t *command,
-                                  const char *folder)
-{
-    char *path = moe_strdup_printf("%s/report.json", folder);
-    bool taken;
+const char *const moe_report_parts[] = {MOE_REPORT_LEDGER, "report.md",
+                                        "report.json", NULL};
 
-    if (path == NULL) {
-        return moe_fail(MOE_ERR_NOMEM, "out of memory for a file name");
+/* True if FOLDER/NAME is there, or a link of that name. */
+static bool holds(const char *folder, const char *name)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    const int n = snprintf(path, sizeof(path), "%s/%s", folder, name);
+
+    return n > 0 && (size_t)n < sizeof(path) && lstat(path, &st) == 0;
+}
+
+static moe_status_t may_write_golden(const moe_command_t *command,
+                                     const char *folder)
+{
+    if (!command->golden || !holds(folder, MOE_REPORT_GOLDEN)) {
+        return MOE_OK;
     }
-    taken = access(path, F_OK) == 0;
-    free(path);
-    if (taken && !command->force) {
+    if (!command->force) {
         return moe_fail(MOE_ERR_INPUT,
-                        "%s holds another run's report: choose another "
-                        "folder, or --force",
+                        "%s/" MOE_REPORT_GOLDEN
+                        " is there already: choose another folder, or --force",
+                        folder);
+    }
+    if (!holds(folder, MOE_REPORT_GOLDEN "/manifest.json")) {
+        return moe_fail(MOE_ERR_INPUT,
+                        "%s/" MOE_REPORT_GOLDEN
+                        " holds no manifest.json, so it is not replaced: "
+                        "choose another folder",
                         folder);
     }
     return MOE_OK;
 }
 
-moe_status_t moe_report_write_folder(const moe_command_t *command,
-                                     json_t *document, const char *folder)
+moe_status_t moe_report_may_write(const moe_command_t *command,
+                                  const char *folder)
 {
-    moe_status_t status = moe_report_may_write(command, folder);
-
-    if (status == MOE_OK) {
-        status = moe_report_make_folder(folder);
+    for (size_t i = 0; moe_report_parts[i] != NULL && !command->force; i++) {
+        if (holds(folder, moe_report_parts[i])) {
+            return moe_fail(MOE_ERR_INPUT,
+                            "%s holds another run's report, %s: choose another "
+                            "folder, or --force",
+                            folder, moe_report_parts[i]);
+        }
     }
+    return may_write_golden(command, folder);
+}
+
+/* --force over the report of a run leaves no ledger beside one that has
+ * none. */
+static void remove_ledger(const char *folder)
+{
+    char *path = moe_strdup_printf("%s/" MOE_REPORT_LEDGER, folder);
+
+    if (path != NULL) {
+        (void)unlink(path);
+    }
+    free(path);
+}
+
+moe_status_t moe_report_write_folder(json_t *document, const char *folder)
+{
+    moe_status_t status = moe_report_make_folder(folder);
+
     if (status == MOE_OK) {
         status = write_into(folder, "report.md", moe_report_markdown, document);
     }
     if (status == MOE_OK) {
         status = write_into(folder, "report.json", moe_report_json, document);
+    }
+    return status;
+}
+
+static moe_status_t replace_folder(const moe_command_t *command,
+                                   json_t *document, const char *folder)
+{
+    moe_status_t status = moe_report_may_write(command, folder);
+
+    if (status == MOE_OK) {
+        status = moe_report_write_folder(document, folder);
+    }
+    if (status == MOE_OK && command->force) {
+        remove_ledger(folder);
     }
     return status;
 }
@@ -274,7 +366,7 @@ moe_status_t moe_report_write(const moe_command_t *command, json_t *document,
     moe_status_t status = MOE_OK;
 
     if (folder != NULL) {
-        status = moe_report_write_folder(command, document, folder);
+        status = replace_folder(command, document, folder);
     }
     if (status == MOE_OK) {
         status = moe_report_write_json(command, document);

@@ -104,6 +104,40 @@ static moe_status_t lock_once(moe_run_claim_t *claim, bool *again_p)
     return MOE_OK;
 }
 
+/* True if a folder holds nothing. */
+static bool is_empty(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    bool empty = dir != NULL;
+
+    while (empty && (entry = readdir(dir)) != NULL) {
+        empty =
+            strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
+    }
+    return empty;
+}
+
+/* What has the hidden folder's name must be one that a run made: it will be
+ * emptied. */
+static moe_status_t check_hidden(const moe_run_claim_t *claim)
+{
+    struct stat st;
+
+    if (lstat(claim->unfinished, &st) != 0 ||
+        (S_ISDIR(st.st_mode) &&
+         (access(claim->owner, F_OK) == 0 || is_empty(claim->unfinished)))) {
+        return MOE_OK;
+    }
+    return moe_fail(MOE_ERR_INPUT,
+                    "%s: is not what a run left, expected nothing there: "
+                    "choose another folder with -o",
+                    claim->unfinished);
+}
+
 static moe_status_t lock(moe_run_claim_t *claim)
 {
     moe_status_t status = MOE_OK;
@@ -190,6 +224,9 @@ moe_status_t moe_run_claim(const char *folder, moe_run_claim_t **claim_p)
         return moe_fail(MOE_ERR_NOMEM, "no memory for a folder");
     }
     status = set_names(claim, folder);
+    if (status == MOE_OK) {
+        status = check_hidden(claim);
+    }
     if (status == MOE_OK) {
         status = lock(claim);
     }

@@ -6,6 +6,7 @@
 #include "base/outfile.h"
 #include "base/text.h"
 #include "sim/launch/launch.h"
+#include "sim/report/head.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -20,7 +21,7 @@
 #include <unistd.h>
 
 #define DEFAULT "moesim-out"
-#define GOLDEN  "golden"
+#define GOLDEN  MOE_REPORT_GOLDEN
 
 static char *default_folder(const char *name)
 {
@@ -78,28 +79,26 @@ static moe_status_t move_file(const char *from_folder, const char *folder,
     return status;
 }
 
-/* Only what a report is made of; the rest is scratch. */
-static const char *const parts[] = {MOE_RUN_LEDGER, "report.md", "report.json"};
-
-enum {
-    PARTS = sizeof(parts) / sizeof(parts[0])
-};
-
-/* The golden folder, of runs that write one; an older one goes. */
+/* The golden folder, of runs that write one; an older one goes, whose user
+ * said --force. */
 static moe_status_t move_golden(const char *unfinished, const char *folder)
 {
     char *from = moe_strdup_printf("%s/" GOLDEN, unfinished);
     char *to = moe_strdup_printf("%s/" GOLDEN, folder);
+    char *manifest = moe_strdup_printf("%s/" GOLDEN "/manifest.json", folder);
     moe_status_t status = MOE_OK;
 
-    if (from == NULL || to == NULL) {
+    if (from == NULL || to == NULL || manifest == NULL) {
         status = moe_fail(MOE_ERR_NOMEM, "no memory for a path");
     } else if (access(from, F_OK) == 0) {
-        moe_remove_tree(to);
+        if (access(manifest, F_OK) == 0) {
+            moe_remove_tree(to);
+        }
         status = move_file(unfinished, folder, GOLDEN);
     }
     free(from);
     free(to);
+    free(manifest);
     return status;
 }
 
@@ -107,16 +106,16 @@ static moe_status_t move_all(const char *unfinished, const char *folder)
 {
     moe_status_t status = move_golden(unfinished, folder);
 
-    for (size_t i = 0; status == MOE_OK && i < PARTS; i++) {
-        status = move_file(unfinished, folder, parts[i]);
+    for (size_t i = 0; status == MOE_OK && moe_report_parts[i] != NULL; i++) {
+        status = move_file(unfinished, folder, moe_report_parts[i]);
     }
     return status;
 }
 
 static bool is_part(const char *name)
 {
-    for (size_t i = 0; i < PARTS; i++) {
-        if (strcmp(name, parts[i]) == 0) {
+    for (size_t i = 0; moe_report_parts[i] != NULL; i++) {
+        if (strcmp(name, moe_report_parts[i]) == 0) {
             return true;
         }
     }
@@ -192,6 +191,14 @@ static moe_status_t move_at_once(const char *unfinished, const char *folder)
     return status;
 }
 
+/* True if nothing is there, or a link. */
+static bool may_be_link(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) != 0 || S_ISLNK(st.st_mode);
+}
+
 /* Best effort: a file system without links is no fault of the run. */
 static void point_latest(const char *folder)
 {
@@ -203,7 +210,7 @@ static void point_latest(const char *folder)
                                 : moe_strdup_printf("%s/.latest-%ld", above,
                                                     (long)getpid());
 
-    if (base != NULL && link != NULL && fresh != NULL &&
+    if (base != NULL && link != NULL && fresh != NULL && may_be_link(link) &&
         strncmp(folder, DEFAULT "/", strlen(DEFAULT) + 1) == 0 &&
         symlink(basename(base), fresh) == 0 && rename(fresh, link) != 0) {
         (void)unlink(fresh);

@@ -10,9 +10,6 @@
 #include "base/status.h"
 #include "sim/options/command.h"
 
-/** Name of the ledger's file in a report's folder. */
-#define MOE_RUN_LEDGER "ledger.jsonl"
-
 /** Name of the hidden folder in it. */
 #define MOE_RUN_HIDDEN ".unfinished"
 

@@ -222,18 +222,22 @@ static int end(moe_job_t *job, moe_status_t status)
 {
     bool together = status == MOE_OK || job->agreement == NULL ||
                     moe_agreement_complete(job->agreement);
-    bool speaks =
-        job->agreement == NULL || moe_agreement_speaks(job->agreement);
+    const moe_status_t cause =
+        job->agreement == NULL ? status
+                               : moe_agreement_cause(job->agreement, status);
     int exit_status;
 
     job_fini(job);
     moe_job_leave_place(job, status == MOE_OK || status == MOE_ERR_CHECK);
+    if (job->agreement == NULL || moe_agreement_speaks(job->agreement)) {
+        moe_launch_say(job->state, status);
+    }
     if (!together) {
-        moe_world_abort(job->world, moe_launch_end(job->state, status, speaks));
+        moe_world_abort(job->world, moe_launch_end(job->state, status, cause));
     }
     moe_agreement_free(job->agreement);
     moe_world_free(job->world);
-    exit_status = moe_launch_end(job->state, status, speaks);
+    exit_status = moe_launch_end(job->state, status, cause);
     moe_launch_close(job->state);
     return exit_status;
 }

@@ -79,7 +79,7 @@ static moe_status_t set_run(const moe_job_t *job, const moe_joined_t *j,
         bad |= json_object_set(document, "selection", job->selection);
     }
     bad |= json_object_set_new(document, "ledger",
-                               json_pack("[s]", MOE_RUN_LEDGER));
+                               json_pack("[s]", MOE_REPORT_LEDGER));
     return bad != 0 ? no_memory() : MOE_OK;
 }
 
@@ -153,7 +153,10 @@ static moe_status_t warn_all(const moe_job_t *job, json_t *document)
         status =
             moe_report_warn(document, "not all stages were executed: no output "
                                       "was compared");
-    } else if (job->sample.n > 0 && !job->sample.all) {
+    } else if (job->sample.n == 0) {
+        status = moe_report_warn(document, "the scenario has no tokens: no "
+                                           "output was compared");
+    } else if (!job->sample.all) {
         status = moe_report_warn(
             document,
             "the oracle took %lld of %lld tokens: each rank's first and "
@@ -167,7 +170,7 @@ static moe_status_t warn_all(const moe_job_t *job, json_t *document)
 
 static moe_status_t write_ledger(moe_job_t *job)
 {
-    char *path = moe_strdup_printf("%s/" MOE_RUN_LEDGER, job->unfinished);
+    char *path = moe_strdup_printf("%s/" MOE_REPORT_LEDGER, job->unfinished);
     moe_outfile_t *file = NULL;
     FILE *stream = NULL;
     moe_status_t status = MOE_OK;
@@ -234,8 +237,7 @@ static moe_status_t write_report(const moe_job_t *job, const moe_joined_t *j)
         status = no_memory();
     }
     if (status == MOE_OK) {
-        status =
-            moe_report_write_folder(job->command, document, job->unfinished);
+        status = moe_report_write_folder(document, job->unfinished);
     }
     if (status == MOE_OK) {
         status = moe_run_folder_publish(job->folder);

@@ -195,7 +195,10 @@ int moe_run_sweep(const moe_command_t *command, const moe_scenario_t *scenario,
     if (s.diag == NULL) {
         return moe_command_failed(NULL, no_memory());
     }
-    status = moe_sweep_points_init(command, scenario, &points);
+    status = moe_report_may_write(command, folder);
+    if (status == MOE_OK) {
+        status = moe_sweep_points_init(command, scenario, &points);
+    }
     if (status == MOE_OK) {
         status = run_points(&s);
         moe_sweep_points_fini(&points);

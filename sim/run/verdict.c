@@ -86,13 +86,14 @@ static json_t *ulp_or_null(const moe_compare_t *c)
                : json_integer(c->max_ulp);
 }
 
-/* Label of the first method with the same output; null for none. */
+/* Label of the first method with the same output; null for none, and of
+ * outputs without elements. */
 static json_t *identical_to(const moe_job_t *job, const moe_joined_t *j,
                             size_t m)
 {
     const char *digest = j->found[m].digest;
 
-    for (size_t i = 0; i < m && digest[0] != '\0'; i++) {
+    for (size_t i = 0; i < m && digest[0] != '\0' && job->sample.n > 0; i++) {
         if (strcmp(j->found[i].digest, digest) == 0) {
             return json_string(job->scenario->method[i].label);
         }

@@ -152,6 +152,41 @@ expect 0 "$MOESIM" price "$tiny" -o priced/ --json priced/own.json
 [ -s priced/own.json ] && pass "beside the report" || fail "$(ls priced)"
 rm -r priced
 
+# what is not a run's own stays as it was
+mkdir -p hidden/.unfinished linked parts gold/golden
+echo mine >hidden/.unfinished/mine
+ln -s "$work/hidden/.unfinished" linked/.unfinished
+echo mine >parts/report.md
+echo mine >gold/golden/mine
+cp "$tiny" own.yaml
+find . -type f -exec cksum {} + | sort >before
+for what in "-o hidden" "-o linked" "-o parts" "-o gold --golden" \
+    "-o gold --golden --force" "-o own --json own.yaml"; do
+    # shellcheck disable=SC2086
+    expect 2 "$MOESIM" run own.yaml $what
+done
+expect 2 "$MOESIM" price own.yaml --trace own.yaml
+find . -type f -exec cksum {} + | sort | grep -v before >after
+grep -v before before | diff - after >&2 && pass "all is as it was" ||
+    fail "$(diff before after)"
+rm -r hidden linked parts gold own.yaml before after
+
+# a limit of files is a full disk: the message says so, nothing is left
+(
+    ulimit -f 8
+    exec "$MOESIM" price "$tiny" --quiet --json limited.json
+) 2>"$work/stderr" && got=0 || got=$?
+[ "$got" -eq 3 ] && pass "a file too large: exit 3" || fail "exit $got"
+says 'limited.json: File too large'
+nothing .
+
+# nothing was compared: no claim, and a warning
+expect 2 "$MOESIM" run "$tiny" --tokens 0 --strict --json none.json -o none
+says 'a warning, with --strict'
+holds none.json "len(r['warnings']) > 0 and
+    all(m['identical_to'] is None for m in r['methods'])"
+rm -r none none.json
+
 # more ranks than this process may start
 (
     ulimit -n 256
