@@ -25,6 +25,53 @@ void moe_own_prepare_stage(moe_ctx_t *c)
     moe_release(c, logits);
 }
 
+void moe_along_own(moe_ctx_t *c, moe_along_t how, moe_tensor_t *logits,
+                   moe_tensor_t *own[2])
+{
+    moe_tensor_t *ids;
+    moe_tensor_t *weights;
+
+    if (how == MOE_ALONG_logits) {
+        own[0] = logits;
+        own[1] = NULL;
+        return;
+    }
+    moe_topk(c, logits, moe_ctx_own_span(c), 1, &ids, &weights);
+    moe_release(c, logits);
+    if (how == MOE_ALONG_topk) {
+        own[0] = weights;
+        own[1] = ids;
+        return;
+    }
+    moe_map_choices(c, ids, weights, &own[1], &own[0]);
+    moe_release(c, ids);
+    moe_release(c, weights);
+}
+
+void moe_along_all(moe_ctx_t *c, moe_along_t how, moe_tensor_t *all[2],
+                   moe_gathered_t *g)
+{
+    if (how == MOE_ALONG_topk) {
+        g->weights = all[0];
+        g->ids = all[1];
+        return;
+    }
+    if (how == MOE_ALONG_logits) {
+        moe_topk(c, all[0], moe_ctx_all_span(c), 1, &g->ids, &g->weights);
+    } else {
+        moe_list_choices(c, all[1], all[0], &g->ids, &g->weights);
+        moe_release(c, all[1]);
+    }
+    moe_release(c, all[0]);
+}
+
+int64_t moe_along_bytes(const moe_model_t *model, moe_along_t how)
+{
+    return how == MOE_ALONG_topk     ? 8 * (int64_t)model->topk
+           : how == MOE_ALONG_logits ? 4 * moe_model_choices(model)
+                                     : 5 * (int64_t)model->experts;
+}
+
 void moe_gathered_permute(moe_ctx_t *c, moe_gathered_t *g)
 {
     moe_tensor_t *in = moe_to(c, g->x, MOE_ROLE_expert_in);

@@ -52,6 +52,21 @@ void moe_gathered_allreduce(moe_ctx_t *c, moe_gathered_t *g, moe_group_t group,
 void moe_gathered_output(moe_ctx_t *c, moe_gathered_t *g, moe_tensor_t *sums,
                          int64_t row, int64_t n);
 
+/** What goes along with gathered rows, for ranks to know where those go. */
+typedef enum {
+    MOE_ALONG_topk,   /* weights and ids */
+    MOE_ALONG_logits, /* by which every rank routes all tokens */
+    MOE_ALONG_map     /* a probability of each expert, and whether it is one */
+} moe_along_t;
+
+/** Of a rank's own tokens, the second may be NULL; logits end, or are the
+ * first. Of all, which end: ids and weights of g. And bytes of a row of it. */
+void moe_along_own(moe_ctx_t *c, moe_along_t how, moe_tensor_t *logits,
+                   moe_tensor_t *own[2]);
+void moe_along_all(moe_ctx_t *c, moe_along_t how, moe_tensor_t *all[2],
+                   moe_gathered_t *g);
+int64_t moe_along_bytes(const moe_model_t *model, moe_along_t how);
+
 /** Member of the reducing group whose chunk of a ring holds a token: it is that
  * of who gets it, or one of equal blocks of all tokens. */
 int moe_home_owner(const moe_formula_t *f, int64_t token, int slot);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Front-ends of gates with capacity. */
+/* Front-ends of gates with capacity, and of choices in other forms. */
 #include "moe/ctx.h"
 
 #include <stddef.h>
@@ -93,4 +93,45 @@ moe_tensor_t *moe_round_weights(moe_ctx_t *c, moe_tensor_t *weights)
     wide = converted(c, narrow, MOE_FORMAT_fp32);
     moe_release(c, narrow);
     return wide;
+}
+
+/* Choices in another form, of so many columns. */
+static void restate(moe_ctx_t *c, moe_op_t op, moe_tensor_t *const in[2],
+                    moe_format_t ids, int64_t cols, moe_tensor_t **out[2])
+{
+    moe_call_t call = {.op = op, .root = -1, .n_in = 2, .n_out = 2};
+
+    *out[0] = *out[1] = NULL;
+    if (c->status != MOE_OK) {
+        return;
+    }
+    *out[0] = moe_ctx_numbers(c, MOE_ROLE_topk_ids, ids, in[0]->dim[0], cols,
+                              in[0]->valid_rows);
+    *out[1] = moe_ctx_numbers(c, MOE_ROLE_topk_weights, MOE_FORMAT_fp32,
+                              in[0]->dim[0], cols, in[0]->valid_rows);
+    for (int i = 0; i < 2; i++) {
+        call.in[i] = in[i];
+        call.out[i] = *out[i];
+    }
+    moe_ctx_do(c, &call, *out[0]);
+}
+
+void moe_map_choices(moe_ctx_t *c, moe_tensor_t *ids, moe_tensor_t *weights,
+                     moe_tensor_t **map_p, moe_tensor_t **probs_p)
+{
+    moe_tensor_t *const in[2] = {ids, weights};
+    moe_tensor_t **out[2] = {map_p, probs_p};
+
+    restate(c, MOE_OP_map_choices, in, MOE_FORMAT_u8, moe_ctx_model(c)->experts,
+            out);
+}
+
+void moe_list_choices(moe_ctx_t *c, moe_tensor_t *map, moe_tensor_t *probs,
+                      moe_tensor_t **ids_p, moe_tensor_t **weights_p)
+{
+    moe_tensor_t *const in[2] = {map, probs};
+    moe_tensor_t **out[2] = {ids_p, weights_p};
+
+    restate(c, MOE_OP_list_choices, in, MOE_FORMAT_i32, moe_ctx_model(c)->topk,
+            out);
 }

@@ -52,6 +52,14 @@ moe_tensor_t *moe_logits(moe_ctx_t *c, moe_tensor_t *rows);
 void moe_topk(moe_ctx_t *c, moe_tensor_t *logits, const moe_span_t *spans,
               int n_spans, moe_tensor_t **ids_p, moe_tensor_t **weights_p);
 
+/** Choices as a map of all experts, [n][E] bytes, 1 where one was chosen, with
+ * weights [n][E] fp32, 0 elsewhere; and back, then by ascending expert: ids
+ * [n][k] int32 and weights [n][k] fp32. Arguments are the caller's. */
+void moe_map_choices(moe_ctx_t *c, moe_tensor_t *ids, moe_tensor_t *weights,
+                     moe_tensor_t **map_p, moe_tensor_t **probs_p);
+void moe_list_choices(moe_ctx_t *c, moe_tensor_t *map, moe_tensor_t *probs,
+                      moe_tensor_t **ids_p, moe_tensor_t **weights_p);
+
 /**
  * Rows as experts are given them: times their one routing weight, rounded to
  * their format, where the contract weighs the input; else the same handle

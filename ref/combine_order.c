@@ -63,7 +63,7 @@ static void add_cyclic(addends_t x, int count, int first, int64_t n,
 static bool begins_with_zero(moe_order_t order)
 {
     return order == MOE_ORDER_fp32_rank || order == MOE_ORDER_fp32_slot ||
-           order == MOE_ORDER_storage;
+           order == MOE_ORDER_storage || order == MOE_ORDER_expert;
 }
 
 /* The numbers of slots that the kernels have a tree for. */
@@ -152,6 +152,23 @@ static void slot_term(const moe_ref_terms_t *terms, int64_t row, int slot,
     }
 }
 
+/* Slots in the order in which they are added: rows are grouped by expert, so
+ * that their places are in order of experts. */
+static void order_slots(const int64_t *place, int topk, moe_order_t order,
+                        int *slot)
+{
+    for (int s = 0; s < topk; s++) {
+        int at = s;
+
+        for (; order == MOE_ORDER_expert && at > 0 &&
+               place[slot[at - 1]] > place[s];
+             at--) {
+            slot[at] = slot[at - 1];
+        }
+        slot[at] = s;
+    }
+}
+
 /* Sums in order of the slots that are here leave out the others; a tree has
  * zeros in their places. */
 static void sum_slots(const moe_ref_terms_t *terms, moe_order_t order,
@@ -163,11 +180,14 @@ static void sum_slots(const moe_ref_terms_t *terms, moe_order_t order,
     moe_format_t format = out->storage.format;
     moe_format_t inner = inner_format(order, format);
     double x[MOE_TOPK_MAX][CHUNK] = {{0.0}};
+    int slot[MOE_TOPK_MAX];
     int count = 0;
 
-    for (int s = 0; s < topk; s++) {
-        if (terms->index->place[row * topk + s] >= 0) {
-            slot_term(terms, row, s, col, n, inner, x[tree ? s : count++]);
+    order_slots(terms->index->place + row * topk, topk, order, slot);
+    for (int i = 0; i < topk; i++) {
+        if (terms->index->place[row * topk + slot[i]] >= 0) {
+            slot_term(terms, row, slot[i], col, n, inner,
+                      x[tree ? i : count++]);
         }
     }
     count = tree ? topk : count;

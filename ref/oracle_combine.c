@@ -41,17 +41,23 @@ static int64_t place_of(const element_t *e, int part, int slot)
     return ((int64_t)part * m->topk + slot) * m->hidden + e->col;
 }
 
+/* Where the expert of a slot lies among all. */
+static int32_t lies(const element_t *e, int slot)
+{
+    return e->t->oracle->slot != NULL ? e->t->oracle->slot[slot]
+                                      : e->t->token->ids[slot];
+}
+
 /* Place of the rank of its ep group that holds the expert of a slot. */
 static int holder(const element_t *e, int slot)
 {
     const moe_oracle_t *oracle = e->t->oracle;
     const moe_layer_t *layer = oracle->layer;
-    const bool placed = oracle->slot != NULL;
-    const int64_t n = placed ? oracle->n_slots : layer->model->experts;
-    const int32_t lies = placed ? oracle->slot[slot] : e->t->token->ids[slot];
+    const int64_t n =
+        oracle->slot != NULL ? oracle->n_slots : layer->model->experts;
     int r = 0;
 
-    while (lies >= moe_layout_experts(&layer->layout, n, r).end) {
+    while (lies(e, slot) >= moe_layout_experts(&layer->layout, n, r).end) {
         r++;
     }
     return r;
@@ -106,6 +112,25 @@ static double fold_exactly(const element_t *e, const double *x, int n,
     return oracle_round_sum(e->t->sum, format);
 }
 
+/* The slot that is added as the i-th of k. */
+static int slot_at(const element_t *e, int i)
+{
+    const int topk = e->t->oracle->layer->model->topk;
+
+    for (int s = 0; e->chain->contract.sum == MOE_ORDER_expert && s < topk;
+         s++) {
+        int before = 0;
+
+        for (int t = 0; t < topk; t++) {
+            before += lies(e, t) < lies(e, s);
+        }
+        if (before == i) {
+            return s;
+        }
+    }
+    return i;
+}
+
 /* What rank r sends home: the sum of its own slots, or of its part of all
  * experts; all = true: of all slots. */
 static double partial(const element_t *e, int r, bool all)
@@ -118,7 +143,9 @@ static double partial(const element_t *e, int r, bool all)
     double x[MOE_TOPK_MAX];
     int n = 0;
 
-    for (int s = 0; s < topk; s++) {
+    for (int i = 0; i < topk; i++) {
+        const int s = slot_at(e, i);
+
         if (all || e->t->parts > 1 || holder(e, s) == r) {
             x[n++] =
                 oracle_rounded(inner, term_of(e, e->t->parts > 1 ? r : 0, s));

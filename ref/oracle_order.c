@@ -39,7 +39,7 @@ double oracle_fold(moe_order_t order, moe_format_t format, const double *x,
         return tree(format, x, n, 32);
     }
     if (order == MOE_ORDER_fp32_slot || order == MOE_ORDER_fp32_rank ||
-        order == MOE_ORDER_storage) {
+        order == MOE_ORDER_storage || order == MOE_ORDER_expert) {
         sum += 0.0; /* begins with a zero */
     }
     for (int i = 1; i < n; i++) {

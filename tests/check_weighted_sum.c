@@ -219,7 +219,7 @@ static double slots_say(moe_order_t order, const double *w, const double *x,
     case MOE_ORDER_tree_storage:
         return by_tree(half, n, format);
     default:
-        return in_order(half, n, format); /* storage */
+        return in_order(half, n, format); /* storage, expert */
     }
 }
 
@@ -242,7 +242,7 @@ static void check_slots(moe_order_t order, moe_format_t format, int topk,
         .weights = weights};
 
     for (int s = 0; s < topk; s++) {
-        who[s] = some && s % 2 == 1 ? -1 : s;
+        who[s] = some && s % 2 == 1 ? -1 : topk - 1 - s;
         weights[s] = (float)judge_number(&state, 24, -8, 0);
     }
     put_numbers(codes, format, topk * COLS, &state);
@@ -255,7 +255,9 @@ static void check_slots(moe_order_t order, moe_format_t format, int topk,
         double x[MOST];
         int n = 0;
 
-        for (int s = 0; s < topk; s++) {
+        for (int i = 0; i < topk; i++) {
+            /* the experts of the slots descend */
+            int s = order == MOE_ORDER_expert ? topk - 1 - i : i;
             int64_t place = index.place[s];
 
             if (place >= 0 || tree) { /* a tree has zeros for the others */
@@ -288,7 +290,7 @@ START_TEST(each_order_of_slots_is_what_its_definition_says)
             seen++;
         }
     }
-    ck_assert_int_eq(seen, 5 * 3);
+    ck_assert_int_eq(seen, 6 * 3);
 }
 END_TEST
 

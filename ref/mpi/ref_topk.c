@@ -151,3 +151,57 @@ moe_status_t moe_ref_topk(moe_ref_backend_t *be, const moe_call_t *call)
     return status == MOE_OK && call->source != NULL ? compare(be, call)
                                                     : status;
 }
+
+moe_status_t moe_ref_map_choices(moe_ref_backend_t *be, const moe_call_t *call)
+{
+    const moe_tensor_t *ids = call->in[0];
+    const int64_t k = ids->dim[1];
+    const int64_t n = call->out[0]->dim[1];
+    uint8_t *map = call->out[0]->data;
+    float *probs = call->out[1]->data;
+
+    (void)be;
+    for (int64_t i = 0; i < ids->valid_rows; i++) {
+        memset(map + i * n, 0, (size_t)n);
+        memset(probs + i * n, 0, (size_t)n * sizeof(*probs));
+        for (int64_t s = i * k; s < (i + 1) * k; s++) {
+            const int64_t at = i * n + ((const int32_t *)ids->data)[s];
+
+            map[at] = 1;
+            probs[at] = ((const float *)call->in[1]->data)[s];
+        }
+    }
+    return MOE_OK;
+}
+
+moe_status_t moe_ref_list_choices(moe_ref_backend_t *be, const moe_call_t *call)
+{
+    const moe_tensor_t *map = call->in[0];
+    const int64_t n = map->dim[1];
+    const int64_t k = call->out[0]->dim[1];
+    int32_t *ids = call->out[0]->data;
+    float *weights = call->out[1]->data;
+
+    for (int64_t i = 0; i < map->valid_rows; i++) {
+        int64_t s = 0;
+
+        for (int64_t e = 0; e < n; e++) {
+            const bool chosen = ((const uint8_t *)map->data)[i * n + e] != 0;
+
+            if (chosen && s < k) {
+                ids[i * k + s] = (int32_t)e;
+                weights[i * k + s] =
+                    ((const float *)call->in[1]->data)[i * n + e];
+            }
+            s += chosen;
+        }
+        if (s != k) {
+            return moe_fail(MOE_ERR_CHECK,
+                            "rank %d: row %lld of a map has %lld experts, "
+                            "expected %lld",
+                            moe_world_rank(be->in.world), (long long)i,
+                            (long long)s, (long long)k);
+        }
+    }
+    return MOE_OK;
+}

@@ -1,37 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * allgather_reducescatter: vLLM's DP+EP manager AgRs, its default.
+ * allgather_reducescatter: vLLM's DP+EP manager AgRs, its default; by `router:
+ * map` Megatron-LM's all-gather dispatcher.
  *
  * How it works: one group of all-gathers brings hidden states, or their codes
- * and scales, and what routes them, weights and ids or the router's logits,
- * to every rank, sized by the scheduler's token counts; each rank runs its
- * experts; a reduce-scatter of the same sizes brings the sums home. Equal
- * sizes take the plain all-gather and reduce-scatter, unequal ones grouped
- * broadcasts and reduces.
+ * and scales, and what routes them, weights and ids, the router's logits, or a
+ * map of all experts with their probabilities, to every rank, sized by the
+ * scheduler's token counts; each rank runs its experts; a reduce-scatter of the
+ * same sizes brings the sums home. Equal sizes take the plain all-gather and
+ * reduce-scatter, unequal ones grouped broadcasts and reduces. By a map ranks
+ * know experts in order alone, and add a token's rows in that order; Megatron's
+ * sums go home in the type of the probabilities: combine fp32.
  *
- * Payload of a rank: dispatch T_r (row(H) + 8 k), or with logits
- * T_r (row(H) + 4 E); combine T H b; nothing if R = 1.
+ * Payload of a rank: dispatch T_r (row(H) + 8 k), with logits
+ * T_r (row(H) + 4 E), with a map T_r (row(H) + 5 E); combine T H b; nothing if
+ * R = 1.
  */
 #include "moe/method.h"
 
 enum {
-    OPTION_DISPATCH,
-    OPTION_COMBINE,
-    OPTION_ROUTER,
-    OPTION_COMBINE_ORDER
-};
-
-enum {
-    ROUTER_TOPK,
-    ROUTER_LOGITS
+    OPTION_ROUTER = 2 /* its values are a moe_along_t's */
 };
 
 static const moe_option_t options[] = {
     MOE_OPTION_DISPATCH("bf16 fp8_1x128 nvfp4 mxfp8"),
     MOE_OPTION_COMBINE,
-    {"router", MOE_OPTION_choice, "topk logits", "topk",
-     "what is gathered beside the rows: weights and ids, or fp32 logits that "
-     "every rank routes all tokens by"},
+    {"router", MOE_OPTION_choice, "topk logits map", "topk",
+     "what is gathered beside the rows: weights and ids; fp32 logits that "
+     "every rank routes all tokens by; or map: a byte and an fp32 probability "
+     "of every expert (Megatron-LM)"},
     MOE_OPTION_COMBINE_ORDER("reduce-scatter"),
     MOE_OPTION_END,
 };
@@ -60,50 +57,27 @@ static moe_tensor_t *gather(moe_ctx_t *c, const plan_t *p, moe_tensor_t *t)
                     : moe_allgatherv(c, MOE_GROUP_ep, t, p->tokens);
 }
 
-/* Routed here, what goes along is weights and ids. */
-static void gather_topk(moe_ctx_t *c, plan_t *p, moe_tensor_t *x,
-                        moe_tensor_t *logits)
-{
-    moe_tensor_t *ids;
-    moe_tensor_t *weights;
-
-    moe_topk(c, logits, moe_ctx_own_span(c), 1, &ids, &weights);
-    moe_group_begin(c, false, "all_gatherv");
-    p->all.x = gather(c, p, x);
-    p->all.weights = gather(c, p, weights);
-    p->all.ids = gather(c, p, ids);
-    moe_group_end(c);
-    moe_release(c, ids);
-    moe_release(c, weights);
-}
-
-static void gather_logits(moe_ctx_t *c, plan_t *p, moe_tensor_t *x,
-                          moe_tensor_t *logits)
-{
-    moe_tensor_t *all;
-
-    moe_group_begin(c, false, "all_gatherv");
-    p->all.x = gather(c, p, x);
-    all = gather(c, p, logits);
-    moe_group_end(c);
-    moe_topk(c, all, moe_ctx_all_span(c), 1, &p->all.ids, &p->all.weights);
-    moe_release(c, all);
-}
-
 static void prepare(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
+    const moe_along_t how = (moe_along_t)moe_ctx_option(c, OPTION_ROUTER);
     moe_tensor_t *hidden = moe_hidden(c);
     moe_tensor_t *logits = moe_logits(c, hidden);
     moe_tensor_t *x = moe_to(c, hidden, MOE_ROLE_dispatch);
+    moe_tensor_t *own[2];
+    moe_tensor_t *all[2] = {NULL};
 
-    if (moe_ctx_option(c, OPTION_ROUTER) == ROUTER_TOPK) {
-        gather_topk(c, p, x, logits);
-    } else {
-        gather_logits(c, p, x, logits);
+    moe_along_own(c, how, logits, own);
+    moe_group_begin(c, false, "all_gatherv");
+    p->all.x = gather(c, p, x);
+    for (int i = 0; i < 2 && own[i] != NULL; i++) {
+        all[i] = gather(c, p, own[i]);
     }
+    moe_group_end(c);
+    moe_along_all(c, how, all, &p->all);
     moe_release(c, hidden);
-    moe_release(c, logits);
+    moe_release(c, own[0]);
+    moe_release(c, own[1]);
     moe_release(c, x);
 }
 
@@ -119,25 +93,33 @@ static void finalize(moe_ctx_t *c)
     moe_release(c, own);
 }
 
+static void amend(const int64_t *option, moe_contract_t *contract)
+{
+    if (option[OPTION_ROUTER] == MOE_ALONG_map) {
+        contract->sum = MOE_ORDER_expert;
+    }
+}
+
 static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
 {
-    const moe_model_t *m = f->layer->model;
-
-    moe_gathered_payload(f, f->layer->tokens[f->rank],
-                         f->options[OPTION_ROUTER] == ROUTER_TOPK
-                             ? 8 * (int64_t)m->topk
-                             : 4 * moe_model_choices(m),
-                         moe_layer_total_tokens(f->layer), out);
+    moe_gathered_payload(
+        f, f->layer->tokens[f->rank],
+        moe_along_bytes(f->layer->model,
+                        (moe_along_t)f->options[OPTION_ROUTER]),
+        moe_layer_total_tokens(f->layer), out);
 }
 
 const moe_method_t moe_method_allgather_reducescatter = {
     .name = "allgather_reducescatter",
     .system = "vLLM DP+EP, all2all backend allgather_reducescatter (AgRs); "
-              "rows quantised before the gather since #30014",
+              "rows quantised before the gather since #30014; with `router` "
+              "Megatron-LM allgather",
     .source = "vllm-project/vllm: vllm/distributed/device_communicators/"
-              "{all2all,cuda_communicator}.py; #30014, #33728",
+              "{all2all,cuda_communicator}.py; #30014, #33728; megatron/core/"
+              "transformer/moe/token_dispatcher.py",
     .how = "one group of all-gathers of rows (codes, scales) with weights and "
-           "ids, or with logits; plain all-gathers if all sizes are equal;\n"
+           "ids, with logits, or with a map; plain all-gathers if all sizes "
+           "are equal;\n"
            "local experts of all rows;\n"
            "reduce-scatter of the same sizes",
     .family = MOE_FAMILY_F1,
@@ -147,13 +129,14 @@ const moe_method_t moe_method_allgather_reducescatter = {
                      MOE_ROUND(output),
                  MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_output},
     .home = moe_home_owner,
-    .formula = "prepare T_r (row(H) + 8 k) or T_r (row(H) + 4 E); finalize "
-               "T H b(combine)",
+    .formula = "prepare T_r (row(H) + 8 k), T_r (row(H) + 4 E) or T_r (row(H) "
+               "+ 5 E); finalize T H b(combine)",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
     .needs = "ep = dp, tp = 1; weights on the experts' output",
     .options = options,
     .plan_size = sizeof(plan_t),
+    .amend = amend,
     .check = moe_needs_own_unweighed,
     .plan = plan,
     .stage = {prepare, moe_gathered_permute_stage, moe_gathered_experts_stage,

@@ -41,7 +41,7 @@ point() {
 if [ "${1:-}" != all ]; then
     point 2 one_zero zipf
     point 3 ragged skip_expert
-    point 4 only_one one_expert
+    point 8 only_one one_expert
     finish
     exit
 fi
