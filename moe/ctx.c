@@ -76,6 +76,11 @@ moe_group_list_t moe_ctx_group_list(const moe_ctx_t *c)
                : MOE_GROUP_LIST_none;
 }
 
+int64_t moe_ctx_expert_block(const moe_ctx_t *c)
+{
+    return moe_method_expert_block(c->run->use);
+}
+
 int moe_ctx_group_size(const moe_ctx_t *c, moe_group_t group)
 {
     return moe_layout_group_size(&c->run->layer->layout, group, c->run->rank);

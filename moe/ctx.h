@@ -64,6 +64,9 @@ bool moe_ctx_carries_sums(const moe_ctx_t *c);
 /** What the method's option group_list_type says; without one none. */
 moe_group_list_t moe_ctx_group_list(const moe_ctx_t *c);
 
+/** moe_method_expert_block() of the method. */
+int64_t moe_ctx_expert_block(const moe_ctx_t *c);
+
 /** moe_to() with a storage that is not that of the place. */
 moe_tensor_t *moe_ctx_to(moe_ctx_t *c, moe_tensor_t *rows, moe_role_t role,
                          const moe_storage_t *to);
@@ -87,6 +90,7 @@ typedef struct {
     int64_t n_experts;
     moe_index_kind_t index;
     int64_t capacity;
+    int64_t block;
     moe_group_list_t list;
     const int64_t *rows_per_expert;
 } moe_tensor_spec_t;

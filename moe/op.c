@@ -66,11 +66,20 @@ static int64_t weight_bytes(const moe_ctx_t *c, const moe_call_t *call)
                                 call->in[0]->dim[1]);
 }
 
+/* Rows that an operation computes: padding where experts have it. */
+static int64_t rows_of(const moe_call_t *call)
+{
+    const moe_tensor_t *index = call->n_in > 1 ? call->in[1] : NULL;
+
+    return index != NULL && index->block > 1 ? index->dim[0]
+                                             : call->out[0]->valid_rows;
+}
+
 static double flops_of(const moe_call_t *call)
 {
     const moe_tensor_t *in = call->in[0];
     const moe_tensor_t *out = call->out[0];
-    double elements = (double)out->valid_rows * (double)out->dim[1];
+    double elements = (double)rows_of(call) * (double)out->dim[1];
 
     switch (call->op) {
     case MOE_OP_logits:

@@ -2,21 +2,26 @@
 /* Front-ends of rows that travel one by one: indices, and rows by them. */
 #include "moe/ctx.h"
 
+#include "base/checked.h"
+
 #include <stddef.h>
 
 static moe_tensor_t *make_index(moe_ctx_t *c, moe_call_t *call,
                                 moe_tensor_spec_t *spec)
 {
+    const int64_t block = spec->block > 1 ? spec->block : 1;
     moe_tensor_t *t;
 
     spec->role = MOE_ROLE_index;
     spec->storage.format = MOE_FORMAT_i32;
     spec->cols = 1;
     for (int64_t i = 0; i < spec->n_experts; i++) {
-        spec->rows +=
+        const int64_t rows =
             spec->capacity > 0 ? spec->capacity : spec->rows_per_expert[i];
+
+        spec->rows += moe_div_up(rows, block) * block;
+        spec->valid_rows += rows;
     }
-    spec->valid_rows = -1;
     t = moe_tensor_make(c, spec);
     call->root = -1;
     call->out[0] = t;
@@ -112,6 +117,7 @@ moe_tensor_t *moe_sort_chunks(moe_ctx_t *c, const int64_t *rows, int n_sources,
     moe_tensor_spec_t spec = {.index = MOE_INDEX_chunks,
                               .first_expert = local.begin,
                               .n_experts = n,
+                              .block = moe_ctx_expert_block(c),
                               .list = moe_ctx_group_list(c),
                               .rows_per_expert = sums};
     moe_call_t call = {.op = MOE_OP_sort_chunks, .parts = rows};
@@ -192,7 +198,7 @@ static int64_t sorted_rows(const moe_tensor_t *index)
 {
     const moe_tensor_t *ids = index->source[0];
 
-    return ids != NULL ? ids->dim[0] : index->dim[0];
+    return ids != NULL ? ids->dim[0] : index->valid_rows;
 }
 
 moe_tensor_t *moe_scatter_rows(moe_ctx_t *c, moe_tensor_t *rows,

@@ -41,6 +41,15 @@
             "counts"                                                           \
     }
 
+/** Rows that experts compute: as many as they have, or whole blocks of 128, as
+ * MegaBlocks' dropless MoE. */
+#define MOE_OPTION_EXPERT_BLOCK                                                \
+    {                                                                          \
+        "expert_block", MOE_OPTION_choice, "none 128", "none",                 \
+            "128: each expert's rows are padded to blocks of 128 for the "     \
+            "grouped matmul (MegaBlocks); nothing of that is sent"             \
+    }
+
 /** Behind the last. */
 #define MOE_OPTION_END                                                         \
     {                                                                          \

@@ -231,6 +231,16 @@ moe_contract_t moe_method_contract(const moe_method_t *method,
     return contract;
 }
 
+int64_t moe_method_expert_block(const moe_method_use_t *use)
+{
+    int place;
+
+    return moe_option_find(use->method, "expert_block", &place) &&
+                   use->options[place] != 0
+               ? 128
+               : 1;
+}
+
 bool moe_method_gate(const moe_layer_t *layer, const moe_method_use_t *use,
                      moe_gate_rule_t *rule_p)
 {

@@ -69,6 +69,10 @@ moe_layer_t moe_method_layer(const moe_layer_t *layer,
 moe_contract_t moe_method_contract(const moe_method_t *method,
                                    const int64_t *options);
 
+/** Experts compute multiples of so many rows: 128, as its option expert_block
+ * may say, or 1. */
+int64_t moe_method_expert_block(const moe_method_use_t *use);
+
 /** The gate of a method in a layer as the method lays it, and whether it has
  * one: true, *rule_p set. */
 bool moe_method_gate(const moe_layer_t *layer, const moe_method_use_t *use,

@@ -46,6 +46,7 @@ static void set_fields(moe_tensor_t *t, const moe_tensor_spec_t *spec)
     t->n_experts = spec->n_experts;
     t->index = spec->index;
     t->capacity = spec->capacity;
+    t->block = spec->block;
     t->list_type = spec->list;
 }
 

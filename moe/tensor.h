@@ -81,6 +81,8 @@ struct moe_tensor {
     int64_t first_expert;
     int64_t n_experts;
     int64_t capacity; /* rows that each part takes; 0: as many as it has */
+    int64_t block;    /* above 1: experts compute multiples of so many rows of
+                       * a part; dim[0] has them, valid_rows those that are */
     moe_group_list_t list_type;
     moe_tensor_t *list; /* [1][n_experts] int64 of that type; without rows
                          * there is none */

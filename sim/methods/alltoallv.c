@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * alltoallv: one row a (token, expert) pair, as vLLM-Ascend's AllToAllV and
- * Megatron-LM's all-to-all dispatcher (dropless) send them.
+ * alltoallv: one row a (token, expert) pair, as vLLM-Ascend's AllToAllV,
+ * Megatron-LM's all-to-all dispatcher (dropless) and MegaBlocks' dMoE send
+ * them; `expert_block: 128` pads experts' rows to its blocks.
  *
  * How it works: with tp > 1 a dp rank's tokens, padded to tp rows at least, are
  * cut over its tp ranks. Ranks gather the counts of rows a rank sends to each
@@ -26,6 +27,7 @@ static const moe_option_t options[] = {
     MOE_OPTION_DISPATCH("bf16 fp8_1x128 nvfp4 fp8_token int8_token"),
     MOE_OPTION_RETURN("bf16 fp16 fp32 int8_1x8"),
     MOE_OPTION_GROUP_LIST,
+    MOE_OPTION_EXPERT_BLOCK,
     MOE_OPTION_END,
 };
 
@@ -126,10 +128,11 @@ static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
 
 const moe_method_t moe_method_alltoallv = {
     .name = "alltoallv",
-    .system = "vLLM-Ascend AllToAllV (from #2614), Megatron-LM alltoall",
+    .system = "vLLM-Ascend AllToAllV (from #2614), Megatron-LM alltoall; "
+              "with `expert_block` MegaBlocks dMoE",
     .source = "vllm-project/vllm-ascend#2614; vllm_ascend/ops/fused_moe/"
               "token_dispatcher.py; megatron/core/transformer/moe/"
-              "token_dispatcher.py",
+              "token_dispatcher.py; megablocks/layers/dmoe.py",
     .how = "counts of all ranks by an all-gather; rows sorted by expert go by "
            "all-to-all-v, one a (token, expert) pair;\n"
            "sorted again by expert, local experts;\n"

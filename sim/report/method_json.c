@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/report/method_json.h"
 
+#include "base/checked.h"
+
 #include <stdlib.h>
 
 bool moe_json_set(json_t *object, const char *key, json_t *value)
@@ -172,6 +174,31 @@ bool moe_json_counted(json_t *method, const moe_method_use_t *use,
             mean_bytes(layer, rows, use->chain.at[MOE_ROLE_dispatch].format),
             "combine",
             mean_bytes(layer, rows, use->chain.at[MOE_ROLE_combine].format)));
+}
+
+/* Rows that fill the blocks of a rank's experts. */
+static int64_t rows_of_padding(const moe_summary_rank_t *rank, int64_t block)
+{
+    int64_t rows = 0;
+
+    for (int64_t e = 0; e < rank->n_experts; e++) {
+        rows += moe_div_up(rank->rows_per_expert[e], block) * block -
+                rank->rows_per_expert[e];
+    }
+    return rows;
+}
+
+bool moe_json_padded_rows(json_t *method, const moe_method_use_t *use,
+                          const moe_summary_t *summary)
+{
+    const int64_t block = moe_method_expert_block(use);
+    json_t *list = block > 1 ? json_array() : NULL;
+
+    for (int r = 0; list != NULL && r < summary->world; r++) {
+        (void)json_array_append_new(
+            list, json_integer(rows_of_padding(&summary->rank[r], block)));
+    }
+    return block <= 1 || moe_json_set(method, "padded_rows", list);
 }
 
 /* Max over mean; false if all are 0. */
