@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The table of methods, executed: the oracle's bits, one digest for each class
-# of formats, and the payload of meta. A sample of it; with `all` the whole.
+# of formats, and the payload of meta and of the formula: a run fails where a
+# rank's is another. A sample of it; with `all` the whole.
 set -eu
 . "$top_srcdir/tests/e2e/lib.sh"
 layer=$top_srcdir/tests/fixtures/scenario/table.yaml
