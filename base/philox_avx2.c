@@ -90,9 +90,9 @@ AVX2 static inline void store_rows(state_t s, int first,
     _mm256_storeu_si256((__m256i *)(void *)&out[3][first], s.d);
 }
 
-AVX2 void moe_philox_rows_avx2(uint32_t key0, uint32_t key1,
-                               const uint32_t ctr[4],
-                               uint32_t out[4][MOE_PHILOX_LANES])
+AVX2 static inline void rows_once(uint32_t key0, uint32_t key1,
+                                  const uint32_t ctr[4],
+                                  uint32_t out[4][MOE_PHILOX_LANES])
 {
     state_t low = start(ctr, 0, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
     state_t high =
@@ -101,6 +101,18 @@ AVX2 void moe_philox_rows_avx2(uint32_t key0, uint32_t key1,
     all_rounds(&low, &high, key0, key1);
     store_rows(low, 0, out);
     store_rows(high, WIDTH, out);
+}
+
+AVX2 void moe_philox_rows_avx2(uint32_t key0, uint32_t key1,
+                               const uint32_t ctr[4], int n,
+                               uint32_t out[][4][MOE_PHILOX_LANES])
+{
+    for (int c = 0; c < n; c++) {
+        const uint32_t counter[4] = {ctr[0], ctr[1] + (uint32_t)c, ctr[2],
+                                     ctr[3]};
+
+        rows_once(key0, key1, counter, out[c]);
+    }
 }
 
 AVX2 static inline void store_two(uint32_t out[2][4], __m256i calls)
@@ -122,9 +134,9 @@ AVX2 static inline void store_calls(state_t s, uint32_t out[WIDTH][4])
 }
 
 /* Lanes are dealt so that unpacking leaves two calls in a row. */
-AVX2 void moe_philox_calls_avx2(uint32_t key0, uint32_t key1,
-                                const uint32_t ctr[4],
-                                uint32_t out[MOE_PHILOX_LANES][4])
+AVX2 static inline void calls_once(uint32_t key0, uint32_t key1,
+                                   const uint32_t ctr[4],
+                                   uint32_t out[MOE_PHILOX_LANES][4])
 {
     state_t low = start(ctr, 1, _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7));
     state_t high =
@@ -134,6 +146,18 @@ AVX2 void moe_philox_calls_avx2(uint32_t key0, uint32_t key1,
     store_calls(low, out);
     store_calls(high, out + WIDTH);
 }
+
+AVX2 void moe_philox_calls_avx2(uint32_t key0, uint32_t key1,
+                                const uint32_t ctr[4], int n,
+                                uint32_t out[][MOE_PHILOX_LANES][4])
+{
+    for (int c = 0; c < n; c++) {
+        const uint32_t counter[4] = {
+            ctr[0], ctr[1] + (uint32_t)(c * MOE_PHILOX_LANES), ctr[2], ctr[3]};
+
+        calls_once(key0, key1, counter, out[c]);
+    }
+}
 #else
 bool moe_philox_has_avx2(void)
 {
@@ -141,14 +165,14 @@ bool moe_philox_has_avx2(void)
 }
 
 void moe_philox_rows_avx2(uint32_t key0, uint32_t key1, const uint32_t ctr[4],
-                          uint32_t out[4][MOE_PHILOX_LANES])
+                          int n, uint32_t out[][4][MOE_PHILOX_LANES])
 {
-    moe_philox_rows_plain(key0, key1, ctr, out);
+    moe_philox_rows_plain(key0, key1, ctr, n, out);
 }
 
 void moe_philox_calls_avx2(uint32_t key0, uint32_t key1, const uint32_t ctr[4],
-                           uint32_t out[MOE_PHILOX_LANES][4])
+                           int n, uint32_t out[][MOE_PHILOX_LANES][4])
 {
-    moe_philox_calls_plain(key0, key1, ctr, out);
+    moe_philox_calls_plain(key0, key1, ctr, n, out);
 }
 #endif

@@ -72,9 +72,9 @@ AVX512 static inline words_t all_rounds(words_t s, uint32_t key0, uint32_t key1)
     return s;
 }
 
-AVX512 void moe_philox_rows_avx512(uint32_t key0, uint32_t key1,
-                                   const uint32_t ctr[4],
-                                   uint32_t out[4][MOE_PHILOX_LANES])
+AVX512 static inline void rows_once(uint32_t key0, uint32_t key1,
+                                    const uint32_t ctr[4],
+                                    uint32_t out[4][MOE_PHILOX_LANES])
 {
     const __m512i lane =
         _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
@@ -86,10 +86,22 @@ AVX512 void moe_philox_rows_avx512(uint32_t key0, uint32_t key1,
     }
 }
 
+AVX512 void moe_philox_rows_avx512(uint32_t key0, uint32_t key1,
+                                   const uint32_t ctr[4], int n,
+                                   uint32_t out[][4][MOE_PHILOX_LANES])
+{
+    for (int c = 0; c < n; c++) {
+        const uint32_t counter[4] = {ctr[0], ctr[1] + (uint32_t)c, ctr[2],
+                                     ctr[3]};
+
+        rows_once(key0, key1, counter, out[c]);
+    }
+}
+
 /* Lanes are dealt so that unpacking leaves four calls in a row. */
-AVX512 void moe_philox_calls_avx512(uint32_t key0, uint32_t key1,
-                                    const uint32_t ctr[4],
-                                    uint32_t out[MOE_PHILOX_LANES][4])
+AVX512 static inline void calls_once(uint32_t key0, uint32_t key1,
+                                     const uint32_t ctr[4],
+                                     uint32_t out[MOE_PHILOX_LANES][4])
 {
     const __m512i lane =
         _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -104,6 +116,18 @@ AVX512 void moe_philox_calls_avx512(uint32_t key0, uint32_t key1,
     _mm512_storeu_si512(out[8], _mm512_unpacklo_epi64(ab_high, cd_high));
     _mm512_storeu_si512(out[12], _mm512_unpackhi_epi64(ab_high, cd_high));
 }
+
+AVX512 void moe_philox_calls_avx512(uint32_t key0, uint32_t key1,
+                                    const uint32_t ctr[4], int n,
+                                    uint32_t out[][MOE_PHILOX_LANES][4])
+{
+    for (int c = 0; c < n; c++) {
+        const uint32_t counter[4] = {
+            ctr[0], ctr[1] + (uint32_t)(c * MOE_PHILOX_LANES), ctr[2], ctr[3]};
+
+        calls_once(key0, key1, counter, out[c]);
+    }
+}
 #else
 bool moe_philox_has_avx512(void)
 {
@@ -111,15 +135,15 @@ bool moe_philox_has_avx512(void)
 }
 
 void moe_philox_rows_avx512(uint32_t key0, uint32_t key1, const uint32_t ctr[4],
-                            uint32_t out[4][MOE_PHILOX_LANES])
+                            int n, uint32_t out[][4][MOE_PHILOX_LANES])
 {
-    moe_philox_rows_plain(key0, key1, ctr, out);
+    moe_philox_rows_plain(key0, key1, ctr, n, out);
 }
 
 void moe_philox_calls_avx512(uint32_t key0, uint32_t key1,
-                             const uint32_t ctr[4],
-                             uint32_t out[MOE_PHILOX_LANES][4])
+                             const uint32_t ctr[4], int n,
+                             uint32_t out[][MOE_PHILOX_LANES][4])
 {
-    moe_philox_calls_plain(key0, key1, ctr, out);
+    moe_philox_calls_plain(key0, key1, ctr, n, out);
 }
 #endif

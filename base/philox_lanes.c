@@ -6,33 +6,37 @@
 #include <stddef.h>
 
 void moe_philox_rows_plain(uint32_t key0, uint32_t key1, const uint32_t ctr[4],
-                           uint32_t out[4][MOE_PHILOX_LANES])
+                           int n, uint32_t out[][4][MOE_PHILOX_LANES])
 {
-    uint32_t counter[4] = {ctr[0], ctr[1], ctr[2], ctr[3]};
     uint32_t word[4];
 
-    for (int i = 0; i < MOE_PHILOX_LANES; i++) {
+    for (int i = 0; i < n * MOE_PHILOX_LANES; i++) {
+        const int lane = i % MOE_PHILOX_LANES;
+        const int call = i / MOE_PHILOX_LANES;
+        const uint32_t counter[4] = {ctr[0] + (uint32_t)lane,
+                                     ctr[1] + (uint32_t)call, ctr[2], ctr[3]};
+
         moe_philox(key0, key1, counter, word);
-        counter[0]++;
         for (int w = 0; w < 4; w++) {
-            out[w][i] = word[w];
+            out[call][w][lane] = word[w];
         }
     }
 }
 
 void moe_philox_calls_plain(uint32_t key0, uint32_t key1, const uint32_t ctr[4],
-                            uint32_t out[MOE_PHILOX_LANES][4])
+                            int n, uint32_t out[][MOE_PHILOX_LANES][4])
 {
     uint32_t counter[4] = {ctr[0], ctr[1], ctr[2], ctr[3]};
 
-    for (int i = 0; i < MOE_PHILOX_LANES; i++) {
-        moe_philox(key0, key1, counter, out[i]);
+    for (int i = 0; i < n * MOE_PHILOX_LANES; i++) {
+        moe_philox(key0, key1, counter,
+                   out[i / MOE_PHILOX_LANES][i % MOE_PHILOX_LANES]);
         counter[1]++;
     }
 }
 
-void moe_philox_rows(uint32_t key0, uint32_t key1, const uint32_t ctr[4],
-                     uint32_t out[4][MOE_PHILOX_LANES])
+void moe_philox_rows(uint32_t key0, uint32_t key1, const uint32_t ctr[4], int n,
+                     uint32_t out[][4][MOE_PHILOX_LANES])
 {
     static moe_philox_rows_func_t *best;
 
@@ -41,11 +45,11 @@ void moe_philox_rows(uint32_t key0, uint32_t key1, const uint32_t ctr[4],
                : moe_philox_has_avx2() ? moe_philox_rows_avx2
                                        : moe_philox_rows_plain;
     }
-    best(key0, key1, ctr, out);
+    best(key0, key1, ctr, n, out);
 }
 
 void moe_philox_calls(uint32_t key0, uint32_t key1, const uint32_t ctr[4],
-                      uint32_t out[MOE_PHILOX_LANES][4])
+                      int n, uint32_t out[][MOE_PHILOX_LANES][4])
 {
     static moe_philox_calls_func_t *best;
 
@@ -54,5 +58,5 @@ void moe_philox_calls(uint32_t key0, uint32_t key1, const uint32_t ctr[4],
                : moe_philox_has_avx2() ? moe_philox_calls_avx2
                                        : moe_philox_calls_plain;
     }
-    best(key0, key1, ctr, out);
+    best(key0, key1, ctr, n, out);
 }

@@ -13,20 +13,22 @@
 #define MOE_PHILOX_LANES 16
 
 /**
- * Rows side by side: words of ctr, ctr + (1, 0, 0, 0), ctr + (2, 0, 0, 0), ...
- * @param[out] out  Word w of counter i is out[w][i].
+ * Rows side by side, n times: words of ctr + (0, c, 0, 0), ctr + (1, c, 0, 0),
+ * ctr + (2, c, 0, 0), ... for c < n.
+ * @param[out] out  [n]: word w of counter i is out[c][w][i].
  */
 typedef void moe_philox_rows_func_t(uint32_t key0, uint32_t key1,
-                                    const uint32_t ctr[4],
-                                    uint32_t out[4][MOE_PHILOX_LANES]);
+                                    const uint32_t ctr[4], int n,
+                                    uint32_t out[][4][MOE_PHILOX_LANES]);
 
 /**
- * Calls of a row: words of ctr, ctr + (0, 1, 0, 0), ctr + (0, 2, 0, 0), ...
- * @param[out] out  Word w of counter i is out[i][w].
+ * Calls of a row, n times 16: words of ctr, ctr + (0, 1, 0, 0), ctr +
+ * (0, 2, 0, 0), ...
+ * @param[out] out  [n]: word w of counter 16 c + i is out[c][i][w].
  */
 typedef void moe_philox_calls_func_t(uint32_t key0, uint32_t key1,
-                                     const uint32_t ctr[4],
-                                     uint32_t out[MOE_PHILOX_LANES][4]);
+                                     const uint32_t ctr[4], int n,
+                                     uint32_t out[][MOE_PHILOX_LANES][4]);
 
 /** The best version for this processor. */
 moe_philox_rows_func_t moe_philox_rows;

@@ -101,15 +101,15 @@ void moe_fill_bias(uint64_t seed, int64_t experts, float *out)
     }
 }
 
-/* Of sixteen calls, in whichever order they were drawn. */
 enum {
-    WORDS = 4 * MOE_PHILOX_LANES
+    CALL_WORDS = 4 * MOE_PHILOX_LANES, /* of calls side by side */
+    TOGETHER = 8                       /* times that are drawn at once */
 };
 
 /* Eight codes a word: clear the sign of every nibble whose magnitude is 0. */
-MOE_HOT static void clear_negative_zeros(uint32_t *word)
+MOE_HOT static void clear_negative_zeros(uint32_t *word, int n)
 {
-    for (int i = 0; i < WORDS; i++) {
+    for (int i = 0; i < n; i++) {
         uint32_t magnitude = word[i] & 0x77777777u;
         uint32_t nonzero = (magnitude + 0x77777777u) & 0x88888888u;
 
@@ -118,29 +118,29 @@ MOE_HOT static void clear_negative_zeros(uint32_t *word)
 }
 
 /* Four scales a word. */
-MOE_HOT static void make_scales(uint32_t *word)
+MOE_HOT static void make_scales(uint32_t *word, int n)
 {
-    for (int i = 0; i < WORDS; i++) {
+    for (int i = 0; i < n; i++) {
         word[i] = SCALE_BASES | (word[i] & SCALE_STEPS);
     }
 }
 
 static void draw_calls(uint64_t seed, int64_t row, int64_t col, int64_t expert,
-                       int tensor, uint32_t out[MOE_PHILOX_LANES][4])
+                       int tensor, int n, uint32_t out[][MOE_PHILOX_LANES][4])
 {
     const uint32_t counter[4] = {(uint32_t)row, (uint32_t)col, (uint32_t)expert,
                                  (uint32_t)tensor};
 
-    moe_philox_calls((uint32_t)seed, (uint32_t)(seed >> 32), counter, out);
+    moe_philox_calls((uint32_t)seed, (uint32_t)(seed >> 32), counter, n, out);
 }
 
 static void draw_rows(uint64_t seed, int64_t row, int64_t col, int64_t expert,
-                      int tensor, uint32_t out[4][MOE_PHILOX_LANES])
+                      int tensor, int n, uint32_t out[][4][MOE_PHILOX_LANES])
 {
     const uint32_t counter[4] = {(uint32_t)row, (uint32_t)col, (uint32_t)expert,
                                  (uint32_t)tensor};
 
-    moe_philox_rows((uint32_t)seed, (uint32_t)(seed >> 32), counter, out);
+    moe_philox_rows((uint32_t)seed, (uint32_t)(seed >> 32), counter, n, out);
 }
 
 void moe_fill_weight_codes(uint64_t seed, moe_weight_t weight, int64_t expert,
@@ -149,15 +149,16 @@ void moe_fill_weight_codes(uint64_t seed, moe_weight_t weight, int64_t expert,
 {
     const int64_t step = (int64_t)MOE_PHILOX_LANES * CODES_PER_CALL;
     int tensor = TENSOR_CODES + (int)weight;
-    uint32_t word[MOE_PHILOX_LANES][4];
+    uint32_t word[TOGETHER][MOE_PHILOX_LANES][4];
 
     for (int64_t r = row; r < row + rows; r++) {
-        for (int64_t c = 0; c < cols; c += step) {
-            int64_t n = cols - c < step ? cols - c : step;
+        for (int64_t c = 0; c < cols; c += TOGETHER * step) {
+            int64_t n = cols - c < TOGETHER * step ? cols - c : TOGETHER * step;
+            int times = (int)((n + step - 1) / step);
 
             draw_calls(seed, r, (col + c) / CODES_PER_CALL, expert, tensor,
-                       word);
-            clear_negative_zeros(word[0]);
+                       times, word);
+            clear_negative_zeros(word[0][0], times * CALL_WORDS);
             memcpy(out, word, (size_t)n / 2);
             out += n / 2;
         }
@@ -170,15 +171,15 @@ void moe_fill_weight_scales(uint64_t seed, moe_weight_t weight, int64_t expert,
 {
     const int64_t step = (int64_t)(MOE_PHILOX_LANES - 1) * SCALES_PER_CALL;
     int tensor = TENSOR_SCALES + (int)weight;
-    uint32_t word[MOE_PHILOX_LANES][4];
+    uint32_t word[1][MOE_PHILOX_LANES][4];
 
     for (int64_t r = row; r < row + rows; r++) {
         for (int64_t b = 0; b < blocks; b += step) {
             int64_t n = blocks - b < step ? blocks - b : step;
 
             draw_calls(seed, r, (block + b) / SCALES_PER_CALL, expert, tensor,
-                       word);
-            make_scales(word[0]);
+                       1, word);
+            make_scales(word[0][0], CALL_WORDS);
             memcpy(out, (const uint8_t *)word + (block + b) % SCALES_PER_CALL,
                    (size_t)n);
             out += n;
@@ -189,14 +190,19 @@ void moe_fill_weight_scales(uint64_t seed, moe_weight_t weight, int64_t expert,
 void moe_fill_panel_codes(uint64_t seed, moe_weight_t weight, int64_t expert,
                           int64_t row, int64_t col, int64_t cols, uint8_t *out)
 {
+    const int64_t step = (int64_t)TOGETHER * CODES_PER_CALL;
     int tensor = TENSOR_CODES + (int)weight;
-    uint32_t word[4][MOE_PHILOX_LANES];
+    uint32_t word[TOGETHER][4][MOE_PHILOX_LANES];
 
-    for (int64_t c = 0; c < cols; c += CODES_PER_CALL) {
-        draw_rows(seed, row, (col + c) / CODES_PER_CALL, expert, tensor, word);
-        clear_negative_zeros(word[0]);
-        memcpy(out, word, sizeof(word));
-        out += sizeof(word);
+    for (int64_t c = 0; c < cols; c += step) {
+        int64_t n = cols - c < step ? cols - c : step;
+        int times = (int)((n + CODES_PER_CALL - 1) / CODES_PER_CALL);
+
+        draw_rows(seed, row, (col + c) / CODES_PER_CALL, expert, tensor, times,
+                  word);
+        clear_negative_zeros(word[0][0], times * CALL_WORDS);
+        memcpy(out, word, (size_t)times * sizeof(word[0]));
+        out += (size_t)times * sizeof(word[0]);
     }
 }
 
@@ -205,12 +211,12 @@ void moe_fill_panel_scales(uint64_t seed, moe_weight_t weight, int64_t expert,
                            uint8_t *out)
 {
     int tensor = TENSOR_SCALES + (int)weight;
-    uint32_t word[4][MOE_PHILOX_LANES];
+    uint32_t word[1][4][MOE_PHILOX_LANES];
 
     for (int64_t b = 0; b < blocks; b += SCALES_PER_CALL) {
-        draw_rows(seed, row, (block + b) / SCALES_PER_CALL, expert, tensor,
+        draw_rows(seed, row, (block + b) / SCALES_PER_CALL, expert, tensor, 1,
                   word);
-        make_scales(word[0]);
+        make_scales(word[0][0], CALL_WORDS);
         memcpy(out, word, sizeof(word));
         out += sizeof(word);
     }

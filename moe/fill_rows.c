@@ -59,7 +59,7 @@ static int half_log(int64_t n)
 static void draw_bytes(uint64_t seed, int64_t row, int64_t first,
                        int64_t expert, int tensor, int64_t n, uint8_t *out)
 {
-    uint32_t word[MOE_PHILOX_LANES][4];
+    uint32_t word[1][MOE_PHILOX_LANES][4];
     int64_t skip = first % CALL_BYTES;
 
     for (int64_t at = first - skip; n > 0; at += (int64_t)sizeof(word)) {
@@ -68,7 +68,8 @@ static void draw_bytes(uint64_t seed, int64_t row, int64_t first,
         int64_t part = (int64_t)sizeof(word) - skip;
 
         part = part < n ? part : n;
-        moe_philox_calls((uint32_t)seed, (uint32_t)(seed >> 32), counter, word);
+        moe_philox_calls((uint32_t)seed, (uint32_t)(seed >> 32), counter, 1,
+                         word);
         memcpy(out, (const uint8_t *)word + skip, (size_t)part);
         out += part;
         n -= part;

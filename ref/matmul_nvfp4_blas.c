@@ -21,7 +21,7 @@
 enum {
     MAX_ROWS = 256,
     MAX_PANEL = 1024, /* what GEMM packs of either is used often */
-    FEW_ROWS = 16,    /* of so few it packs nothing: a piece of a panel then */
+    FEW_ROWS = 48,    /* of which it packs little: a piece of a panel then */
     FEW_PANEL = 48,   /* stays in the cache from its decoding to its use */
     ALIGN = 64,
     GAP = 8 /* numbers between rows: at distances of a power of two they would

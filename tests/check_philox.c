@@ -77,21 +77,30 @@ START_TEST(each_word_of_key_and_counter_counts)
 END_TEST
 
 /* Counters of both kinds, over the end of what 32 bits count. */
+enum {
+    TIMES = 3
+};
+
 static void check_rows(moe_philox_rows_func_t *rows)
 {
-    uint32_t out[4][MOE_PHILOX_LANES];
+    uint32_t out[TIMES][4][MOE_PHILOX_LANES];
 
     for (uint32_t first = 0; first < 40; first++) {
         const uint32_t key[2] = {first * 77777777u, ~first};
-        uint32_t ctr[4] = {0xfffffff0u + first, first, 5 * first, 9};
+        const uint32_t ctr[4] = {0xfffffff0u + first, 0xfffffffeu, 5 * first,
+                                 9};
 
-        rows(key[0], key[1], ctr, out);
-        for (int i = 0; i < MOE_PHILOX_LANES; i++, ctr[0]++) {
+        rows(key[0], key[1], ctr, TIMES, out);
+        for (uint32_t i = 0; i < TIMES * MOE_PHILOX_LANES; i++) {
+            const uint32_t lane = i % MOE_PHILOX_LANES;
+            const uint32_t call = i / MOE_PHILOX_LANES;
+            const uint32_t at[4] = {ctr[0] + lane, ctr[1] + call, ctr[2],
+                                    ctr[3]};
             uint32_t word[4];
 
-            moe_philox(key[0], key[1], ctr, word);
+            moe_philox(key[0], key[1], at, word);
             for (int w = 0; w < 4; w++) {
-                ck_assert_uint_eq(out[w][i], word[w]);
+                ck_assert_uint_eq(out[call][w][lane], word[w]);
             }
         }
     }
@@ -99,18 +108,19 @@ static void check_rows(moe_philox_rows_func_t *rows)
 
 static void check_calls(moe_philox_calls_func_t *calls)
 {
-    uint32_t out[MOE_PHILOX_LANES][4];
+    uint32_t out[TIMES][MOE_PHILOX_LANES][4];
 
     for (uint32_t first = 0; first < 40; first++) {
         const uint32_t key[2] = {first * 77777777u, ~first};
         uint32_t ctr[4] = {first, 0xfffffff0u + first, 5 * first, 9};
 
-        calls(key[0], key[1], ctr, out);
-        for (int i = 0; i < MOE_PHILOX_LANES; i++, ctr[1]++) {
+        calls(key[0], key[1], ctr, TIMES, out);
+        for (int i = 0; i < TIMES * MOE_PHILOX_LANES; i++, ctr[1]++) {
             uint32_t word[4];
 
             moe_philox(key[0], key[1], ctr, word);
-            ck_assert_mem_eq(out[i], word, sizeof(word));
+            ck_assert_mem_eq(out[i / MOE_PHILOX_LANES][i % MOE_PHILOX_LANES],
+                             word, sizeof(word));
         }
     }
 }
