@@ -28,6 +28,12 @@ static bool has_rows(const moe_golden_job_t *job)
            (job->tap->use->chain.contract.points & MOE_ROUND(gemm2_out)) != 0;
 }
 
+/* No file has a format for numbers that are not rounded. */
+static bool is_rounded(const moe_golden_job_t *job, moe_role_t role)
+{
+    return job->scenario->layer.chain.at[role].format != MOE_FORMAT_exact;
+}
+
 bool moe_golden_wants(const moe_golden_job_t *job, moe_role_t role)
 {
     const moe_stage_t stage = role <= MOE_ROLE_dispatch    ? MOE_STAGE_prepare
@@ -36,7 +42,7 @@ bool moe_golden_wants(const moe_golden_job_t *job, moe_role_t role)
                               : role == MOE_ROLE_combine   ? MOE_STAGE_unpermute
                                                            : MOE_STAGE_finalize;
 
-    return (job->command->stages & 1u << stage) != 0 &&
+    return (job->command->stages & 1u << stage) != 0 && is_rounded(job, role) &&
            (role != MOE_ROLE_combine || has_sums(job)) &&
            (role != MOE_ROLE_gemm2_out || has_rows(job));
 }

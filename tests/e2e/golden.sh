@@ -56,6 +56,8 @@ golden 0 -o "$work/four" --ranks 4
 expect 0 "$MOESIM" check "$work/four" "$work/four"
 
 # bounds of matmuls whose weights are not NVFP4: products in float64
+golden 0 -o "$work/unrounded" --set precision.gemm2_out=exact
+expect 0 "$MOESIM" check "$work/unrounded" "$work/unrounded"
 golden 0 -o "$work/plain" --weights local --set precision.weights=bf16 \
     --set precision.expert_in=bf16 --set precision.gemm2_in=bf16 \
     --method allgatherv --dispatch bf16
