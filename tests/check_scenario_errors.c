@@ -120,6 +120,20 @@ static const struct {
     {"methods", "[allgatherv, allgatherv]",
      "methods[1]: 'allgatherv' is there twice, expected different options or "
      "labels\n"},
+    /* what was wrong already is compared with nothing */
+    {"methods",
+     "[{pad_allreduce: {dispach: bf16}}, {pad_allreduce: {dispach: bf16}}]",
+     "methods[0].pad_allreduce.dispach: pad_allreduce has no such option; did "
+     "you mean 'dispatch'?\n"
+     "methods[1].pad_allreduce.dispach: pad_allreduce has no such option; did "
+     "you mean 'dispatch'?\n"},
+    {"methods",
+     "[pad_allreduce, {pad_allreduce: {dispatch: nvfp4}}, allgatherv]",
+     "methods[1].pad_allreduce.dispatch: is 'nvfp4', expected one of: bf16\n"},
+    {"methods", "[pad_allreduce, {dummy: {x: 1}}, pad_allreduce]",
+     "methods[1].dummy.x: dummy has no such option, see 'moesim list "
+     "methods'\nmethods[2]: 'pad_allreduce' is there twice, expected different "
+     "options or labels\n"},
     {"methods.2.allgatherv.dispatch", "fp32",
      "methods[2].allgatherv.dispatch: is 'fp32', expected one of: bf16 "
      "fp8_1x128 nvfp4 mxfp4 mxfp8 int8_token\n"},

@@ -49,29 +49,27 @@ void moe_scenario_label_standard(const moe_scenario_t *s, size_t k, char *out,
     }
 }
 
-/* The entry of a use, where every entry of a list became one. */
-static void tell_twice(const moe_scenario_t *s, const moe_at_t *list, size_t i)
+static void tell_twice(const moe_method_use_t *use, const moe_at_t *at)
 {
-    bool each = moe_at_is(list, MOE_YAML_LIST) && list->node->n == s->n_methods;
-    moe_at_t at = each ? moe_at_item(list, i) : *list;
-
-    moe_at_error(&at,
+    moe_at_error(at,
                  "'%s' is there twice, expected different options or labels",
-                 s->method[i].label);
+                 use->label);
 }
 
-void moe_scenario_label(moe_build_t *b, const moe_at_t *list)
+void moe_scenario_label(moe_build_t *b, const moe_at_t *at, const size_t *entry)
 {
     moe_scenario_t *s = b->s;
 
     for (size_t i = 0; i < s->n_methods; i++) {
+        moe_at_t of = entry == NULL ? *at : moe_at_item(at, entry[i]);
+
         if (s->method[i].label[0] == '\0') {
             moe_scenario_label_standard(s, i, s->method[i].label,
                                         sizeof(s->method[i].label));
         }
         for (size_t k = 0; k < i; k++) {
             if (strcmp(s->method[k].label, s->method[i].label) == 0) {
-                tell_twice(s, list, i);
+                tell_twice(&s->method[i], &of);
                 return;
             }
         }

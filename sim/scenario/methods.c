@@ -222,10 +222,32 @@ static void check_use(const moe_build_t *b, const moe_at_t *at,
     }
 }
 
+/* One more use, unless its entry has a problem: what it would have been is
+ * not known then, and it is compared with no other. */
+static moe_status_t read_use(moe_build_t *b, const moe_at_t *at)
+{
+    moe_method_use_t *use = &b->s->method[b->s->n_methods];
+    size_t before = moe_diag_count(at->source->diag);
+
+    if (!read_entry(b, at, use)) {
+        return MOE_OK;
+    }
+    if (moe_method_cut_tokens(&b->s->layer, use) != MOE_OK) {
+        return MOE_ERR_NOMEM;
+    }
+    check_use(b, at, use);
+    if (moe_diag_count(at->source->diag) > before) {
+        moe_method_use_fini(use);
+    } else {
+        b->s->n_methods++;
+    }
+    return MOE_OK;
+}
+
 static moe_status_t read_list(moe_build_t *b, const moe_at_t *list)
 {
     moe_scenario_t *s = b->s;
-    moe_at_t at;
+    size_t entry[METHODS_MAX]; /* [n_methods] where in the list each stands */
 
     if (list->node->n < 1 || list->node->n > METHODS_MAX) {
         moe_at_error(list, "has %zu methods, expected 1 to %d", list->node->n,
@@ -238,17 +260,14 @@ static moe_status_t read_list(moe_build_t *b, const moe_at_t *list)
                         list->node->n);
     }
     for (size_t i = 0; i < list->node->n; i++) {
-        at = moe_at_item(list, i);
-        if (read_entry(b, &at, &s->method[s->n_methods])) {
-            moe_method_use_t *use = &s->method[s->n_methods++];
+        moe_at_t at = moe_at_item(list, i);
 
-            if (moe_method_cut_tokens(&s->layer, use) != MOE_OK) {
-                return MOE_ERR_NOMEM;
-            }
-            check_use(b, &at, use);
+        entry[s->n_methods] = i;
+        if (read_use(b, &at) != MOE_OK) {
+            return MOE_ERR_NOMEM;
         }
     }
-    moe_scenario_label(b, list);
+    moe_scenario_label(b, list, entry);
     return MOE_OK;
 }
 
@@ -327,7 +346,7 @@ static moe_status_t read_all(moe_build_t *b, const moe_at_t *at)
         moe_at_error(at, "no method can run here: %s: %s", s->left_out[0].label,
                      s->left_out[0].why);
     }
-    moe_scenario_label(b, at);
+    moe_scenario_label(b, at, NULL);
     return MOE_OK;
 }
 

@@ -125,8 +125,10 @@ void moe_method_use_fini(moe_method_use_t *use);
 /** Number of an option; -1 if the method has none of this name. */
 int moe_method_option_place(const moe_method_t *method, const char *key);
 
-/** Give the methods labels, each its own; list is where they stand. */
-void moe_scenario_label(moe_build_t *b, const moe_at_t *list);
+/** Give the methods labels, each its own. They stand at `at`, which is a list
+ * if entry is not NULL: [n_methods] which of its items each is. */
+void moe_scenario_label(moe_build_t *b, const moe_at_t *at,
+                        const size_t *entry);
 
 /** Label that method number k has by default. */
 void moe_scenario_label_standard(const moe_scenario_t *s, size_t k, char *out,
