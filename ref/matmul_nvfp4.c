@@ -352,7 +352,9 @@ moe_status_t moe_nvfp4_matmul(const moe_ref_weights_t *weights,
         return status;
     }
     if (!global_product(weights, x, &target.scale)) {
-        return moe_fail(MOE_ERR_RANGE, "matmul: global scale %g",
+        return moe_fail(MOE_ERR_RANGE,
+                        "matmul: global scale %g, expected one above 0 that is "
+                        "finite, as its inverse is",
                         (double)x->storage.global_scale);
     }
     status = moe_nvfp4_check_scales(x, offset[0], offset[n_experts]);

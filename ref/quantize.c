@@ -49,7 +49,9 @@ static moe_status_t check_storage(const moe_rows_t *rows)
         !(storage->global_scale > 0.0f &&
           isfinite((double)moe_rows_global(storage)) &&
           isfinite((double)storage->global_scale))) {
-        return moe_fail(MOE_ERR_RANGE, "global scale %g of %s",
+        return moe_fail(MOE_ERR_RANGE,
+                        "global scale %g of %s, expected one above 0 that is "
+                        "finite, as its inverse is",
                         (double)storage->global_scale, info->name);
     }
     return MOE_OK;

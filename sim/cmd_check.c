@@ -11,6 +11,7 @@
 #include "reports/check.h"
 #include "sim/report/head.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,10 +187,18 @@ static moe_status_t load(moe_check_t *check, moe_diag_t *diag)
     return status == MOE_OK ? check_golden(check) : status;
 }
 
-/* One file stands for one rank. */
-static moe_status_t check_one_rank(const moe_check_t *check)
+/* What is judged is there; one file stands for one rank. */
+static moe_status_t check_got(const moe_check_t *check)
 {
-    if (!is_folder(check->got) && check->golden.n_ranks > 1 &&
+    struct stat st;
+
+    if (stat(check->got, &st) != 0) {
+        return moe_fail(MOE_ERR_INPUT,
+                        "%s: %s, expected a file of a rank, or a folder of "
+                        "them",
+                        check->got, strerror(errno));
+    }
+    if (!S_ISDIR(st.st_mode) && check->golden.n_ranks > 1 &&
         check->command->only_rank < 0) {
         return moe_fail(MOE_ERR_INPUT,
                         "%s is one file and %s has %zu ranks: --only-rank N "
@@ -205,7 +214,7 @@ static moe_status_t judge_golden(moe_check_t *check, moe_diag_t *diag)
     moe_status_t status = load(check, diag);
 
     if (status == MOE_OK) {
-        status = check_one_rank(check);
+        status = check_got(check);
     }
     if (status == MOE_OK) {
         status = each_rank(check, check->got, &n, count_elements);

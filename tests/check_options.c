@@ -205,6 +205,27 @@ START_TEST(all_problems_of_a_line_are_told)
 }
 END_TEST
 
+START_TEST(an_empty_item_is_told_once)
+{
+    static const char *const lists[] = {"--tokens ,", "--tokens 1,,,2",
+                                        "--method allgatherv,,"};
+    size_t i;
+
+    for (i = 0; i < sizeof(lists) / sizeof(lists[0]); ++i) {
+        char text[64];
+        line_t line;
+
+        (void)snprintf(text, sizeof(text), "price %s", lists[i]);
+        parse(&line, text);
+        ck_assert_int_eq(line.status, MOE_ERR_INPUT);
+        ck_assert_uint_eq(moe_diag_count(line.diag), 1);
+        ck_assert_ptr_nonnull(
+            strstr(moe_diag_text(line.diag, 0), ", expected "));
+        end(&line);
+    }
+}
+END_TEST
+
 START_TEST(a_misspelt_option_names_the_nearest_and_keeps_its_value)
 {
     line_t line;
@@ -355,6 +376,7 @@ int main(void)
     tcase_add_test(tcase, the_man_page_has_every_option_with_its_text);
     tcase_add_test(tcase, the_man_page_has_every_verb_and_list);
     tcase_add_test(tcase, all_problems_of_a_line_are_told);
+    tcase_add_test(tcase, an_empty_item_is_told_once);
     tcase_add_test(tcase,
                    a_misspelt_option_names_the_nearest_and_keeps_its_value);
     tcase_add_test(tcase, help_wins_over_problems);

@@ -116,6 +116,8 @@ static const struct {
     {"precision.expert_in.global_scale", "0x10",
      "precision.expert_in.global_scale: is '0x10', expected a number from "
      "1e-30 to 1e+30\n"},
+    {"methods", "[foo]",
+     "methods[0]: 'foo' is no method, expected one of 'moesim list methods'\n"},
     {"methods", "[]", "methods: has 0 methods, expected 1 to 64\n"},
     {"methods", "[allgatherv, allgatherv]",
      "methods[1]: 'allgatherv' is there twice, expected different options or "
@@ -363,10 +365,42 @@ START_TEST(ranks_that_do_not_scale_are_refused)
                                    {"sweep", "{}"}};
     char *found = moe_load_bad(moe_test_source(GOOD), change, 3, 5);
 
-    ck_assert_ptr_nonnull(strstr(
-        found,
-        "--ranks: 5: the layout dp 2, tp 2, ep 2 does not scale to it\n"));
+    ck_assert_ptr_nonnull(
+        strstr(found, "--ranks: 5: the layout dp 2, tp 2, ep 2 does not scale "
+                      "to it, expected a multiple of 2\n"));
     free(found);
+}
+END_TEST
+
+START_TEST(ranks_are_refused_unless_they_are_a_multiple_of_what_is_told)
+{
+    static const struct {
+        const char *layout;
+        int step;
+    } layouts[] = {{"{dp: 4, tp: 1, ep: 4}", 1},
+                   {"{dp: 4, tp: 1, ep: 2}", 2},
+                   {"{dp: 1, tp: 4, ep: 1}", 4},
+                   {"{dp: 2, tp: 3, ep: 3}", 6},
+                   {"{dp: 2, tp: 3, ep: 6}", 3}};
+
+    for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
+        const moe_change_t change[] = {{"layout", layouts[i].layout},
+                                       {"workload.tokens", "1"},
+                                       {"methods", "[dummy]"},
+                                       {"sweep", "{}"}};
+        char told[64];
+
+        (void)snprintf(told, sizeof(told), "expected a multiple of %d\n",
+                       layouts[i].step);
+        for (int ranks = 1; ranks <= 13; ranks++) {
+            char *found = moe_load_bad(moe_test_source(GOOD), change, 4, ranks);
+
+            ck_assert_msg((strstr(found, told) == NULL) ==
+                              (ranks % layouts[i].step == 0),
+                          "%s to %d: %s", layouts[i].layout, ranks, found);
+            free(found);
+        }
+    }
 }
 END_TEST
 
@@ -401,6 +435,8 @@ static Suite *suite(void)
     tcase_add_test(t, no_number_is_taken_out_of_its_range);
     tcase_add_test(t, a_key_that_must_be_given_is_missed);
     tcase_add_test(t, ranks_that_do_not_scale_are_refused);
+    tcase_add_test(
+        t, ranks_are_refused_unless_they_are_a_multiple_of_what_is_told);
     tcase_add_test(t, a_file_that_is_no_scenario_is_refused);
     suite_add_tcase(s, t);
     return s;

@@ -23,7 +23,7 @@ static int64_t total_tokens(const moe_inputs_t *in)
 }
 
 /* The tensor of a name, or the file's only one, with this shape. */
-static moe_status_t find_tensor(moe_safetensors_t *file, const char *path,
+static moe_status_t find_tensor(moe_safetensors_t *file, const char *where,
                                 const char *name, int64_t rows, int64_t cols,
                                 const moe_safetensor_t **t_p)
 {
@@ -33,14 +33,14 @@ static moe_status_t find_tensor(moe_safetensors_t *file, const char *path,
         t = moe_safetensors_get(file, 0);
     }
     if (t == NULL) {
-        return moe_fail(MOE_ERR_INPUT, "%s: no tensor \"%s\"", path, name);
+        return moe_fail(MOE_ERR_INPUT, "%s: no tensor \"%s\"", where, name);
     }
     if (t->dtype != MOE_DTYPE_bf16 || t->ndim != 2 || t->dim[0] != rows ||
         t->dim[1] != cols) {
         return moe_fail(MOE_ERR_INPUT,
                         "%s: tensor \"%s\" is %s of %d dimensions, %lld x "
                         "%lld; expected bf16 of %lld x %lld",
-                        path, t->name, moe_dtype_name(t->dtype), t->ndim,
+                        where, t->name, moe_dtype_name(t->dtype), t->ndim,
                         (long long)t->dim[0],
                         (long long)(t->ndim > 1 ? t->dim[1] : 1),
                         (long long)rows, (long long)cols);
@@ -50,7 +50,7 @@ static moe_status_t find_tensor(moe_safetensors_t *file, const char *path,
 }
 
 /* Rows first... of a tensor that somebody else wrote: every value a number. */
-static moe_status_t check_finite(const char *path, const moe_safetensor_t *t,
+static moe_status_t check_finite(const char *where, const moe_safetensor_t *t,
                                  int64_t first, int64_t n, const uint16_t *bits)
 {
     const uint16_t exponent = 0x7f80; /* bf16: all ones is Inf or NaN */
@@ -61,7 +61,7 @@ static moe_status_t check_finite(const char *path, const moe_safetensor_t *t,
             return moe_fail(MOE_ERR_INPUT,
                             "%s: tensor \"%s\": row %lld, column %lld is %s, "
                             "expected a finite number",
-                            path, t->name, (long long)(first + i / cols),
+                            where, t->name, (long long)(first + i / cols),
                             (long long)(i % cols),
                             (bits[i] & 0x7f) != 0 ? "NaN" : "infinite");
         }
@@ -88,7 +88,7 @@ static moe_status_t read_hidden(const moe_inputs_t *in, int64_t first,
     int64_t row = in->scenario->model.hidden * (int64_t)sizeof(*out);
     const moe_safetensor_t *t;
     moe_status_t status =
-        find_tensor(in->hidden_file, in->scenario->hidden_file, "hidden",
+        find_tensor(in->hidden_file, in->scenario->hidden_where, "hidden",
                     total_tokens(in), in->scenario->model.hidden, &t);
 
     if (status == MOE_OK) {
@@ -99,7 +99,7 @@ static moe_status_t read_hidden(const moe_inputs_t *in, int64_t first,
         return status;
     }
     return of_rank(in,
-                   check_finite(in->scenario->hidden_file, t, first, n, out));
+                   check_finite(in->scenario->hidden_where, t, first, n, out));
 }
 
 static moe_draw_t draw_of(const moe_scenario_t *s)
@@ -135,13 +135,13 @@ moe_status_t moe_inputs_gate(const moe_scenario_t *s, uint16_t *out)
     if (status != MOE_OK) {
         return status;
     }
-    status = find_tensor(file, s->gate_file, "gate", s->model.experts,
+    status = find_tensor(file, s->gate_where, "gate", s->model.experts,
                          s->model.hidden, &t);
     if (status == MOE_OK) {
         status = moe_safetensors_read(file, t, 0, t->size_bytes, out);
     }
     if (status == MOE_OK) {
-        status = check_finite(s->gate_file, t, 0, s->model.experts, out);
+        status = check_finite(s->gate_where, t, 0, s->model.experts, out);
     }
     moe_safetensors_close(file);
     return status;
@@ -283,8 +283,7 @@ static moe_status_t make_routing(moe_inputs_t *in)
                                   in->own.begin, in->own.end - in->own.begin,
                                   &in->routing);
     case MOE_ROUTER_trace:
-        return moe_routing_read(s->router_trace, &s->model, in->own.begin,
-                                in->own.end - in->own.begin, total_tokens(in),
+        return moe_routing_read(s, in->own.begin, in->own.end - in->own.begin,
                                 &in->routing);
     case MOE_ROUTER_data:
     default:

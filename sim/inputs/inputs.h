@@ -52,13 +52,12 @@ moe_status_t moe_inputs_hidden(const moe_inputs_t *in, int64_t first, int64_t n,
 int64_t moe_inputs_bytes(const moe_scenario_t *scenario, int rank);
 
 /**
- * Routing of tokens [first, first + n) from a safetensors file: topk_ids
+ * Routing of tokens [first, first + n) from the scenario's trace: topk_ids
  * [total][k] int32 or int64, and topk_weights [total][k] fp32, scaling / k
  * without.
  */
-moe_status_t moe_routing_read(const char *path, const moe_model_t *model,
-                              int64_t first, int64_t n, int64_t total,
-                              moe_routing_t *routing_p);
+moe_status_t moe_routing_read(const moe_scenario_t *scenario, int64_t first,
+                              int64_t n, moe_routing_t *routing_p);
 
 /** A routing as bytes, to be shared: ids, then weights. */
 size_t moe_routing_pack_size(const moe_routing_t *routing);

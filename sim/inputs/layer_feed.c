@@ -75,9 +75,7 @@ static moe_status_t make_routing(const moe_scenario_t *scenario,
     const int64_t n = tokens.end - tokens.begin;
 
     return scenario->router == MOE_ROUTER_trace
-               ? moe_routing_read(
-                     scenario->router_trace, &scenario->model, tokens.begin, n,
-                     moe_layer_total_tokens(&scenario->layer), routing)
+               ? moe_routing_read(scenario, tokens.begin, n, routing)
                : moe_routing_sample(&scenario->model, &scenario->sampler,
                                     scenario->seed, tokens.begin, n, routing);
 }

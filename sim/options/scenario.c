@@ -20,13 +20,18 @@ static void each_word(moe_parse_t *parse, const char *list,
                       void *self)
 {
     const char *word = list;
+    bool told = false;
 
     for (;;) {
         size_t n = strcspn(word, ",");
         char *copy = strndup(word, n);
 
-        if (n == 0) {
-            moe_parse_problem(parse, "'%s' has an empty item", list);
+        if (n == 0 && !told) {
+            moe_parse_problem(parse,
+                              "'%s' has an empty item, expected values between "
+                              "commas",
+                              list);
+            told = true;
         }
         if (copy == NULL) {
             parse->status =
@@ -176,10 +181,11 @@ static void add_name(moe_parse_t *parse, const char *word, void *self)
         names[n] = moe_method_get((int)n)->name;
     }
     near = moe_nearest(word, names, n);
-    moe_parse_problem(parse, "'%s' is no method%s%s%s", word,
-                      near != NULL ? ", did you mean '" : "",
-                      near != NULL ? near : "; see 'moesim list methods'",
-                      near != NULL ? "'?" : "");
+    moe_parse_problem(parse,
+                      "'%s' is no method, expected one of 'moesim list "
+                      "methods'%s%s%s",
+                      word, near != NULL ? "; did you mean '" : "",
+                      near != NULL ? near : "", near != NULL ? "'?" : "");
 }
 
 /* Formats that no method of `all` dispatches: which methods have which. */

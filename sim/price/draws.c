@@ -46,8 +46,7 @@ static moe_status_t draw_one(const moe_scenario_t *scenario, int i,
     int64_t total = moe_layer_total_tokens(&scenario->layer);
 
     if (scenario->router == MOE_ROUTER_trace) {
-        return moe_routing_read(scenario->router_trace, &scenario->model, 0,
-                                total, total, routing);
+        return moe_routing_read(scenario, 0, total, routing);
     }
     return moe_routing_sample(
         &scenario->model,

@@ -9,6 +9,7 @@
 
 #define METHODS_MAX 64
 #define NAMES_MAX   128
+#define LISTED      "one of 'moesim list methods'"
 
 static const moe_method_t *find_method(const moe_at_t *at, const char *name)
 {
@@ -25,13 +26,9 @@ static const moe_method_t *find_method(const moe_at_t *at, const char *name)
         n++;
     }
     near = moe_nearest(name, names, n);
-    if (near != NULL) {
-        moe_at_error(at, "'%.100s' is no method; did you mean '%s'?", name,
-                     near);
-    } else {
-        moe_at_error(at, "'%.100s' is no method, see 'moesim list methods'",
-                     name);
-    }
+    moe_at_error(at, "'%.100s' is no method, expected " LISTED "%s%s%s", name,
+                 near != NULL ? "; did you mean '" : "",
+                 near != NULL ? near : "", near != NULL ? "'?" : "");
     return NULL;
 }
 

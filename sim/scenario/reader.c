@@ -2,6 +2,7 @@
 #include "sim/scenario/reader.h"
 
 #include "base/key_path.h"
+#include "base/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -89,6 +90,23 @@ void moe_at_key_error(const moe_at_t *map, size_t i, const char *format, ...)
     report(map, map->node->key_line[i], map->node->key_column[i],
            map->node->key[i], format, ap);
     va_end(ap);
+}
+
+char *moe_at_where(const moe_at_t *at, const char *path)
+{
+    const moe_source_t *source = at->source;
+    char key[MOE_KEY_PATH_SIZE];
+    char *where;
+
+    moe_at_path(at, key, sizeof(key));
+    where = source->file != NULL && at->node != NULL && at->node->line > 0
+                ? moe_strdup_printf("%s:%d:%d: %s: %s", source->file,
+                                    at->node->line, at->node->column, key, path)
+                : moe_strdup_printf("%s: %s", key, path);
+    if (where == NULL) {
+        moe_at_error(at, "out of memory for its place");
+    }
+    return where;
 }
 
 bool moe_at_given(const moe_at_t *at)

@@ -120,4 +120,9 @@ void moe_at_check_keys(const moe_at_t *at, moe_section_t section);
  * problem otherwise. */
 char *moe_at_file(const moe_at_t *at);
 
+/** "file:line:column: key: path", for messages of what is found in the file
+ * only later; without the first part of an option. NULL and a problem if out
+ * of memory. Owned by the caller. */
+char *moe_at_where(const moe_at_t *at, const char *path);
+
 #endif

@@ -40,6 +40,19 @@ static bool scale(const moe_layout_t *old, int ranks, moe_layout_t *new_p)
     return true;
 }
 
+/* The worlds that scale() scales to are the multiples of this. */
+static int step(const moe_layout_t *layout)
+{
+    int copies = moe_layout_world(layout) / layout->ep; /* of each expert */
+    int least = layout->tp > 1 && layout->dp > 1 ? layout->tp : 1;
+    int n = least;
+
+    while (n % copies != 0) {
+        n += least;
+    }
+    return n;
+}
+
 /* Tokens in all that a value of workload.tokens means; false if it is none. */
 static bool total_of(const char *value, int dp, int64_t *total_p)
 {
@@ -107,8 +120,9 @@ moe_status_t moe_scenario_relay(moe_build_t *b, int ranks)
     }
     if (ranks < 1 || ranks > MOE_WORLD_MAX || !scale(layout, ranks, &next)) {
         moe_diag_add(b->root.source->diag, NULL, 0, 0, "--ranks",
-                     "%d: the layout dp %d, tp %d, ep %d does not scale to it",
-                     ranks, layout->dp, layout->tp, layout->ep);
+                     "%d: the layout dp %d, tp %d, ep %d does not scale to it, "
+                     "expected a multiple of %d",
+                     ranks, layout->dp, layout->tp, layout->ep, step(layout));
         return MOE_OK;
     }
     for (size_t i = 0; i < s->n_sweeps; i++) {

@@ -40,6 +40,9 @@ void moe_scenario_free(moe_scenario_t *s)
     free(s->router_trace);
     free(s->hidden_file);
     free(s->gate_file);
+    free(s->router_where);
+    free(s->hidden_where);
+    free(s->gate_where);
     free(s->file);
     free(s->name);
     free(s->source);

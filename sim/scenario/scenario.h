@@ -67,6 +67,9 @@ typedef struct {
     char *router_trace; /* path, absolute */
     char *hidden_file;  /* path, absolute; NULL: generated */
     char *gate_file;    /* path of gate weights; NULL: generated */
+    char *router_where; /* place in the scenario and path of each, */
+    char *hidden_where; /* as messages show them */
+    char *gate_where;
     size_t n_methods;
     moe_method_use_t *method; /* [n_methods] */
     size_t n_left_out;

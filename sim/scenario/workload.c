@@ -51,6 +51,13 @@ static void read_sample(moe_build_t *b, const moe_at_t *at)
     }
 }
 
+/* A file, and how messages show what is wrong in it. */
+static void read_file(const moe_at_t *at, char **path_p, char **where_p)
+{
+    *path_p = moe_at_file(at);
+    *where_p = *path_p == NULL ? NULL : moe_at_where(at, *path_p);
+}
+
 static void read_router(moe_build_t *b, const moe_at_t *at)
 {
     static const char *const words[] = {"data"};
@@ -73,7 +80,7 @@ static void read_router(moe_build_t *b, const moe_at_t *at)
         read_sample(b, at);
     } else {
         b->s->router = MOE_ROUTER_trace;
-        b->s->router_trace = moe_at_file(&trace);
+        read_file(&trace, &b->s->router_trace, &b->s->router_where);
     }
 }
 
@@ -99,10 +106,10 @@ static void read_data(moe_build_t *b, const moe_at_t *at)
     }
     moe_at_check_keys(at, MOE_SECTION_data);
     if (moe_at_given(&hidden)) {
-        b->s->hidden_file = moe_at_file(&hidden);
+        read_file(&hidden, &b->s->hidden_file, &b->s->hidden_where);
     }
     if (moe_at_given(&gate)) {
-        b->s->gate_file = moe_at_file(&gate);
+        read_file(&gate, &b->s->gate_file, &b->s->gate_where);
     }
 }
 

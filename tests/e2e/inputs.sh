@@ -75,5 +75,10 @@ says 'token 5'
 expect 2 "$MOESIM" run "$tiny" -o "$work/x" \
     --set "workload.router={trace: $work/none.safetensors}"
 says 'none.safetensors'
+sed "s|^workload:.*|&\n  router: {trace: $work/large.safetensors}|" \
+    "$tiny" >"$work/large.yaml"
+expect 2 "$MOESIM" price "$work/large.yaml"
+says "large.yaml:[0-9]+:19: workload.router.trace: .*large.safetensors: topk_ids: \
+token 5, slot 1: expert 1099511627776, expected 4 different ones of 0..15"
 [ ! -e "$work/x" ] && pass "no folder left" || fail "$(find "$work/x")"
 finish

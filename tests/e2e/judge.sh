@@ -112,6 +112,8 @@ expect 0 "$MOESIM" check "$work/a.safetensors" "$work/b.safetensors" \
 expect 2 "$MOESIM" check "$golden" "$work/a.safetensors"
 says "only-rank"
 expect 2 "$MOESIM" check "$golden"
+expect 2 "$MOESIM" check "$golden" "$work/nowhere.safetensors"
+says "nowhere.safetensors: No such file or directory, expected a file of a rank"
 expect 2 "$MOESIM" check "$golden" "$work/nowhere.safetensors" --only-rank 0
 head -c 300 "$golden/rank-0000.safetensors" >"$work/cut.safetensors"
 expect 2 "$MOESIM" check "$golden" "$work/cut.safetensors" --only-rank 0

@@ -6,7 +6,7 @@ make_inputs.py FOLDER: hidden.safetensors [16][256] bf16, gate.safetensors
 [16][256] bf16, nan.safetensors with one NaN, inf.safetensors with
 one -Inf, shape.safetensors with a wrong
 shape, ids.safetensors with topk_ids [16][4], twice.safetensors with an
-expert chosen twice.
+expert chosen twice, large.safetensors with an id of 2^40.
 """
 import json
 import random
@@ -51,6 +51,9 @@ def main():
     ids[5 * K + 1] = ids[5 * K]
     write(folder + "/twice.safetensors", "topk_ids", "I32", [T, K],
           struct.pack("<%di" % len(ids), *ids))
+    ids[5 * K + 1] = 2 ** 40
+    write(folder + "/large.safetensors", "topk_ids", "I64", [T, K],
+          struct.pack("<%dq" % len(ids), *ids))
 
 
 main()
