@@ -61,12 +61,18 @@ void moe_at_check_aliases(const moe_at_t *map)
 static moe_status_t unknown_name(const moe_at_t *at, const char *beside,
                                  const moe_named_t *named)
 {
+    char what[2 * MOE_NAME_MAX + 128];
     moe_names_t names;
     moe_status_t status = moe_data_list(beside, named->folder, &names);
 
+    (void)snprintf(what, sizeof(what), "%s", named->what);
+    if (beside != NULL) {
+        (void)snprintf(what, sizeof(what),
+                       "%s, or %s/%.100s.yaml below the scenario's folder",
+                       named->what, named->folder, at->node->text);
+    }
     if (status == MOE_OK) {
-        (void)moe_at_name(at, named->what, (const char *const *)names.name,
-                          names.n);
+        (void)moe_at_name(at, what, (const char *const *)names.name, names.n);
         moe_names_fini(&names);
     }
     return status;
