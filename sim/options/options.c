@@ -5,6 +5,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* True if the scenario is known without this option's value: of bad methods
+ * the good ones, or all, are looked at. */
+static bool is_apart(const moe_opt_t *option)
+{
+    static const char *const names[] = {"method", "color", "stages",
+                                        "memory-limit", "backend"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); ++i) {
+        if (strcmp(option->name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is wrong with the scenario too, where the line's problems leave open
+ * no key of it: what follows from a lost value is not told. */
+static void add_scenario(moe_parse_t *parse)
+{
+    const moe_command_t *c = parse->command;
+    moe_scenario_t *scenario = NULL;
+
+    if (parse->n_apart == 0 || parse->n_apart != moe_diag_count(parse->diag) ||
+        (c->verb != MOE_VERB_run && c->verb != MOE_VERB_price &&
+         c->verb != MOE_VERB_golden) ||
+        (c->operand == NULL && c->n_changes < 2)) {
+        return;
+    }
+    (void)moe_scenario_load(c->operand, c->change, c->n_changes, c->ranks,
+                            parse->diag, &scenario);
+    moe_scenario_free(scenario);
+}
+
 void moe_parse_problem(moe_parse_t *parse, const char *format, ...)
 {
     char name[64];
@@ -15,6 +48,7 @@ void moe_parse_problem(moe_parse_t *parse, const char *format, ...)
     (void)vsnprintf(text, sizeof(text), format, ap);
     va_end(ap);
     (void)snprintf(name, sizeof(name), "--%s", parse->option->name);
+    parse->n_apart += is_apart(parse->option);
     moe_diag_add(parse->diag, NULL, 0, 0, name, "%s", text);
 }
 
@@ -331,6 +365,7 @@ moe_status_t moe_command_parse(int argc, char **argv, moe_diag_t *diag,
         take_words(&parse);
         if (parse.status == MOE_OK && !command_p->help && !command_p->version) {
             moe_parse_finish(&parse);
+            add_scenario(&parse);
         }
     }
     free(parse.swept);

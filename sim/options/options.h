@@ -52,6 +52,7 @@ struct moe_parse {
     moe_status_t status;     /* MOE_ERR_NOMEM ends the pass */
     size_t n_swept;
     moe_swept_t *swept;
+    size_t n_apart;     /* problems that leave the scenario's keys known */
     const char *method; /* --method, --dispatch as given; or NULL */
     const char *dispatch;
 };

@@ -239,7 +239,9 @@ static void finish_methods(moe_parse_t *parse)
     if (!all) {
         each_word(parse, parse->method, add_name, &list);
     }
-    text = moe_parse_own(parse, moe_strdup_printf("[%s]", list.text));
+    text = list.text[0] == '\0' /* none is known: told */
+               ? moe_parse_own(parse, strdup("all"))
+               : moe_parse_own(parse, moe_strdup_printf("[%s]", list.text));
     if (text != NULL) {
         moe_parse_change(parse, "methods", text);
     }

@@ -23,6 +23,13 @@ expect 2 $price --tokns 3 --ranks none --color blue
 says 'did you mean --tokens'
 says '^--ranks: '
 says '^--color: '
+expect 2 "$MOESIM" price first --method allgatherw --phase foo --machine nope \
+    --set worklaod.x=1
+says "^--method: 'allgatherw'"
+says '^workload.phase: '
+says '^machine: '
+says "worklaod"
+[ "$(wc -l <stderr)" -eq 4 ] && pass "four problems" || fail "$(cat stderr)"
 # BLAS would wait for ever in an address space without room for its threads
 if [ -z "${ASAN_OPTIONS:-}" ]; then
     expect 3 bash -c 'ulimit -v 100000; exec "$@"' _ "$MOESIM" run first -q
