@@ -216,5 +216,6 @@ tests_check_scenario_hostile_SOURCES = tests/check_scenario_hostile.c \
 tests_check_scenario_hostile_LDADD = $(SIM_TEST_LDADD)
 EXTRA_DIST += tests/fixtures/scenario/bad.expect \
   tests/fixtures/scenario/bad.yaml tests/fixtures/scenario/good.yaml \
-  tests/fixtures/scenario/select.yaml tests/select_cases.def
+  tests/fixtures/scenario/select.yaml tests/select_cases.def \
+  tests/scenario_errors.def
 CLEANFILES += scenario_keys.md
