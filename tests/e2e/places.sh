@@ -155,21 +155,21 @@ rm -r priced
 # what is not a run's own stays as it was
 mkdir -p hidden/.unfinished linked parts gold/golden
 echo mine >hidden/.unfinished/mine
-ln -s "$work/hidden/.unfinished" linked/.unfinished
+ln -s "$PWD/hidden/.unfinished" linked/.unfinished
 echo mine >parts/report.md
 echo mine >gold/golden/mine
 cp "$tiny" own.yaml
-find . -type f -exec cksum {} + | sort >before
+find . -type f -exec cksum {} + | sort >"$work/before"
 for what in "-o hidden" "-o linked" "-o parts" "-o gold --golden" \
     "-o gold --golden --force" "-o own --json own.yaml"; do
     # shellcheck disable=SC2086
     expect 2 "$MOESIM" run own.yaml $what
 done
 expect 2 "$MOESIM" price own.yaml --trace own.yaml
-find . -type f -exec cksum {} + | sort | grep -v before >after
-grep -v before before | diff - after >&2 && pass "all is as it was" ||
-    fail "$(diff before after)"
-rm -r hidden linked parts gold own.yaml before after
+find . -type f -exec cksum {} + | sort >"$work/after"
+cmp -s "$work/before" "$work/after" && pass "all is as it was" ||
+    fail "$(diff "$work/before" "$work/after")"
+rm -r hidden linked parts gold own.yaml
 
 # a limit of files is a full disk: the message says so, nothing is left
 (
