@@ -70,6 +70,11 @@ outside() {
         >"$work/stdout" 2>"$work/stderr" &
     pid=$!
     ranks_came "$work/$1" 8
+    # the file of their state has a name until each has it
+    for _ in $(seq 300); do
+        compgen -G "$work/$1/.unfinished/moesim-ranks-*" >/dev/null || break
+        sleep 0.1
+    done
     mpirun=$(pgrep -P "$pid" | head -n 1)
 }
 
