@@ -242,3 +242,12 @@ void moe_outfile_abort(moe_outfile_t *file)
     remove_temporary(file);
     file_free(file);
 }
+
+bool moe_is_same_file(const char *a, const char *b)
+{
+    struct stat one;
+    struct stat other;
+
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && S_ISREG(one.st_mode) &&
+           one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}

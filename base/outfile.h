@@ -35,6 +35,10 @@ void moe_outfile_abort(moe_outfile_t *file);
  * objects stay; commit of one fails afterwards. */
 void moe_outfile_abort_all(void);
 
+/** True if two paths lead to one regular file: what is read must not be written
+ * over. */
+bool moe_is_same_file(const char *a, const char *b);
+
 /** Make a folder and those above it. MOE_OK if it is there already. */
 moe_status_t moe_make_folder(const char *path);
 

@@ -5,12 +5,12 @@
  */
 #include "sim/op/op.h"
 
+#include "base/outfile.h"
 #include "base/safetensors_write.h"
 #include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const struct {
     const char *name;
@@ -87,15 +87,6 @@ static moe_optool_t find_tool(const char *name, moe_diag_t *diag)
     return MOE_OPTOOL_COUNT;
 }
 
-static bool is_same_file(const char *a, const char *b)
-{
-    struct stat in;
-    struct stat out;
-
-    return stat(a, &in) == 0 && stat(b, &out) == 0 && in.st_dev == out.st_dev &&
-           in.st_ino == out.st_ino;
-}
-
 static void check_files(const moe_command_t *command, moe_diag_t *diag)
 {
     if (command->in == NULL) {
@@ -107,7 +98,8 @@ static void check_files(const moe_command_t *command, moe_diag_t *diag)
         moe_diag_add(diag, NULL, 0, 0, "--out",
                      "is missing, expected a file "
                      "name");
-    } else if (command->in != NULL && is_same_file(command->in, command->out)) {
+    } else if (command->in != NULL &&
+               moe_is_same_file(command->in, command->out)) {
         moe_diag_add(diag, NULL, 0, 0, "--out",
                      "is the input '%s', which is never overwritten",
                      command->in);

@@ -108,16 +108,6 @@ static bool is_in_new_folder(const moe_command_t *command)
            command->json[n] == '/' && access(folder, F_OK) != 0;
 }
 
-/* True if two paths lead to one regular file. */
-static bool is_same_file(const char *a, const char *b)
-{
-    struct stat one;
-    struct stat other;
-
-    return stat(a, &one) == 0 && stat(b, &other) == 0 && S_ISREG(one.st_mode) &&
-           one.st_dev == other.st_dev && one.st_ino == other.st_ino;
-}
-
 /* What is read must not be written over. */
 static moe_status_t check_inputs(const moe_command_t *command,
                                  const char *option, const char *path)
@@ -129,7 +119,7 @@ static moe_status_t check_inputs(const moe_command_t *command,
         const char *input =
             i < 3 ? read[i] : command->argv[command->operand_at[i - 3]];
 
-        if (input != NULL && is_same_file(path, input)) {
+        if (input != NULL && moe_is_same_file(path, input)) {
             return moe_fail(MOE_ERR_INPUT,
                             "%s: %s is what is read, expected another file",
                             option, path);
