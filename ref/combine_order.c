@@ -20,9 +20,13 @@ enum {
 /* Values of a chunk, of each of n addends: [n][CHUNK]. */
 typedef double (*addends_t)[CHUNK];
 
-/* Where a fold rounds: fp32, or the format of the partial sum. */
+/* Where a fold rounds: fp32, or the format of the partial sum; by expert that
+ * of the rows, in a buffer of which Megatron-LM adds them. */
 static moe_format_t inner_format(moe_order_t order, moe_format_t format)
 {
+    if (order == MOE_ORDER_expert) {
+        return format == MOE_FORMAT_fp16 ? format : MOE_FORMAT_bf16;
+    }
     return order == MOE_ORDER_fp32_rank || order == MOE_ORDER_fp32_slot ||
                    order == MOE_ORDER_tree
                ? MOE_FORMAT_fp32

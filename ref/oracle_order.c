@@ -55,6 +55,8 @@ moe_format_t oracle_adds_in(moe_order_t order, moe_format_t format)
     case MOE_ORDER_fp32_slot:
     case MOE_ORDER_tree:
         return MOE_FORMAT_fp32;
+    case MOE_ORDER_expert: /* the rows' own, whatever they are summed to */
+        return format == MOE_FORMAT_fp32 ? MOE_FORMAT_bf16 : format;
     default:
         return format;
     }

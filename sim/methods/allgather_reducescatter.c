@@ -9,8 +9,9 @@
  * scheduler's token counts; each rank runs its experts; a reduce-scatter of the
  * same sizes brings the sums home. Equal sizes take the plain all-gather and
  * reduce-scatter, unequal ones grouped broadcasts and reduces. By a map ranks
- * know experts in order alone, and add a token's rows in that order; Megatron's
- * sums go home in the type of the probabilities: combine fp32.
+ * know experts in order alone, and add a token's rows in that order, in bf16;
+ * Megatron's sums are cast to the type of the probabilities then, and go home
+ * so: combine fp32 where the router has them in fp32.
  *
  * Payload of a rank: dispatch T_r (row(H) + 8 k), with logits
  * T_r (row(H) + 4 E), with a map T_r (row(H) + 5 E); combine T H b; nothing if

@@ -104,12 +104,10 @@ static void read_label(const moe_at_t *at, moe_method_use_t *use)
     memcpy(use->label, text, strlen(text) + 1);
 }
 
-static void unknown_option(const moe_at_t *map, size_t i,
-                           const moe_method_t *method)
+/* Options of a method, and what every entry of the list may have. */
+static size_t names_of(const moe_method_t *method, const char **names)
 {
-    const char *names[MOE_OPTIONS_MAX + 2];
     size_t n = 0;
-    const char *near;
 
     while (n < MOE_OPTIONS_MAX && method->options[n].key != NULL) {
         names[n] = method->options[n].key;
@@ -117,10 +115,24 @@ static void unknown_option(const moe_at_t *map, size_t i,
     }
     names[n++] = "label";
     names[n++] = "layout";
-    near = moe_nearest(map->node->key[i], names, n);
-    moe_at_key_error(map, i, "%s has no such option%s%s%s", method->name,
-                     near == NULL ? ", see 'moesim list methods'"
-                                  : "; did you mean '",
+    return n;
+}
+
+static void unknown_option(const moe_at_t *map, size_t i,
+                           const moe_method_t *method)
+{
+    const char *names[MOE_OPTIONS_MAX + 2];
+    const size_t n = names_of(method, names);
+    const char *near = moe_nearest(map->node->key[i], names, n);
+    char all[400] = "";
+    size_t used = 0;
+
+    for (size_t k = 0; k < n && used < sizeof(all); k++) {
+        used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s",
+                                 k > 0 ? ", " : "", names[k]);
+    }
+    moe_at_key_error(map, i, "%s has no such option, expected one of: %s%s%s%s",
+                     method->name, all, near == NULL ? "" : "; did you mean '",
                      near == NULL ? "" : near, near == NULL ? "" : "'?");
 }
 

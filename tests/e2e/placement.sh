@@ -11,7 +11,7 @@ sed -e 's/^layout: {dp: 4}/layout: {dp: 4, placement: {kind: eplb, redundant: 4}
 
 # each method once, libraries' limits lifted, and what Megatron-LM gathers; the
 # gate with capacity refuses
-methods="methods=[{allgather_reducescatter: {router: map, label: by-map}}, $("$MOESIM" list methods --json - | "$PYTHON" -c '
+methods="methods=[{allgather_reducescatter: {router: map, combine: fp32, label: by-map}}, $("$MOESIM" list methods --json - | "$PYTHON" -c '
 import json, sys
 print(", ".join("{%s: {%s}}" % (m["name"], "limits: off" if any(
     o["key"] == "limits" for o in m["options"]) else "")
