@@ -40,6 +40,8 @@ moe_libmoe_la_SOURCES = \
   moe/layer.h \
   moe/layout.c \
   moe/layout.h \
+  moe/limit.c \
+  moe/limit.h \
   moe/method.h \
   moe/model.c \
   moe/model.h \

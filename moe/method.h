@@ -20,6 +20,7 @@
 #include "moe/gathered.h"
 #include "moe/hop.h"
 #include "moe/layer.h"
+#include "moe/limit.h"
 #include "moe/movement.h"
 #include "moe/needs.h"
 #include "moe/operations.h"

@@ -79,6 +79,51 @@ void moe_pairs_plan_flags(moe_ctx_t *c, moe_pairs_t *p)
         each, p);
 }
 
+/* Where padding of the parts is not sent. */
+static void cut_masked(moe_ctx_t *c, moe_pair_plan_t *p)
+{
+    p->own.part = moe_tp_part_equal(moe_ctx_layer(c), moe_ctx_rank(c));
+    p->own.part.masked = true;
+}
+
+void moe_pairs_plan_masked(moe_ctx_t *c, moe_pair_plan_t *p)
+{
+    cut_masked(c, p);
+    moe_pairs_plan_flags(c, &p->pairs);
+}
+
+int64_t moe_pairs_table(const moe_layer_t *layer)
+{
+    return moe_align(layer->model->experts + 1, 128);
+}
+
+/* To each rank the rows for every expert. */
+static void contribute_table(const moe_layer_t *layer, const int64_t *option,
+                             int rank, const moe_routing_t *routing,
+                             int64_t *out)
+{
+    const int64_t each = moe_pairs_table(layer);
+
+    memset(out, 0, (size_t)(layer->layout.ep * each) * sizeof(*out));
+    for (int r = 0; r < layer->layout.ep; r++) {
+        count_own(layer, option, rank, routing, out + r * each);
+    }
+}
+
+void moe_pairs_plan_table(moe_ctx_t *c, moe_pair_plan_t *p)
+{
+    const int64_t each = moe_pairs_table(moe_ctx_layer(c));
+    const int64_t *told = moe_agree_flags(c, MOE_GROUP_ep, MOE_DTYPE_i32,
+                                          (int)each, contribute_table);
+
+    cut_masked(c, p);
+    if (told != NULL) {
+        moe_pairs_plan(c,
+                       moe_own_counts(c, moe_ctx_model(c)->experts, count_own),
+                       told + moe_ctx_experts(c).begin, each, &p->pairs);
+    }
+}
+
 /* Rows there, as they are or one record each; and whose they are. */
 static void move(moe_ctx_t *c, moe_pairs_t *p, moe_tensor_t *rows,
                  moe_tensor_t **came_p)

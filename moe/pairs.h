@@ -36,6 +36,21 @@ typedef struct {
     moe_pairs_t pairs;
 } moe_pair_plan_t;
 
+/** Of cards: where such methods round, sum and weigh; and the stages of those
+ * that cut a dp rank's tokens over its tp ranks. */
+#define MOE_PAIRS_CONTRACT                                                     \
+    {                                                                          \
+        MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(returned) |        \
+            MOE_ROUND(output),                                                 \
+            MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_source              \
+    }
+#define MOE_PAIRS_STAGES                                                       \
+    {                                                                          \
+        moe_tp_part_prepare_stage, moe_pairs_permute_stage,                    \
+            moe_gathered_experts_stage, moe_pairs_unpermute_stage,             \
+            moe_tp_part_finalize_stage                                         \
+    }
+
 /**
  * How many rows go where.
  *
@@ -48,6 +63,14 @@ void moe_pairs_plan(moe_ctx_t *c, const int64_t *own, const int64_t *told,
 /** The same of counts that devices tell each other as flags, ceil(E / R) to
  * each, of tokens in equal parts of the tp ranks (moe/tp_part.h). */
 void moe_pairs_plan_flags(moe_ctx_t *c, moe_pairs_t *p);
+
+/** The same, with padding in the parts that is masked: it is not sent. */
+void moe_pairs_plan_masked(moe_ctx_t *c, moe_pair_plan_t *p);
+
+/** The same, but each rank writes its counts for all experts to all ranks, up
+ * to moe_pairs_table() numbers. */
+void moe_pairs_plan_table(moe_ctx_t *c, moe_pair_plan_t *p);
+int64_t moe_pairs_table(const moe_layer_t *layer);
 
 /** Flags that a rank writes for another: ceil(E / R). */
 int64_t moe_pairs_numbers(const moe_layer_t *layer);

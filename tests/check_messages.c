@@ -33,6 +33,8 @@ static const message_t messages[] = {
     {"mc2", "dispatch", "bf16", MOE_STAGE_permute, false, 14380},
     {"mc2", "dispatch", "int8_token", MOE_STAGE_permute, false, 7212},
     {"mc2", "combine", "int8_1x8", MOE_STAGE_unpermute, false, 8960},
+    {"fused_mc2", "dispatch", "int8_token", MOE_STAGE_permute, false, 7172},
+    {"fused_mc2", "combine", "bf16", MOE_STAGE_unpermute, false, 14336},
     {"trtllm_alltoall", "dispatch", "bf16", MOE_STAGE_permute, true, 14400},
     {"trtllm_alltoall", "dispatch", "mxfp8", MOE_STAGE_permute, true, 7456},
     {"trtllm_alltoall", "dispatch", "nvfp4", MOE_STAGE_permute, true, 4096},
@@ -122,10 +124,27 @@ START_TEST(limits_of_mc2_are_those_of_the_machine)
         int64_t each;
         const char *soc;
         const char *refused;
-    } cases[] = {{16, 16, "a3", NULL},          {16, 16, "a2", NULL},
-                 {8, 16, "a3", NULL},           {8, 16, "a2", "16, 32, 64"},
-                 {16, 513, "a3", "512 tokens"}, {16, 257, "a2", "512 tokens"},
-                 {16, 256, "a3", "buffer_mb"}};
+        const char *limits;
+        int64_t hidden;
+        int topk;
+    } cases[] = {
+        {16, 16, "a3", NULL, "library", 7168, 8},
+        {16, 16, "a2", NULL, "library", 7168, 8},
+        {8, 16, "a3", NULL, "library", 7168, 8},
+        {8, 16, "a2", "16, 32, 64", "library", 7168, 8},
+        {16, 513, "a3", "512 tokens", "library", 7168, 8},
+        {16, 257, "a2", "256 tokens", "library", 7168, 8},
+        {16, 256, "a3", "buffer_mb", "library", 7168, 8},
+        /* wider in the operators of 2025-12 than in torch_npu 7.0.0 */
+        {16, 16, "a3", NULL, "library", 1024, 16},
+        {16, 16, "a3", "1024 to 8192 hidden", "library", 1008, 8},
+        {16, 16, "a3", "1 to 16 experts a token", "library", 7168, 17},
+        {16, 16, "a3", NULL, "torch_npu_7", 7168, 8},
+        {16, 16, "a3", "7168 to 7168 hidden", "torch_npu_7", 4096, 8},
+        {16, 16, "a2", "1 to 8 experts a token", "torch_npu_7", 7168, 9},
+        {16, 16, "a2", NULL, "torch_npu_7", 4096, 8},
+        {16, 16, "a2", "blocks of 32", "library", 1008, 8},
+        {16, 16, "a2", "32 to 7168 hidden", "library", 8192, 8}};
     const moe_method_t *method = moe_method_find("mc2");
     moe_model_t deepseek = moe_test_deepseek();
 
@@ -134,12 +153,14 @@ START_TEST(limits_of_mc2_are_those_of_the_machine)
         moe_method_use_t use;
         const char *why;
 
+        deepseek.hidden = cases[i].hidden;
+        deepseek.topk = cases[i].topk;
         moe_test_layer_init(&t, &deepseek, cases[i].ranks, MOE_TOKENS_equal,
                             cases[i].each);
         use = moe_test_use(method, &t.layer, "soc", cases[i].soc);
         ck_assert_ptr_null(method->check(&t.layer, use.options));
-        ck_assert(
-            moe_option_set(method, "limits", "library", use.options, NULL));
+        ck_assert(moe_option_set(method, "limits", cases[i].limits, use.options,
+                                 NULL));
         why = method->check(&t.layer, use.options);
         ck_assert_msg((why == NULL) == (cases[i].refused == NULL) &&
                           (why == NULL || strstr(why, cases[i].refused)),

@@ -141,9 +141,7 @@ const moe_method_t moe_method_alltoallv = {
     .family = MOE_FAMILY_F3,
     .collectives = "allgather of counts, alltoallv, alltoallv; tp > 1: "
                    "allgatherv",
-    .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(returned) |
-                     MOE_ROUND(output),
-                 MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_source},
+    .contract = MOE_PAIRS_CONTRACT,
     .formula =
         "prepare 8 E; permute B_r k row(H); unpermute n_r rowc(H); finalize "
         "B_r H b if tp > 1",
@@ -154,8 +152,6 @@ const moe_method_t moe_method_alltoallv = {
     .plan_size = sizeof(moe_pair_plan_t),
     .check = check,
     .plan = plan,
-    .stage = {moe_tp_part_prepare_stage, moe_pairs_permute_stage,
-              moe_gathered_experts_stage, moe_pairs_unpermute_stage,
-              moe_tp_part_finalize_stage},
+    .stage = MOE_PAIRS_STAGES,
     .payload = payload,
 };

@@ -41,60 +41,40 @@ static const moe_option_t options[] = {
     MOE_OPTION_END,
 };
 
-/* SWITCH_HIDDEN of csrc/kernels/launch.cuh. */
-static bool is_compiled(int64_t hidden)
-{
-    static const int64_t sizes[] = {2048, 2560, 3072, 4096,
-                                    5120, 6144, 7168, 8192};
-    bool found = false;
+/* SWITCH_HIDDEN of csrc/kernels/launch.cuh, kNumMaxTopk. */
+static const moe_limit_t compiled[] = {
+    MOE_LIMIT_OF(hidden, 2048, 2560, 3072, 4096, 5120, 6144, 7168, 8192),
+    MOE_LIMIT(topk, 1, 11), MOE_LIMIT_EVEN, MOE_LIMIT_END};
 
-    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        found = found || sizes[i] == hidden;
-    }
-    return found;
-}
-
-/* kNumMaxTopk; a queue pair of depth 1024 takes 2 (slots + 1) messages. */
+/* A queue pair of depth 1024 takes 2 (slots + 1) messages. */
 static const char *library_refuses(const moe_layer_t *layer,
                                    const int64_t *option)
 {
-    const moe_model_t *m = layer->model;
+    const char *why = moe_limits_refuse(compiled, layer);
+    const int64_t home = option[OPTION_COMBINE];
 
-    for (int i = 0; i < layer->layout.dp; i++) {
-        if (layer->tokens[i] > option[OPTION_MAX_TOKENS]) {
-            return "DeepEP needs at most max_tokens tokens on every rank "
-                   "(limits: library)";
-        }
-    }
-    return !is_compiled(m->hidden)
-               ? "DeepEP is compiled for hidden 2048, 2560, 3072, 4096, 5120, "
-                 "6144, 7168, 8192 (limits: library)"
-           : m->topk > 11 ? "DeepEP has at most 11 experts a token (limits: "
-                            "library)"
-           : m->experts % layer->layout.ep != 0
-               ? "DeepEP needs as many experts on every rank (limits: library)"
+    return why != NULL ? why
+           : moe_layer_longest(layer) > option[OPTION_MAX_TOKENS]
+               ? "DeepEP needs at most max_tokens tokens on every rank "
+                 "(limits: library)"
            : option[OPTION_MAX_TOKENS] > 511
                ? "DeepEP's queues take at most 511 slots (limits: library)"
-           : option[OPTION_COMBINE] == MOE_FORMAT_fp16 ||
-                   option[OPTION_COMBINE] == MOE_FORMAT_fp32
+           : home == MOE_FORMAT_fp16 || home == MOE_FORMAT_fp32
                ? "DeepEP sends home bf16 or logfmt10 (limits: library)"
                : NULL;
 }
 
 static const char *check(const moe_layer_t *layer, const int64_t *option)
 {
-    const char *own = moe_needs_own_tokens(layer, option);
-    const char *blocks = moe_needs_blocks(layer, option[OPTION_COMBINE]);
+    const char *why = moe_needs_own_tokens(layer, option);
 
-    if (own != NULL || blocks != NULL) {
-        return own != NULL ? own : blocks;
-    }
-    if (option[OPTION_MAX_TOKENS] < 1) {
+    why = why != NULL ? why : moe_needs_blocks(layer, option[OPTION_COMBINE]);
+    if (why == NULL && option[OPTION_MAX_TOKENS] < 1) {
         return "needs max_tokens of at least 1";
     }
-    return option[OPTION_LIMITS] == LIMITS_LIBRARY
+    return why == NULL && option[OPTION_LIMITS] == LIMITS_LIBRARY
                ? library_refuses(layer, option)
-               : NULL;
+               : why;
 }
 
 /* Bytes of a dispatched message: a 16-byte header, the row, fp32 scales. */
@@ -140,9 +120,7 @@ const moe_method_t moe_method_deepep_ll = {
            "rows back to the source, which weighs and adds them in slot order",
     .family = MOE_FAMILY_F3,
     .collectives = "alltoall of flags, alltoallv, alltoallv",
-    .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(returned) |
-                     MOE_ROUND(output),
-                 MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_source},
+    .contract = MOE_PAIRS_CONTRACT,
     .formula = "bytes written: prepare 4 R ceil(E/R); permute T_r k msg(H); "
                "unpermute n_r rowc(H); slots: E S R / R of msg(H) a source",
     .test = "tests/check_methods_meta.c",

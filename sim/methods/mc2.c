@@ -25,17 +25,17 @@ enum {
 };
 
 enum {
-    LIMITS_LIBRARY,
+    LIMITS_OFF = 2,
     SOC_A3 = 0
 };
 
 static const moe_option_t options[] = {
     {"dispatch", MOE_OPTION_format, "bf16 int8_token", NULL,
      "format of rows on the way to the experts; int8_token: quant_mode 2"},
-    {"combine", MOE_OPTION_format, "bf16 fp16 int8_1x8", "bf16",
-     "format of the experts' rows on the way home; int8_1x8: comm_quant 2"},
-    {"limits", MOE_OPTION_choice, "library off", "library",
-     "library: what the operators of soc take; off: any shape"},
+    MOE_OPTION_RETURN("bf16 fp16 int8_1x8"), /* int8_1x8: comm_quant 2 */
+    {"limits", MOE_OPTION_choice, "library torch_npu_7 off", "library",
+     "library: what the operators of soc take; torch_npu_7: what they took in "
+     "torch_npu 7.0.0; off: any shape"},
     {"soc", MOE_OPTION_choice, "a3 a2", "a3",
      "whose limits: Atlas A3, or A2 (full mesh)"},
     {"buffer_mb", MOE_OPTION_int, NULL, "200",
@@ -44,70 +44,54 @@ static const moe_option_t options[] = {
     MOE_OPTION_END,
 };
 
-/* B */
-static int64_t part_rows(const moe_layer_t *layer)
-{
-    return moe_tp_part_equal(layer, 0).rows.end;
-}
+/* What operators take by limits and soc. A2's hidden is a multiple of 32. */
+#define A3(from, to, most_topk)                                                \
+    MOE_LIMIT(hidden, from, to), MOE_LIMIT(ranks, 2, 768),                     \
+        MOE_LIMIT(topk, 1, most_topk), MOE_LIMIT(experts, 1, 1024),            \
+        MOE_LIMIT_EVEN, MOE_LIMIT(tokens, 0, 512), MOE_LIMIT_END
+#define A2(most_topk)                                                          \
+    MOE_LIMIT(hidden, 32, 7168),                                               \
+        MOE_LIMIT_OF(ranks, 16, 32, 64, 128, 192, 256),                        \
+        MOE_LIMIT(topk, 1, most_topk), MOE_LIMIT(experts, 1, 512),             \
+        MOE_LIMIT_EVEN, MOE_LIMIT(each, 1, 24), MOE_LIMIT(tokens, 0, 256),     \
+        MOE_LIMIT_END
+
+static const moe_limit_t takes[][2][8] = {{{A3(1024, 8192, 16)}, {A2(16)}},
+                                          {{A3(7168, 7168, 8)}, {A2(8)}}};
 
 /* Bytes that the slots of dispatch and combine need, twice for two calls in
  * flight (documents of moe_distribute_dispatch_v2). */
 static int64_t window_bytes(const moe_layer_t *layer, int64_t soc)
 {
     const moe_model_t *m = layer->model;
-    const int64_t ranks = layer->layout.ep;
-    const int64_t each = m->experts / ranks;
+    const int64_t rows = moe_tp_part_equal(layer, 0).rows.end;
+    const int64_t n = layer->layout.ep;
+    const int64_t each = m->experts / n;
+    const int64_t slot = moe_align(moe_align(2 * m->hidden, 32) + 64, 512);
 
     return soc == SOC_A3
-               ? 2 * part_rows(layer) *
-                     (each * ranks *
-                          moe_align(moe_align(2 * m->hidden, 32) + 64, 512) +
-                      m->topk * moe_align(2 * m->hidden, 512))
-               : 2 * (part_rows(layer) * ranks *
-                          (each < m->topk ? each : m->topk) * 2 * m->hidden +
+               ? 2 * rows *
+                     (each * n * slot + m->topk * moe_align(2 * m->hidden, 512))
+               : 2 * (rows * n * (each < m->topk ? each : m->topk) * 2 *
+                          m->hidden +
                       (2 << 20));
-}
-
-/* What either's operators take: at least hidden and ranks, at most the rest. */
-static const struct {
-    int64_t hidden, ranks, most_ranks, tokens, experts;
-} takes[] = {{7168, 2, 768, 512, 1024}, {32, 16, 256, 256, 512}};
-
-static const char *library_refuses(const moe_layer_t *layer,
-                                   const int64_t *option)
-{
-    const int64_t soc = option[OPTION_SOC];
-    const moe_model_t *m = layer->model;
-    const int n = layer->layout.ep;
-
-    return m->hidden < takes[soc].hidden || m->hidden > 7168 ||
-                   m->hidden % 32 != 0
-               ? "limits: library: needs hidden 7168 on A3, at most that, a "
-                 "multiple of 32, on A2"
-           : n < takes[soc].ranks || n > takes[soc].most_ranks ||
-                   (soc != SOC_A3 && n != 16 && n != 32 && n % 64 != 0)
-               ? "limits: library: needs 2 to 768 ranks on A3; 16, 32, 64, "
-                 "128, 192 or 256 on A2"
-           : m->topk > 8 || m->experts > takes[soc].experts ||
-                   m->experts % n != 0 || (soc != SOC_A3 && m->experts > 24 * n)
-               ? "limits: library: takes 8 experts a token, 1024 on A3, 512 "
-                 "and 24 a rank on A2, as many on every rank"
-           : part_rows(layer) > takes[soc].tokens
-               ? "limits: library: takes 512 tokens a rank on A3, 256 on A2"
-           : window_bytes(layer, soc) > option[OPTION_BUFFER] * (1 << 20)
-               ? "limits: library: slots need more than buffer_mb"
-               : NULL;
 }
 
 static const char *check(const moe_layer_t *layer, const int64_t *option)
 {
-    const char *over_all = moe_needs_experts_over_all(layer);
-    const char *blocks = moe_needs_blocks(layer, option[OPTION_COMBINE]);
+    const int64_t soc = option[OPTION_SOC];
+    const char *why = moe_needs_experts_over_all(layer);
 
-    return over_all != NULL ? over_all
-           : blocks != NULL ? blocks
-           : option[OPTION_LIMITS] == LIMITS_LIBRARY
-               ? library_refuses(layer, option)
+    why = why != NULL ? why : moe_needs_blocks(layer, option[OPTION_COMBINE]);
+    if (why != NULL || option[OPTION_LIMITS] == LIMITS_OFF) {
+        return why;
+    }
+    why = moe_limits_refuse(takes[option[OPTION_LIMITS]][soc], layer);
+    return why != NULL ? why
+           : soc != SOC_A3 && layer->model->hidden % 32 != 0
+               ? "limits: library: A2 needs hidden of whole blocks of 32"
+           : window_bytes(layer, soc) > option[OPTION_BUFFER] * (1 << 20)
+               ? "limits: library: slots need more than buffer_mb"
                : NULL;
 }
 
@@ -122,9 +106,7 @@ static void plan(moe_ctx_t *c)
 {
     moe_pair_plan_t *p = moe_ctx_plan(c);
 
-    p->own.part = moe_tp_part_equal(moe_ctx_layer(c), moe_ctx_rank(c));
-    p->own.part.masked = true;
-    moe_pairs_plan_flags(c, &p->pairs);
+    moe_pairs_plan_masked(c, p);
     p->pairs.by_origin = true;
     p->pairs.message =
         message_bytes(moe_ctx_model(c), moe_ctx_option(c, OPTION_DISPATCH));
@@ -153,9 +135,7 @@ const moe_method_t moe_method_mc2 = {
            "all-gather over tp",
     .family = MOE_FAMILY_F3,
     .collectives = "alltoall of flags, alltoallv, alltoallv; tp > 1: allgather",
-    .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(returned) |
-                     MOE_ROUND(output),
-                 MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_source},
+    .contract = MOE_PAIRS_CONTRACT,
     .formula = "bytes written: prepare 4 R ceil(E/R); permute t_r k msg, msg = "
                "align32(code(H)) + 44 in slots of align512(msg); unpermute "
                "n_r rowc(H); finalize B H b if tp > 1",
@@ -167,8 +147,6 @@ const moe_method_t moe_method_mc2 = {
     .plan_size = sizeof(moe_pair_plan_t),
     .check = check,
     .plan = plan,
-    .stage = {moe_tp_part_prepare_stage, moe_pairs_permute_stage,
-              moe_gathered_experts_stage, moe_pairs_unpermute_stage,
-              moe_tp_part_finalize_stage},
+    .stage = MOE_PAIRS_STAGES,
     .payload = payload,
 };

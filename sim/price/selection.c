@@ -123,12 +123,9 @@ static void tell_missing(ranking_t *r, const char *name)
             why = s->left_out[i].why;
         }
     }
-    if (why == NULL) {
-        why = moe_method_find(name) != NULL
-                  ? "it is not among the scenario's methods"
-                  : "this program has no such method";
-    }
-    (void)snprintf(r->reason + used, REASON - used, ": %s", why);
+    (void)snprintf(r->reason + used, REASON - used, ": %s",
+                   why != NULL ? why
+                               : "it is not among the scenario's methods");
 }
 
 static void choose_ascend(ranking_t *r)
