@@ -41,18 +41,17 @@ typedef struct {
 #define MOE_LIMIT(on, least, most)                                             \
     {                                                                          \
         MOE_LIMIT_##on, least, most, NULL,                                     \
-            "limits: library: takes " #least " to " #most                      \
-            " " MOE_LIMIT_TEXT_##on                                            \
+            "its library takes " MOE_LIMIT_TEXT_##on " " #least " to " #most   \
     }
 #define MOE_LIMIT_OF(on, ...)                                                  \
     {                                                                          \
         MOE_LIMIT_##on, 0, 0, (const int64_t[]){__VA_ARGS__, 0},               \
-            "limits: library: takes " MOE_LIMIT_TEXT_##on " " #__VA_ARGS__     \
+            "its library takes " MOE_LIMIT_TEXT_##on " " #__VA_ARGS__          \
     }
 #define MOE_LIMIT_EVEN                                                         \
     {                                                                          \
         MOE_LIMIT_rest, 0, 0, NULL,                                            \
-            "limits: library: needs as many experts on every rank"             \
+            "its library needs as many experts on every rank"                  \
     }
 #define MOE_LIMIT_END                                                          \
     {                                                                          \

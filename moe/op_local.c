@@ -259,3 +259,17 @@ moe_tensor_t *moe_pad_rows(moe_ctx_t *c, moe_tensor_t *t, int64_t n)
     moe_fill_zero(c, rows, t->dim[0], n - t->dim[0]);
     return rows;
 }
+
+moe_tensor_t *moe_place_rows(moe_ctx_t *c, moe_tensor_t *t, moe_role_t role,
+                             int64_t row, int64_t n)
+{
+    moe_tensor_t *rows;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    rows = moe_new(c, role, t->storage.format, n, t->dim[1]);
+    moe_fill_zero(c, rows, 0, n);
+    moe_copy_rows(c, rows, row, t, 0, t->dim[0]);
+    return rows;
+}

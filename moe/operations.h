@@ -32,6 +32,10 @@ moe_tensor_t *moe_slice(moe_ctx_t *c, moe_tensor_t *t, int64_t row, int64_t n);
  * to fill. */
 moe_tensor_t *moe_pad_rows(moe_ctx_t *c, moe_tensor_t *t, int64_t n);
 
+/** n new rows of a role: those of a tensor from a row on, zeros elsewhere. */
+moe_tensor_t *moe_place_rows(moe_ctx_t *c, moe_tensor_t *t, moe_role_t role,
+                             int64_t row, int64_t n);
+
 /** The method no longer needs a tensor. NULL is fine. */
 void moe_release(moe_ctx_t *c, moe_tensor_t *t);
 

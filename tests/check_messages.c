@@ -131,20 +131,20 @@ START_TEST(limits_of_mc2_are_those_of_the_machine)
         {16, 16, "a3", NULL, "library", 7168, 8},
         {16, 16, "a2", NULL, "library", 7168, 8},
         {8, 16, "a3", NULL, "library", 7168, 8},
-        {8, 16, "a2", "16, 32, 64", "library", 7168, 8},
-        {16, 513, "a3", "512 tokens", "library", 7168, 8},
-        {16, 257, "a2", "256 tokens", "library", 7168, 8},
+        {8, 16, "a2", "ranks 16, 32, 64", "library", 7168, 8},
+        {16, 513, "a3", "tokens a rank 0 to 512", "library", 7168, 8},
+        {16, 257, "a2", "tokens a rank 0 to 256", "library", 7168, 8},
         {16, 256, "a3", "buffer_mb", "library", 7168, 8},
         /* wider in the operators of 2025-12 than in torch_npu 7.0.0 */
         {16, 16, "a3", NULL, "library", 1024, 16},
-        {16, 16, "a3", "1024 to 8192 hidden", "library", 1008, 8},
-        {16, 16, "a3", "1 to 16 experts a token", "library", 7168, 17},
+        {16, 16, "a3", "hidden 1024 to 8192", "library", 1008, 8},
+        {16, 16, "a3", "experts a token 1 to 16", "library", 7168, 17},
         {16, 16, "a3", NULL, "torch_npu_7", 7168, 8},
-        {16, 16, "a3", "7168 to 7168 hidden", "torch_npu_7", 4096, 8},
-        {16, 16, "a2", "1 to 8 experts a token", "torch_npu_7", 7168, 9},
+        {16, 16, "a3", "hidden 7168 to 7168", "torch_npu_7", 4096, 8},
+        {16, 16, "a2", "experts a token 1 to 8", "torch_npu_7", 7168, 9},
         {16, 16, "a2", NULL, "torch_npu_7", 4096, 8},
         {16, 16, "a2", "blocks of 32", "library", 1008, 8},
-        {16, 16, "a2", "32 to 7168 hidden", "library", 8192, 8}};
+        {16, 16, "a2", "hidden 32 to 7168", "library", 8192, 8}};
     const moe_method_t *method = moe_method_find("mc2");
     moe_model_t deepseek = moe_test_deepseek();
 

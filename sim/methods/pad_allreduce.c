@@ -14,13 +14,9 @@
 #include "moe/method.h"
 
 enum {
-    OPTION_PADDING = 2
-};
-
-enum {
-    PADDING_AUTO,
-    PADDING_SUM_LEN,
-    PADDING_MAX_LEN
+    OPTION_PADDING = 2,
+    PADDING_AUTO = 0, /* its values */
+    PADDING_MAX_LEN = 2
 };
 
 static const moe_option_t options[] = {
@@ -35,15 +31,16 @@ static const moe_option_t options[] = {
 /* How the tokens T_i of R ranks lie in the global buffer. */
 typedef struct {
     bool max_len;
-    int64_t rows;  /* of the buffer: T or R M */
-    int64_t each;  /* rows of a rank in MAX_LEN: M */
-    int64_t own;   /* first own row */
-    int64_t n_own; /* T_r */
+    int64_t rows;    /* of the buffer: T or R M */
+    int64_t sent;    /* rows that a rank gives: T or M */
+    int64_t at;      /* first own one among them */
+    moe_range_t own; /* rows in the buffer */
 } buffer_t;
 
 typedef struct {
     moe_gathered_t all; /* first: its stages look there */
     buffer_t b;
+    const moe_span_t *spans; /* where tokens lie in it */
 } plan_t;
 
 /* SGLang's rule (dp_attention.py): an extend batch sums; otherwise the cheaper
@@ -59,42 +56,27 @@ static buffer_t buffer_of(const moe_layer_t *layer, int64_t padding, int me)
             ? layer->phase == MOE_PHASE_decode && 2 * total >= padded
             : padding == PADDING_MAX_LEN;
 
-    return (buffer_t){.max_len = max_len,
-                      .rows = max_len ? padded : total,
-                      .each = each,
-                      .own = max_len ? me * each : own.begin,
-                      .n_own = own.end - own.begin};
+    const int64_t first = max_len ? me * each : own.begin;
+
+    return (buffer_t){max_len,
+                      max_len ? padded : total,
+                      max_len ? each : total,
+                      max_len ? 0 : first,
+                      {first, first + own.end - own.begin}};
 }
 
 static void plan(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
+    const moe_layer_t *layer = moe_ctx_layer(c);
 
-    if (moe_agree_tokens(c, MOE_GROUP_ep) != NULL) {
-        p->b = buffer_of(moe_ctx_layer(c), moe_ctx_option(c, OPTION_PADDING),
-                         moe_ctx_rank(c));
-        p->all.scales = MOE_SCALES_128x4;
-        p->all.rows = moe_agree_expert_rows(
-            c, MOE_GROUP_ep,
-            p->b.rows - moe_layer_total_tokens(moe_ctx_layer(c)));
-    }
-}
-
-/* All tokens of the group, [P][H]. */
-static moe_tensor_t *gather(moe_ctx_t *c, const buffer_t *b,
-                            moe_tensor_t *hidden)
-{
-    const int64_t rows = b->max_len ? b->each : b->rows;
-    moe_tensor_t *buffer = moe_new(c, MOE_ROLE_dispatch, hidden->storage.format,
-                                   rows, hidden->dim[1]);
-    moe_tensor_t *all;
-
-    moe_fill_zero(c, buffer, 0, rows);
-    moe_copy_rows(c, buffer, b->max_len ? 0 : b->own, hidden, 0, b->n_own);
-    all = b->max_len ? moe_allgather(c, MOE_GROUP_ep, buffer)
-                     : moe_allreduce(c, MOE_GROUP_ep, buffer);
-    moe_release(c, buffer);
-    return all;
+    (void)moe_agree_tokens(c, MOE_GROUP_ep);
+    p->b = buffer_of(layer, moe_ctx_option(c, OPTION_PADDING), moe_ctx_rank(c));
+    p->spans =
+        p->b.max_len ? moe_ctx_spans_apart(c, p->b.sent) : moe_ctx_all_span(c);
+    p->all.scales = MOE_SCALES_128x4;
+    p->all.rows = moe_agree_expert_rows(
+        c, MOE_GROUP_ep, p->b.rows - moe_layer_total_tokens(layer));
 }
 
 static void prepare(moe_ctx_t *c)
@@ -102,15 +84,17 @@ static void prepare(moe_ctx_t *c)
     plan_t *p = moe_ctx_plan(c);
     moe_tensor_t *hidden = moe_hidden(c);
     moe_tensor_t *x = moe_to(c, hidden, MOE_ROLE_dispatch);
-    moe_tensor_t *all = x == NULL ? NULL : gather(c, &p->b, x);
+    moe_tensor_t *own =
+        moe_place_rows(c, x, MOE_ROLE_dispatch, p->b.at, p->b.sent);
+    moe_tensor_t *all = p->b.max_len ? moe_allgather(c, MOE_GROUP_ep, own)
+                                     : moe_allreduce(c, MOE_GROUP_ep, own);
     moe_tensor_t *logits = moe_logits(c, all);
 
-    moe_topk(c, logits,
-             p->b.max_len ? moe_ctx_spans_apart(c, p->b.each)
-                          : moe_ctx_all_span(c),
-             p->b.max_len ? moe_ctx_group_size(c, MOE_GROUP_ep) : 1,
-             &p->all.ids, &p->all.weights);
+    moe_topk(c, logits, p->spans,
+             p->b.max_len ? moe_ctx_layer(c)->layout.dp : 1, &p->all.ids,
+             &p->all.weights);
     p->all.x = moe_weigh_input(c, all, p->all.weights);
+    moe_release(c, own);
     moe_release(c, all);
     moe_release(c, hidden);
     moe_release(c, x);
@@ -121,7 +105,8 @@ static void finalize(moe_ctx_t *c)
 {
     plan_t *p = moe_ctx_plan(c);
 
-    moe_gathered_allreduce(c, &p->all, MOE_GROUP_ep, p->b.own, p->b.n_own);
+    moe_gathered_allreduce(c, &p->all, MOE_GROUP_ep, p->b.own.begin,
+                           p->b.own.end - p->b.own.begin);
 }
 
 /* An all-reduce is a ring over equal blocks of the buffer's rows. */
@@ -129,18 +114,18 @@ static int home(const moe_formula_t *f, int64_t token, int slot)
 {
     const int owner = moe_layer_owner(f->layer, token);
     const buffer_t b = buffer_of(f->layer, f->options[OPTION_PADDING], owner);
+    const int64_t row =
+        b.own.begin + token - moe_layer_tokens(f->layer, owner).begin;
 
     (void)slot;
-    return moe_layout_part_of(b.rows, f->layer->layout.dp,
-                              b.own + token -
-                                  moe_layer_tokens(f->layer, owner).begin);
+    return moe_layout_part_of(b.rows, f->layer->layout.dp, row);
 }
 
 static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
 {
     const buffer_t b = buffer_of(f->layer, f->options[OPTION_PADDING], f->rank);
 
-    moe_gathered_payload(f, b.max_len ? b.each : b.rows, 0, b.rows, out);
+    moe_gathered_payload(f, b.sent, 0, b.rows, out);
 }
 
 const moe_method_t moe_method_pad_allreduce = {

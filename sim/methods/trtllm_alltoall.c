@@ -53,18 +53,20 @@ static void amend(const int64_t *option, moe_contract_t *contract)
     }
 }
 
+/* MAX_RANKS and the largest top-k of the kernels; what two-sided needs. */
+static const moe_limit_t takes[] = {MOE_LIMIT(ranks, 1, 128),
+                                    MOE_LIMIT(topk, 1, 22), MOE_LIMIT_END};
+static const moe_limit_t even[] = {MOE_LIMIT_EVEN, MOE_LIMIT_END};
+
 static const char *check(const moe_layer_t *layer, const int64_t *option)
 {
-    const int n = layer->layout.ep;
     const bool one_sided = option[OPTION_SIDES] == ONE_SIDED;
-    const char *own = moe_needs_own_tokens(layer, option);
-    const char *blocks = moe_needs_blocks(layer, option[OPTION_COMBINE]);
+    const char *why = moe_needs_own_tokens(layer, option);
 
-    if (own != NULL || blocks != NULL) {
-        return own != NULL ? own : blocks;
-    }
-    if (n > 128 || layer->model->topk > 22) {
-        return "the kernels have at most 128 ranks, and 22 experts a token";
+    why = why != NULL ? why : moe_needs_blocks(layer, option[OPTION_COMBINE]);
+    why = why != NULL ? why : moe_limits_refuse(takes, layer);
+    if (why != NULL) {
+        return why;
     }
     if (one_sided && option[OPTION_COMBINE] == MOE_FORMAT_nvfp4) {
         return "one-sided sums go home as floats or fp8_tensor";
@@ -72,9 +74,7 @@ static const char *check(const moe_layer_t *layer, const int64_t *option)
     if (!one_sided && option[OPTION_COMBINE] == MOE_FORMAT_fp8_tensor) {
         return "two-sided sums go home as floats or nvfp4";
     }
-    return !one_sided && layer->model->experts % n != 0
-               ? "two-sided needs as many experts on every rank"
-               : NULL;
+    return one_sided ? NULL : moe_limits_refuse(even, layer);
 }
 
 static void plan(moe_ctx_t *c)

@@ -73,5 +73,5 @@ EOF
 
 # limits of the machine, by name
 expect 2 "$MOESIM" run "$tiny" --set 'methods=[mc2]' -o "$work/refused"
-says 'mc2 cannot run here: limits: library: takes 1024 to 8192 hidden'
+says 'mc2 cannot run here: its library takes hidden 1024 to 8192'
 finish

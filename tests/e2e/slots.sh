@@ -36,7 +36,7 @@ done >"$work/different"
 
 # what the library is compiled for, and slots that are too few
 expect 2 "$MOESIM" run "$tiny" --set 'methods=[deepep_ll]' -o "$work/refused"
-says 'deepep_ll cannot run here: DeepEP is compiled for hidden'
+says 'deepep_ll cannot run here: its library takes hidden 2048, 2560'
 expect 2 "$MOESIM" price "$tiny" --set 'methods=[deepep_ll]' \
     --set model.hidden=2048 --set 'workload.tokens=129' -o "$work/refused"
 says 'deepep_ll cannot run here: DeepEP needs at most max_tokens tokens'
