@@ -116,54 +116,55 @@ START_TEST(limits_of_a_library_hold_where_they_are_not_lifted)
 }
 END_TEST
 
+static const struct {
+    int ranks;
+    int64_t each;
+    const char *soc;
+    const char *refused;
+    const char *limits;
+    int64_t hidden;
+    int topk;
+} operators[] = {
+    {16, 16, "a3", NULL, "library", 7168, 8},
+    {16, 16, "a2", NULL, "library", 7168, 8},
+    {8, 16, "a3", NULL, "library", 7168, 8},
+    {8, 16, "a2", "ranks 16, 32, 64", "library", 7168, 8},
+    {16, 513, "a3", "tokens a rank 0 to 512", "library", 7168, 8},
+    {16, 257, "a2", "tokens a rank 0 to 256", "library", 7168, 8},
+    {16, 256, "a3", "buffer_mb", "library", 7168, 8},
+    /* wider in the operators of 2025-12 than in torch_npu 7.0.0 */
+    {16, 16, "a3", NULL, "library", 1024, 16},
+    {16, 16, "a3", "hidden 1024 to 8192", "library", 1008, 8},
+    {16, 16, "a3", "experts a token 1 to 16", "library", 7168, 17},
+    {16, 16, "a3", NULL, "torch_npu_7", 7168, 8},
+    {16, 16, "a3", "hidden 7168 to 7168", "torch_npu_7", 4096, 8},
+    {16, 16, "a2", "experts a token 1 to 8", "torch_npu_7", 7168, 9},
+    {16, 16, "a2", NULL, "torch_npu_7", 4096, 8},
+    {16, 16, "a2", "blocks of 32", "library", 1008, 8},
+    {16, 16, "a2", "hidden 32 to 7168", "library", 8192, 8}};
+
 /* Published limits of the operators: what they take, and what they do not. */
 START_TEST(limits_of_mc2_are_those_of_the_machine)
 {
-    static const struct {
-        int ranks;
-        int64_t each;
-        const char *soc;
-        const char *refused;
-        const char *limits;
-        int64_t hidden;
-        int topk;
-    } cases[] = {
-        {16, 16, "a3", NULL, "library", 7168, 8},
-        {16, 16, "a2", NULL, "library", 7168, 8},
-        {8, 16, "a3", NULL, "library", 7168, 8},
-        {8, 16, "a2", "ranks 16, 32, 64", "library", 7168, 8},
-        {16, 513, "a3", "tokens a rank 0 to 512", "library", 7168, 8},
-        {16, 257, "a2", "tokens a rank 0 to 256", "library", 7168, 8},
-        {16, 256, "a3", "buffer_mb", "library", 7168, 8},
-        /* wider in the operators of 2025-12 than in torch_npu 7.0.0 */
-        {16, 16, "a3", NULL, "library", 1024, 16},
-        {16, 16, "a3", "hidden 1024 to 8192", "library", 1008, 8},
-        {16, 16, "a3", "experts a token 1 to 16", "library", 7168, 17},
-        {16, 16, "a3", NULL, "torch_npu_7", 7168, 8},
-        {16, 16, "a3", "hidden 7168 to 7168", "torch_npu_7", 4096, 8},
-        {16, 16, "a2", "experts a token 1 to 8", "torch_npu_7", 7168, 9},
-        {16, 16, "a2", NULL, "torch_npu_7", 4096, 8},
-        {16, 16, "a2", "blocks of 32", "library", 1008, 8},
-        {16, 16, "a2", "hidden 32 to 7168", "library", 8192, 8}};
     const moe_method_t *method = moe_method_find("mc2");
     moe_model_t deepseek = moe_test_deepseek();
 
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++) {
         moe_test_layer_t t;
         moe_method_use_t use;
         const char *why;
 
-        deepseek.hidden = cases[i].hidden;
-        deepseek.topk = cases[i].topk;
-        moe_test_layer_init(&t, &deepseek, cases[i].ranks, MOE_TOKENS_equal,
-                            cases[i].each);
-        use = moe_test_use(method, &t.layer, "soc", cases[i].soc);
+        deepseek.hidden = operators[i].hidden;
+        deepseek.topk = operators[i].topk;
+        moe_test_layer_init(&t, &deepseek, operators[i].ranks, MOE_TOKENS_equal,
+                            operators[i].each);
+        use = moe_test_use(method, &t.layer, "soc", operators[i].soc);
         ck_assert_ptr_null(method->check(&t.layer, use.options));
-        ck_assert(moe_option_set(method, "limits", cases[i].limits, use.options,
-                                 NULL));
+        ck_assert(moe_option_set(method, "limits", operators[i].limits,
+                                 use.options, NULL));
         why = method->check(&t.layer, use.options);
-        ck_assert_msg((why == NULL) == (cases[i].refused == NULL) &&
-                          (why == NULL || strstr(why, cases[i].refused)),
+        ck_assert_msg((why == NULL) == (operators[i].refused == NULL) &&
+                          (why == NULL || strstr(why, operators[i].refused)),
                       "%d: %s", (int)i, why == NULL ? "runs" : why);
         moe_test_layer_fini(&t);
     }

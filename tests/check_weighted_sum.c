@@ -204,20 +204,18 @@ static double slots_say(moe_order_t order, const double *w, const double *x,
 {
     double term[MOST];
     double half[MOST];
+    /* by expert rows are added in bf16 also where fp32 is sent */
+    const moe_format_t kept =
+        order == MOE_ORDER_expert && format == MOE_FORMAT_fp32 ? MOE_FORMAT_bf16
+                                                               : format;
 
     for (int i = 0; i < n; i++) {
         term[i] = term_of(w[i], x[i]);
-        half[i] = cast(term[i], format);
+        half[i] = cast(term[i], kept);
     }
     switch (order) {
     case MOE_ORDER_exact:
         return judge_sum(w, x, n, format);
-    case MOE_ORDER_expert: /* in bf16 also where fp32 is sent */
-        for (int i = 0; i < n && format == MOE_FORMAT_fp32; i++) {
-            half[i] = cast(term[i], MOE_FORMAT_bf16);
-        }
-        return in_order(
-            half, n, format == MOE_FORMAT_fp32 ? MOE_FORMAT_bf16 : format);
     case MOE_ORDER_fp32_slot:
         return cast(in_order(term, n, MOE_FORMAT_fp32), format);
     case MOE_ORDER_tree:
@@ -225,7 +223,7 @@ static double slots_say(moe_order_t order, const double *w, const double *x,
     case MOE_ORDER_tree_storage:
         return by_tree(half, n, format);
     default:
-        return in_order(half, n, format); /* storage */
+        return in_order(half, n, kept); /* storage, expert */
     }
 }
 
