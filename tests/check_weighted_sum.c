@@ -204,10 +204,8 @@ static double slots_say(moe_order_t order, const double *w, const double *x,
 {
     double term[MOST];
     double half[MOST];
-    /* by expert rows are added in bf16 also where fp32 is sent */
-    const moe_format_t kept =
-        order == MOE_ORDER_expert && format == MOE_FORMAT_fp32 ? MOE_FORMAT_bf16
-                                                               : format;
+    bool fp32 = order == MOE_ORDER_expert && format == MOE_FORMAT_fp32;
+    moe_format_t kept = fp32 ? MOE_FORMAT_bf16 : format; /* as rows are */
 
     for (int i = 0; i < n; i++) {
         term[i] = term_of(w[i], x[i]);
