@@ -12,8 +12,7 @@
         __attribute__((always_inline, target("avx512f,avx512bw,avx512vnni")))
 
 enum {
-    TILE = 8, /* rows of x: two sums each in a register */
-    REGISTER = 64
+    TILE = 8 /* rows of x: two sums each in a register */
 };
 
 static bool available(void)
@@ -23,69 +22,107 @@ static bool available(void)
            __builtin_cpu_supports("avx512vnni") != 0;
 }
 
-VNNI static void decode(const uint8_t *scales, int64_t blocks, int32_t *units)
-{
-    moe_units_avx512(scales, blocks, units);
-}
-
 /* Sixteen rows of a block: columns 0, 2, 4, 6; 1, 3, 5, 7; and 8 on. */
-typedef struct {
-    __m512i word[4];
-    __m512i units;
-} weights_t;
-
-VNNI_INLINE weights_t load_weights(const moe_int_piece_t *piece, int64_t block)
+VNNI_INLINE void decode_block(const uint8_t *codes,
+                              uint8_t (*word)[MOE_INT_WORDS])
 {
     const __m512i biased = _mm512_broadcast_i32x4(_mm_setr_epi8(
         12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
     const __m512i nibble = _mm512_set1_epi8(15);
-    const uint8_t *codes = piece->codes + 2 * REGISTER * block;
-    weights_t w;
 
 #pragma GCC unroll 2
     for (int i = 0; i < 2; i++) {
-        __m512i two = _mm512_loadu_si512(codes + REGISTER * i);
+        const __m512i two = _mm512_loadu_si512(codes + MOE_INT_WORDS * i);
+        const __m512i high =
+            _mm512_and_si512(_mm512_srli_epi16(two, 4), nibble);
 
-        w.word[2 * i] =
-            _mm512_shuffle_epi8(biased, _mm512_and_si512(two, nibble));
-        w.word[2 * i + 1] = _mm512_shuffle_epi8(
-            biased, _mm512_and_si512(_mm512_srli_epi16(two, 4), nibble));
+        _mm512_storeu_si512(
+            word[2 * i],
+            _mm512_shuffle_epi8(biased, _mm512_and_si512(two, nibble)));
+        _mm512_storeu_si512(word[2 * i + 1], _mm512_shuffle_epi8(biased, high));
     }
-    w.units = _mm512_loadu_si512(piece->units + 16 * block);
-    return w;
 }
 
-/* Dot products of a block, times the scales of the weights. */
-VNNI_INLINE __m512i dot(const weights_t *w, const moe_int_block_t *x)
+VNNI static void decode(const uint8_t *codes, const uint8_t *scales,
+                        int64_t blocks, moe_int_panel_t *out)
 {
-    __m512i sum = _mm512_set1_epi32(x->start);
-
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        sum = _mm512_dpbusd_epi32(sum, w->word[i],
-                                  _mm512_set1_epi32(x->codes[i]));
+    moe_units_avx512(scales, blocks, out->scales[0]);
+    for (int64_t b = 0; b < blocks; b++) {
+        decode_block(codes + 2 * MOE_INT_WORDS * b, out->words[b]);
     }
-    return _mm512_mullo_epi32(sum, w->units);
 }
 
-/* Sums of the even rows and of the odd rows, in order, added to sums. */
-VNNI_INLINE void add_sums(int64_t sums[16], __m512i even, __m512i odd)
+/* Dot products of a block, of n rows side by side. */
+VNNI_INLINE void dot(const uint8_t (*word)[MOE_INT_WORDS],
+                     const moe_int_block_t *x, int n, __m512i sum[TILE])
+{
+#pragma GCC unroll 8
+    for (int i = 0; i < n; i++) {
+        sum[i] = _mm512_set1_epi32(x[i].start);
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; j++) {
+        const __m512i codes = _mm512_loadu_si512(word[j]);
+
+#pragma GCC unroll 8
+        for (int i = 0; i < n; i++) {
+            sum[i] = _mm512_dpbusd_epi32(sum[i], codes,
+                                         _mm512_set1_epi32(x[i].codes[j]));
+        }
+    }
+}
+
+/* n is a constant wherever this is called. Of a dot product and of a scale
+ * the low halves count; the high half of a scale is made zero. */
+VNNI_INLINE void sum_narrow(const moe_int_panel_t *w, const moe_int_block_t *x,
+                            int64_t blocks, int n, int64_t *sums)
+{
+    const __m512i low = _mm512_set1_epi32(UINT16_MAX);
+    __m512i sum[TILE];
+
+#pragma GCC unroll 8
+    for (int i = 0; i < n; i++) {
+        sum[i] = _mm512_setzero_si512();
+    }
+    for (int64_t b = 0; b < blocks; b++, x += n) {
+        const __m512i scale =
+            _mm512_and_si512(_mm512_loadu_si512(w->scales[b]), low);
+        __m512i product[TILE];
+
+        dot(w->words[b], x, n, product);
+
+#pragma GCC unroll 8
+        for (int i = 0; i < n; i++) {
+            const __m512i both =
+                _mm512_mullo_epi16(scale, _mm512_set1_epi32(x[i].scale));
+
+            sum[i] = _mm512_dpwssd_epi32(sum[i], product[i], both);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < n; i++) {
+        const __m256i half[2] = {_mm512_castsi512_si256(sum[i]),
+                                 _mm512_extracti64x4_epi64(sum[i], 1)};
+
+        _mm512_storeu_si512(sums + 16 * i, _mm512_cvtepi32_epi64(half[0]));
+        _mm512_storeu_si512(sums + 16 * i + 8, _mm512_cvtepi32_epi64(half[1]));
+    }
+}
+
+/* Sums of the even rows and of the odd rows, in order. */
+VNNI_INLINE void store_sums(__m512i even, __m512i odd, int64_t sums[16])
 {
     const __m512i low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
     const __m512i high = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
 
-    _mm512_storeu_si512(
-        sums, _mm512_add_epi64(_mm512_loadu_si512(sums),
-                               _mm512_permutex2var_epi64(even, low, odd)));
-    _mm512_storeu_si512(
-        sums + 8, _mm512_add_epi64(_mm512_loadu_si512(sums + 8),
-                                   _mm512_permutex2var_epi64(even, high, odd)));
+    _mm512_storeu_si512(sums, _mm512_permutex2var_epi64(even, low, odd));
+    _mm512_storeu_si512(sums + 8, _mm512_permutex2var_epi64(even, high, odd));
 }
 
-/* Rows [first, first + n) of x; n is a constant wherever this is called. */
-VNNI_INLINE void add_tile(const moe_int_piece_t *piece, int64_t first, int n)
+/* n is a constant wherever this is called. */
+VNNI_INLINE void sum_wide(const moe_int_panel_t *w, const moe_int_block_t *x,
+                          int64_t blocks, int n, int64_t *sums)
 {
-    const moe_int_block_t *x = piece->x + first;
     __m512i even[TILE];
     __m512i odd[TILE];
 
@@ -93,48 +130,74 @@ VNNI_INLINE void add_tile(const moe_int_piece_t *piece, int64_t first, int n)
     for (int i = 0; i < n; i++) {
         even[i] = odd[i] = _mm512_setzero_si512();
     }
-    for (int64_t b = 0; b < piece->blocks; b++, x += piece->stride) {
-        const weights_t w = load_weights(piece, b);
+    for (int64_t b = 0; b < blocks; b++, x += n) {
+        const __m512i scale = _mm512_loadu_si512(w->scales[b]);
+        __m512i product[TILE];
+
+        dot(w->words[b], x, n, product);
 
 #pragma GCC unroll 8
         for (int i = 0; i < n; i++) {
-            __m512i scale = _mm512_set1_epi32(x[i].scale);
-            __m512i product = dot(&w, &x[i]);
+            const __m512i by = _mm512_set1_epi32(x[i].scale);
 
+            product[i] = _mm512_mullo_epi32(product[i], scale);
             even[i] =
-                _mm512_add_epi64(even[i], _mm512_mul_epi32(product, scale));
-            product = _mm512_srli_epi64(product, 32);
-            odd[i] = _mm512_add_epi64(odd[i], _mm512_mul_epi32(product, scale));
+                _mm512_add_epi64(even[i], _mm512_mul_epi32(product[i], by));
+            product[i] = _mm512_srli_epi64(product[i], 32);
+            odd[i] = _mm512_add_epi64(odd[i], _mm512_mul_epi32(product[i], by));
         }
     }
 #pragma GCC unroll 8
     for (int i = 0; i < n; i++) {
-        add_sums(piece->sums + 16 * (first + i), even[i], odd[i]);
+        store_sums(even[i], odd[i], sums + 16 * i);
     }
 }
 
-VNNI static void add(const moe_int_piece_t *piece)
+VNNI static void narrow(const moe_int_panel_t *w, const moe_int_block_t *x,
+                        int64_t blocks, int64_t n, int64_t *sums)
 {
-    int64_t i = 0;
+    switch (n) {
+    case 8:
+        sum_narrow(w, x, blocks, 8, sums);
+        break;
+    case 4:
+        sum_narrow(w, x, blocks, 4, sums);
+        break;
+    case 2:
+        sum_narrow(w, x, blocks, 2, sums);
+        break;
+    default:
+        sum_narrow(w, x, blocks, 1, sums);
+    }
+}
 
-    for (; i + 8 <= piece->n; i += 8) {
-        add_tile(piece, i, 8);
+VNNI static void wide(const moe_int_panel_t *w, const moe_int_block_t *x,
+                      int64_t blocks, int64_t n, int64_t *sums)
+{
+    switch (n) {
+    case 8:
+        sum_wide(w, x, blocks, 8, sums);
+        break;
+    case 4:
+        sum_wide(w, x, blocks, 4, sums);
+        break;
+    case 2:
+        sum_wide(w, x, blocks, 2, sums);
+        break;
+    default:
+        sum_wide(w, x, blocks, 1, sums);
     }
-    for (; i + 4 <= piece->n; i += 4) {
-        add_tile(piece, i, 4);
-    }
-    for (; i + 2 <= piece->n; i += 2) {
-        add_tile(piece, i, 2);
-    }
-    if (i < piece->n) {
-        add_tile(piece, i, 1);
-    }
+}
+
+static const moe_int_loops_t loops = {TILE, decode, narrow, wide};
+
+static void prepare(const moe_nvfp4_tile_t *tile, void *work)
+{
+    moe_int_prepare(&loops, tile, work);
 }
 
 static void sum(const moe_nvfp4_tile_t *tile, void *work, int64_t *sums)
 {
-    static const moe_int_loops_t loops = {decode, add};
-
     moe_int_sum(&loops, tile, work, sums);
 }
 
@@ -146,7 +209,7 @@ const moe_nvfp4_kernel_t moe_nvfp4_vnni = {
     .few_panel = MOE_INT_MAX_PANEL,
     .available = available,
     .work_bytes = moe_int_work_bytes,
-    .prepare = moe_int_prepare,
+    .prepare = prepare,
     .sum = sum,
 };
 #else

@@ -31,6 +31,7 @@ typedef enum {
     FILL_all_scales,
     FILL_opposed,
     FILL_odd_block,
+    FILL_narrow,
     FILL_COUNT
 } fill_t;
 
@@ -73,6 +74,7 @@ static uint8_t draw_codes(fill_t fill)
     case FILL_largest:
     case FILL_opposed:
     case FILL_odd_block:
+    case FILL_narrow:
         return 0x77;
     case FILL_signs:
         return (uint8_t)(0x77 | (draw() & 0x88));
@@ -90,6 +92,8 @@ static uint8_t draw_scale(fill_t fill)
         return 0x7e;
     case FILL_signs:
         return draw() % 3 == 0 ? 0x01 : 0x7e;
+    case FILL_narrow: /* 15 or 120: sums of a piece up to 2^31 - 2^24 */
+        return draw() % 8 == 0 ? 0x0f : 0x27;
     case FILL_all_scales:
         return (uint8_t)(draw() % 127 | (draw() & 0x80));
     default:
