@@ -103,17 +103,20 @@ void moe_fill_bias(uint64_t seed, int64_t experts, float *out)
 
 enum {
     CALL_WORDS = 4 * MOE_PHILOX_LANES, /* of calls side by side */
-    TOGETHER = 8                       /* times that are drawn at once */
+    WORD_CODES = 8,
+    TOGETHER = 8 /* times that are drawn at once */
 };
 
 /* Eight codes a word: clear the sign of every nibble whose magnitude is 0. */
-MOE_HOT static void clear_negative_zeros(uint32_t *word, int n)
+MOE_HOT static void store_codes(const uint32_t *restrict word, int64_t n,
+                                uint8_t *restrict out)
 {
-    for (int i = 0; i < n; i++) {
-        uint32_t magnitude = word[i] & 0x77777777u;
-        uint32_t nonzero = (magnitude + 0x77777777u) & 0x88888888u;
+    for (int64_t i = 0; i < n; i++) {
+        const uint32_t magnitude = word[i] & 0x77777777u;
+        const uint32_t nonzero = (magnitude + 0x77777777u) & 0x88888888u;
+        const uint32_t codes = magnitude | (word[i] & nonzero);
 
-        word[i] = magnitude | (word[i] & nonzero);
+        memcpy(out + 4 * i, &codes, sizeof(codes));
     }
 }
 
@@ -158,8 +161,7 @@ void moe_fill_weight_codes(uint64_t seed, moe_weight_t weight, int64_t expert,
 
             draw_calls(seed, r, (col + c) / CODES_PER_CALL, expert, tensor,
                        times, word);
-            clear_negative_zeros(word[0][0], times * CALL_WORDS);
-            memcpy(out, word, (size_t)n / 2);
+            store_codes(word[0][0], n / WORD_CODES, out);
             out += n / 2;
         }
     }
@@ -200,8 +202,7 @@ void moe_fill_panel_codes(uint64_t seed, moe_weight_t weight, int64_t expert,
 
         draw_rows(seed, row, (col + c) / CODES_PER_CALL, expert, tensor, times,
                   word);
-        clear_negative_zeros(word[0][0], times * CALL_WORDS);
-        memcpy(out, word, (size_t)times * sizeof(word[0]));
+        store_codes(word[0][0], times * CALL_WORDS, out);
         out += (size_t)times * sizeof(word[0]);
     }
 }
