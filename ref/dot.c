@@ -8,7 +8,8 @@
 #include <string.h>
 
 enum {
-    LANES = 32 /* GCC 12 takes loops of 16 apart before it vectorises them */
+    LANES = MOE_DOT_LANES /* GCC 12 takes loops of 16 apart before it vectorises
+                             them */
 };
 
 double moe_dot_gamma(int64_t n)
@@ -160,25 +161,37 @@ static void snap(moe_sum_t *sum, double unit)
     }
 }
 
-moe_sum_t moe_dot_two_sum(const double *x, const double *w, int64_t n,
-                          double norms, double unit)
+void moe_dot_add(const double *x, const double *w, int64_t n, moe_dot_t *dot)
 {
     const int64_t whole = n / LANES * LANES;
-    const double gamma = moe_dot_gamma(n / LANES + 1);
-    double hi[LANES] = {0.0};
-    double lo[LANES] = {0.0};
-    moe_sum_t sum = {0.0, 0.0, 0.0};
 
-    dot_lanes(x, w, whole, hi, lo);
-    for (int j = 0; j < LANES; j++) {
-        moe_sum_add_value(&sum, hi[j]);
-        moe_sum_add_value(&sum, lo[j]);
-    }
+    dot_lanes(x, w, whole, dot->hi, dot->lo);
     for (int64_t i = whole; i < n; i++) {
-        moe_sum_add_value(&sum, x[i] * w[i]);
+        moe_sum_add_value(&dot->rest, x[i] * w[i]);
+    }
+    dot->terms += whole / LANES;
+}
+
+moe_sum_t moe_dot_sum(const moe_dot_t *dot, double norms, double unit)
+{
+    const double gamma = moe_dot_gamma(dot->terms + 1);
+    moe_sum_t sum = dot->rest;
+
+    for (int j = 0; j < LANES; j++) {
+        moe_sum_add_value(&sum, dot->hi[j]);
+        moe_sum_add_value(&sum, dot->lo[j]);
     }
     sum.err += gamma * gamma * norms;
     sum.err *= 1.0 + 0x1p-48;
     snap(&sum, unit);
     return sum;
+}
+
+moe_sum_t moe_dot_two_sum(const double *x, const double *w, int64_t n,
+                          double norms, double unit)
+{
+    moe_dot_t dot = {.terms = 0};
+
+    moe_dot_add(x, w, n, &dot);
+    return moe_dot_sum(&dot, norms, unit);
 }

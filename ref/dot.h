@@ -30,20 +30,36 @@ void moe_dot_facts(const double *x, int64_t n, double *norm_p, double *least_p);
 bool moe_dot_facts_bf16(const uint16_t *x, int64_t n, double *norm_p,
                         double *least_p);
 
+#define MOE_DOT_LANES 32
+
+/** A dot product by two-sums, begun as {0}. */
+typedef struct {
+    double hi[MOE_DOT_LANES];
+    double lo[MOE_DOT_LANES];
+    moe_sum_t rest; /* of ends that fill no lanes */
+    int64_t terms;  /* of a lane */
+} moe_dot_t;
+
+/** Add n products of finite numbers. */
+void moe_dot_add(const double *x, const double *w, int64_t n, moe_dot_t *dot);
+
 /**
- * sum of x[i] w[i], in 32 lanes of two-sums; finite numbers.
+ * The sum, as near as two-sums know it.
  *
- * With m = ceil(n / 32) terms a lane: a lane's hi and the errors e_j are exact
- * together; sum|e_j| <= gamma_m sum|p|, and adding them up loses at most
- * gamma_m of that (Ogita, Rump, Oishi: Accurate sum and dot product, SIAM J.
- * Sci. Comput. 26(6), 2005). So all lanes together lie within gamma_m^2 |x|
- * |w| of the truth. The truth is a multiple of a unit, the product of the
- * rows' units: where less than a unit is open, the nearest multiple is the
- * exact sum. So ties, which really happen on a grid, are settled.
+ * With m terms a lane: a lane's hi and the errors e_j are exact together;
+ * sum|e_j| <= gamma_m sum|p|, and adding them up loses at most gamma_m of that
+ * (Ogita, Rump, Oishi: Accurate sum and dot product, SIAM J. Sci. Comput.
+ * 26(6), 2005). So all lanes together lie within gamma_m^2 |x| |w| of the
+ * truth. The truth is a multiple of a unit, the product of the rows' units:
+ * where less than a unit is open, the nearest multiple is the exact sum. So
+ * ties, which really happen on a grid, are settled.
  *
  * @param[in] norms  |x| |w|, from above.
  * @param[in] unit   A power of two; all x[i] w[i] are multiples.
  */
+moe_sum_t moe_dot_sum(const moe_dot_t *dot, double norms, double unit);
+
+/** The same of two rows at once. */
 moe_sum_t moe_dot_two_sum(const double *x, const double *w, int64_t n,
                           double norms, double unit);
 

@@ -35,6 +35,7 @@
 
 enum {
     PIECE = 2048, /* columns of K, where fp32 is wanted of many */
+    NEAR = 512,   /* columns of two rows that are read at a time */
     F64_DIGITS = 53,
     BIAS_F64 = 1023
 };
@@ -86,12 +87,12 @@ typedef struct {
     target_t target;
 } row_t;
 
-/* out = the sums rounded to the target, as float64; open where they are
- * not decided. */
+/* out = the sums rounded to the target, as float64; open, not 0, where they
+ * are not decided. */
 MOE_HOT static void decide(const double *restrict sum, const row_t *row,
                            const moe_operand_t *w, const double *restrict bias,
                            int64_t n, double *restrict out,
-                           unsigned char *restrict open)
+                           uint64_t *restrict open)
 {
     const int cut = row->target.cut;
     const uint64_t half = (UINT64_C(1) << (cut - 1)) - 1;
@@ -116,8 +117,8 @@ MOE_HOT static void decide(const double *restrict sum, const row_t *row,
         const uint64_t exponent = size >> (F64_DIGITS - 1);
 
         out[i] = moe_f64_of_bits(low << cut);
-        open[i] = (unsigned char)((low != high) | (exponent < row->target.low) |
-                                  (exponent > row->target.high));
+        open[i] = (low ^ high) | (uint64_t)(exponent < row->target.low) |
+                  (uint64_t)(exponent > row->target.high);
     }
 }
 
@@ -125,8 +126,7 @@ MOE_HOT static void decide(const double *restrict sum, const row_t *row,
  * that is exact is rounded as it is, ties too. */
 MOE_HOT static void decide_bare(const double *restrict sum, const row_t *row,
                                 const moe_operand_t *w, int64_t n,
-                                double *restrict out,
-                                unsigned char *restrict open)
+                                double *restrict out, uint64_t *restrict open)
 {
     const int cut = row->target.cut;
     const uint64_t half = (UINT64_C(1) << (cut - 1)) - 1;
@@ -149,8 +149,7 @@ MOE_HOT static void decide_bare(const double *restrict sum, const row_t *row,
         const uint64_t size = low & (UINT64_MAX >> 1);
 
         out[i] = moe_f64_of_bits(low >> cut << cut);
-        open[i] = (unsigned char)(((low ^ high) >> cut != 0) |
-                                  (size - least >= room));
+        open[i] = (low ^ high) >> cut | (uint64_t)(size - least >= room);
     }
 }
 
@@ -169,6 +168,28 @@ static void rows_of(const moe_matmul_tile_t *t, int64_t i, int64_t j,
     moe_operand_read(t->w_reader, j, 0, k, t->rows + k);
     *x_p = t->rows;
     *w_p = t->rows + k;
+}
+
+/* An element by two-sums. A kernel's rows are read some columns at a time,
+ * which stay near. */
+static moe_sum_t two_sum_of(const moe_matmul_tile_t *t, int64_t i, int64_t j,
+                            double norms, double units)
+{
+    const int64_t k = t->x.k;
+    moe_dot_t dot = {.terms = 0};
+
+    if (t->kernel == NULL) {
+        return moe_dot_two_sum(t->x.value + i * k, t->w.value + j * k, k, norms,
+                               units);
+    }
+    for (int64_t c = 0; c < k; c += NEAR) {
+        const int64_t n = k - c < NEAR ? k - c : NEAR;
+
+        moe_operand_read(t->x_reader, t->row + i, c, n, t->rows);
+        moe_operand_read(t->w_reader, j, c, n, t->rows + n);
+        moe_dot_add(t->rows, t->rows + n, n, &dot);
+    }
+    return moe_dot_sum(&dot, norms, units);
 }
 
 /* Of infinities, in any order. */
@@ -201,8 +222,7 @@ static uint32_t redo(const moe_matmul_tile_t *t, int64_t i, int64_t j,
                                 format);
     }
     if (error_of(norms, units, moe_dot_gamma(k)) > 0.0) {
-        rows_of(t, i, j, &x, &w);
-        open.sum = moe_dot_two_sum(x, w, k, norms, units);
+        open.sum = two_sum_of(t, i, j, norms, units);
         t->stats->redone_sum2++;
     }
     if (moe_matmul_close(&open, format, &bits)) {
@@ -302,14 +322,12 @@ static double multiply(const moe_matmul_tile_t *t)
     return moe_dot_gamma(PIECE + 1);
 }
 
-/* The first of flags [j, n) that is set; n if none is. */
-static int64_t next_open(const unsigned char *open, int64_t j, int64_t n)
+/* The first of [j, n) that is open, not 0; n if none is. */
+static int64_t next_open(const uint64_t *open, int64_t j, int64_t n)
 {
-    uint64_t eight = 0;
-
-    while (j + (int64_t)sizeof(eight) <= n && eight == 0) {
-        memcpy(&eight, open + j, sizeof(eight));
-        j += eight == 0 ? (int64_t)sizeof(eight) : 0;
+    while (j + 4 <= n &&
+           (open[j] | open[j + 1] | open[j + 2] | open[j + 3]) == 0) {
+        j += 4;
     }
     while (j < n && open[j] == 0) {
         j++;
@@ -335,7 +353,7 @@ static void multiply_tile(const moe_matmul_tile_t *t)
     const bool bare = all_are(t->w.factor, t->m, 1.0) &&
                       all_are(t->x.factor, t->n, 1.0) &&
                       all_are(t->bias, t->m, 0.0);
-    unsigned char *open = (unsigned char *)t->room;
+    uint64_t *open = (uint64_t *)t->room;
 
     for (int64_t i = 0; i < t->n; i++) {
         const row_t row = {t->x.norm[i], t->x.unit[i], t->x.factor[i], gamma,

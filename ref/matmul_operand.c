@@ -12,9 +12,9 @@ enum {
     MOST_ROWS = 512,   /* else; and as many of x */
     MOST_PANEL = 1536, /* and of weights as these bytes hold: large enough that
                         * what GEMM packs is used often */
-    KERNEL_PANEL = 192 /* rows of weights for a kernel, half of them where sums
-                        * are joined of pieces: whole numbers of what each
-                        * takes at a time; with their sums they stay in cache */
+    KERNEL_PANEL = 192 /* rows of weights for a kernel: whole numbers of what
+                        * each takes at a time; with their sums they stay in
+                        * cache */
 };
 
 #define ROWS_BYTES  (INT64_C(32) << 20)
@@ -86,9 +86,8 @@ static plan_t plan_blas(int64_t rows, int64_t k, int64_t n, int64_t block)
 static plan_t plan_kernel(const moe_gemm_kernel_t *kernel, int64_t rows,
                           int64_t k, int64_t n, bool pieces)
 {
-    const int64_t panel = pieces ? KERNEL_PANEL / 2 : KERNEL_PANEL;
     plan_t p = {.rows = tile_of(rows, k, ROWS_BYTES, MOST_ROWS),
-                .m = smaller(n, panel),
+                .m = smaller(n, KERNEL_PANEL),
                 .kernel = kernel};
     const int64_t padded = moe_gemm_padded(kernel, p.rows);
 

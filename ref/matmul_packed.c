@@ -6,6 +6,8 @@
  */
 #include "ref/matmul_operand.h"
 
+#include "base/hot.h"
+
 #include <string.h>
 
 enum {
@@ -100,18 +102,32 @@ static void add_piece(const moe_matmul_tile_t *t, const moe_gemm_panels_t *p,
     }
 }
 
-/* out = the sums transposed, some columns of all rows at a time: so whole
- * cache lines are read, and rows whose distance is a power of two do not drive
- * each other out. */
-static void turn_sums(const moe_matmul_tile_t *t, int64_t stride, double *out)
+/* out [.][m] = sums [.][stride] transposed, eight by eight. */
+MOE_HOT_INLINE void turn_block(const double *restrict sums, int64_t stride,
+                               int64_t m, double *restrict out)
 {
-    for (int64_t i = 0; i < t->n; i += TOGETHER) {
-        const int64_t end = smaller(i + TOGETHER, t->n);
+    for (int64_t c = 0; c < TOGETHER; c++) {
+        for (int64_t j = 0; j < TOGETHER; j++) {
+            out[c * m + j] = sums[j * stride + c];
+        }
+    }
+}
 
-        for (int64_t j = 0; j < t->m; j++) {
-            for (int64_t c = i; c < end; c++) {
-                out[c * t->m + j] = t->sums[j * stride + c];
-            }
+/* out [n][m] = the sums transposed: whole cache lines are read and written. */
+MOE_HOT static void turn_sums(const double *restrict sums, int64_t stride,
+                              int64_t n, int64_t m, double *restrict out)
+{
+    const int64_t whole_n = n / TOGETHER * TOGETHER;
+    const int64_t whole_m = m / TOGETHER * TOGETHER;
+
+    for (int64_t i = 0; i < whole_n; i += TOGETHER) {
+        for (int64_t j = 0; j < whole_m; j += TOGETHER) {
+            turn_block(sums + j * stride + i, stride, m, out + i * m + j);
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = i < whole_n ? whole_m : 0; j < m; j++) {
+            out[i * m + j] = sums[j * stride + i];
         }
     }
 }
@@ -126,5 +142,5 @@ void moe_matmul_packed(const moe_matmul_tile_t *t, int64_t first, int64_t k,
     for (int64_t c = first; c < end; c += MOE_GEMM_PIECE) {
         add_piece(t, &p, c, smaller(end - c, MOE_GEMM_PIECE), c == first);
     }
-    turn_sums(t, stride, out);
+    turn_sums(t->sums, stride, t->n, t->m, out);
 }
