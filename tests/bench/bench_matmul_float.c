@@ -13,6 +13,8 @@
 #include "ref/matmul.h"
 
 #include <cblas.h>
+#include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -197,6 +199,14 @@ static void bench_shape(const char *name, data_t *d)
     }
 }
 
+/* Memory that was freed is used again, not given back: dgemm's too has been
+ * touched before. */
+static void keep_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, INT_MAX);
+    (void)mallopt(M_TRIM_THRESHOLD, INT_MAX);
+}
+
 int main(int argc, char **argv)
 {
     const size_t most = (size_t)MOST_ROWS * MOST_K;
@@ -209,6 +219,7 @@ int main(int argc, char **argv)
                 .out = malloc((size_t)MOST_ROWS * COLUMNS * sizeof(float))};
     int status = EXIT_SUCCESS;
 
+    keep_memory();
     if (d.x == NULL || d.w == NULL || d.a == NULL || d.b == NULL ||
         d.c == NULL || d.out == NULL) {
         (void)fprintf(stderr, "bench_matmul_float: no memory\n");
