@@ -71,15 +71,13 @@ static uint32_t draw(void)
 static uint8_t draw_codes(fill_t fill)
 {
     switch (fill) {
-    case FILL_largest:
-    case FILL_opposed:
-    case FILL_odd_block:
-    case FILL_narrow:
-        return 0x77;
+    case FILL_typical:
+    case FILL_all_scales:
+        return (uint8_t)draw();
     case FILL_signs:
         return (uint8_t)(0x77 | (draw() & 0x88));
     default:
-        return (uint8_t)draw();
+        return 0x77;
     }
 }
 
@@ -92,7 +90,7 @@ static uint8_t draw_scale(fill_t fill)
         return 0x7e;
     case FILL_signs:
         return draw() % 3 == 0 ? 0x01 : 0x7e;
-    case FILL_narrow: /* 15 or 120: sums of a piece up to 2^31 - 2^24 */
+    case FILL_narrow: /* 15 or 120: sums up to 2^31 - 2^24 */
         return draw() % 8 == 0 ? 0x0f : 0x27;
     case FILL_all_scales:
         return (uint8_t)(draw() % 127 | (draw() & 0x80));
@@ -125,10 +123,10 @@ static void fill_operand(operand_t *o, fill_t fill, int64_t rows, int64_t k)
 /* Twice the value, and 2^9 times the value: the tables of the formats. */
 static int twice_of(const operand_t *o, int64_t row, int64_t col)
 {
-    static const int magnitude[8] = {0, 1, 2, 3, 4, 6, 8, 12};
-    int code = o->codes[(row * o->k + col) / 2] >> (4 * (col % 2)) & 15;
+    static const int twice[16] = {0, 1,  2,  3,  4,  6,  8,  12,
+                                  0, -1, -2, -3, -4, -6, -8, -12};
 
-    return code < 8 ? magnitude[code] : -magnitude[code - 8];
+    return twice[o->codes[(row * o->k + col) / 2] >> (4 * (col % 2)) & 15];
 }
 
 static int units_of(const operand_t *o, int64_t row, int64_t col)
@@ -253,11 +251,10 @@ static void expect_kernel(const moe_nvfp4_kernel_t *kernel, int64_t k)
 START_TEST(sums_of_every_kernel_are_exact)
 {
     int64_t k = widths[_i % WIDTHS];
-    fill_t fill = (fill_t)(_i / WIDTHS);
     const moe_nvfp4_kernel_t *kernel;
 
-    fill_operand(&a, fill, ROWS, k);
-    fill_operand(&b, fill, PANEL, k);
+    fill_operand(&a, (fill_t)(_i / WIDTHS), ROWS, k);
+    fill_operand(&b, (fill_t)(_i / WIDTHS), PANEL, k);
     for (int i = 0; i < ROWS * PANEL; i++) {
         want[i / PANEL][i % PANEL] = plain_sum(i / PANEL, i % PANEL);
     }

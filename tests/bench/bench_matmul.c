@@ -201,6 +201,21 @@ static void keep_memory(void)
     (void)mallopt(M_TRIM_THRESHOLD, INT_MAX);
 }
 
+/* Numbers of no meaning. */
+static void fill(data_t *d, size_t most, size_t k)
+{
+    for (size_t i = 0; i < most * k; i++) {
+        d->x[i] = (double)(i * 2654435761u >> 5 & 0xffff);
+    }
+    for (size_t i = 0; i < FEATURES * k; i++) {
+        d->w[i] = (double)(i * 2246822519u >> 5 & 0xffff);
+    }
+    for (size_t i = 0; i < most * k / 2; i++) {
+        ((uint8_t *)d->codes.codes)[i] = (uint8_t)(i * 2654435761u >> 13);
+    }
+    memset(d->codes.scales, 0x45, most * k / 16);
+}
+
 int main(void)
 {
     const size_t most = 256;
@@ -225,16 +240,7 @@ int main(void)
         fprintf(stderr, "no memory\n");
         goto done;
     }
-    for (size_t i = 0; i < most * k; i++) {
-        d.x[i] = (double)(i * 2654435761u >> 5 & 0xffff);
-    }
-    for (size_t i = 0; i < FEATURES * k; i++) {
-        d.w[i] = (double)(i * 2246822519u >> 5 & 0xffff);
-    }
-    for (size_t i = 0; i < most * k / 2; i++) {
-        ((uint8_t *)d.codes.codes)[i] = (uint8_t)(i * 2654435761u >> 13);
-    }
-    memset(d.codes.scales, 0x45, most * k / 16);
+    fill(&d, most, k);
     printf("K = %zu, N = %d, bf16 output\n%8s %14s %12s %12s %10s %8s\n", k,
            FEATURES, "rows", "kernel", "dgemm ms", "exact ms", "ratio",
            "GMAC/s");
