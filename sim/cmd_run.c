@@ -8,9 +8,9 @@
 #include "ref/mpi/injection.h"
 #include "sim/launch/launch.h"
 #include "sim/report/head.h"
-#include "sim/run/claim.h"
+#include "sim/report/claim.h"
 #include "sim/run/files.h"
-#include "sim/run/folder.h"
+#include "sim/report/folder.h"
 #include "sim/run/job.h"
 #include "sim/run/need.h"
 #include "sim/run/sweep.h"
@@ -23,7 +23,7 @@
 
 static void remove_unfinished(void *self)
 {
-    moe_run_claim_abandon(self);
+    moe_report_claim_abandon(self);
 }
 
 /* What the ranks wrote, as the table and --json. */
@@ -74,29 +74,29 @@ static int show_after(const moe_command_t *command, const char *folder,
 static int supervise(const moe_command_t *command,
                      const moe_scenario_t *scenario, const char *folder)
 {
-    moe_run_claim_t *claim = NULL;
-    moe_status_t status = moe_run_claim(folder, &claim);
+    moe_report_claim_t *claim = NULL;
+    moe_status_t status = moe_report_claim(folder, &claim);
     int exit_status;
 
-    if (status == MOE_OK && setenv(MOE_RUN_FOLDER_ENV, folder, 1) != 0) {
+    if (status == MOE_OK && setenv(MOE_REPORT_FOLDER_ENV, folder, 1) != 0) {
         status = moe_fail(MOE_ERR_NOMEM, "no memory for a path");
-        moe_run_claim_abandon(claim);
+        moe_report_claim_abandon(claim);
     }
     if (status == MOE_OK) {
         const moe_supervise_t what = {
             .ranks = moe_layout_world(&scenario->layer.layout),
             .argv = command->argv,
-            .folder = moe_run_claim_unfinished(claim),
+            .folder = moe_report_claim_unfinished(claim),
             .quiet = command->quiet,
             .agreed = !command->no_verify_calls,
             .cleanup = remove_unfinished,
             .cleanup_self = claim};
 
         exit_status = moe_supervise(&what);
-        moe_run_claim_end(claim);
+        moe_report_claim_end(claim);
         return show_after(command, folder, exit_status);
     }
-    moe_run_claim_end(claim);
+    moe_report_claim_end(claim);
     return moe_command_failed(NULL, status);
 }
 
@@ -234,7 +234,7 @@ static int run_supervised(const moe_command_t *command,
 {
     char *folder;
     moe_status_t status =
-        moe_run_folder_choose(command, scenario->name, &folder);
+        moe_report_folder_choose(command, scenario->name, &folder);
     int exit_status;
 
     if (status != MOE_OK) {

@@ -40,9 +40,11 @@ sim_libsim_la_SOURCES += \
   sim/launch/supervise_verdict.c sim/launch/supervise_watch.c
 
 sim_libsim_la_SOURCES += \
-  sim/report/contract_json.c sim/report/head.c sim/report/head.h \
-  sim/report/method_json.c sim/report/method_json.h sim/report/published.c \
-  sim/report/sweep_json.c sim/report/sweep_json.h sim/report/write.c
+  sim/report/claim.c sim/report/claim.h sim/report/contract_json.c \
+  sim/report/folder.c sim/report/folder.h sim/report/head.c \
+  sim/report/head.h sim/report/method_json.c sim/report/method_json.h \
+  sim/report/published.c sim/report/sweep_json.c sim/report/sweep_json.h \
+  sim/report/write.c sim/report/write_folder.c
 
 sim_libsim_la_SOURCES += \
   sim/inputs/inputs.c sim/inputs/inputs.h sim/inputs/layer_feed.c \
@@ -61,8 +63,7 @@ sim_libsim_la_SOURCES += \
   sim/golden/weights.c
 
 sim_libsim_la_SOURCES += \
-  sim/run/claim.c sim/run/claim.h sim/run/files.c sim/run/files.h \
-  sim/run/folder.c sim/run/folder.h sim/run/gating.c sim/run/gating.h \
+  sim/run/files.c sim/run/files.h sim/run/gating.c sim/run/gating.h \
   sim/run/gating_report.c sim/run/golden.c sim/run/janitor.c \
   sim/run/janitor.h sim/run/job.h sim/run/join.c sim/run/join.h \
   sim/run/methods.c sim/run/need.c sim/run/need.h sim/run/oracle.c \

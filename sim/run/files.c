@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "sim/launch/launch.h"
 #include "sim/report/head.h"
-#include "sim/run/folder.h"
+#include "sim/report/folder.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -116,7 +116,7 @@ static moe_status_t choose_folder(const moe_command_t *command,
                                   const char *name, char **folder_p)
 {
     if (command->output == NULL) {
-        return moe_run_folder_choose(command, name, folder_p);
+        return moe_report_folder_choose(command, name, folder_p);
     }
     *folder_p = moe_strdup_printf("%s/%s", command->output, name);
     return *folder_p == NULL ? no_memory() : MOE_OK;

@@ -58,7 +58,7 @@ static _Noreturn void be_janitor(const page_t *page, int alive)
     } while (n > 0 || (n < 0 && errno == EINTR));
     if (atomic_load(&page->on)) {
         (void)nanosleep(&others_end, NULL);
-        moe_run_claim_abandon_dead(page->folder, page->made);
+        moe_report_claim_abandon_dead(page->folder, page->made);
     }
     _exit(0);
 }
@@ -104,11 +104,11 @@ moe_janitor_t *moe_janitor_start(void)
     return janitor;
 }
 
-void moe_janitor_watch(moe_janitor_t *janitor, const moe_run_claim_t *claim)
+void moe_janitor_watch(moe_janitor_t *janitor, const moe_report_claim_t *claim)
 {
-    if (janitor != NULL &&
-        realpath(moe_run_claim_folder(claim), janitor->page->folder) != NULL) {
-        janitor->page->made = moe_run_claim_made(claim);
+    if (janitor != NULL && realpath(moe_report_claim_folder(claim),
+                                    janitor->page->folder) != NULL) {
+        janitor->page->made = moe_report_claim_made(claim);
         atomic_store(&janitor->page->on, true);
     }
 }

@@ -10,7 +10,7 @@
 #ifndef SIM_RUN_JANITOR_H
 #define SIM_RUN_JANITOR_H
 
-#include "sim/run/claim.h"
+#include "sim/report/claim.h"
 
 typedef struct moe_janitor moe_janitor_t;
 
@@ -21,7 +21,7 @@ moe_janitor_t *moe_janitor_start(void);
 
 /** This claim is to be abandoned if the calling process goes now. NULL is
  * allowed for the janitor. */
-void moe_janitor_watch(moe_janitor_t *janitor, const moe_run_claim_t *claim);
+void moe_janitor_watch(moe_janitor_t *janitor, const moe_report_claim_t *claim);
 
 /** Nothing is to be removed any more, and it ends. NULL is allowed. */
 void moe_janitor_dismiss(moe_janitor_t *janitor);

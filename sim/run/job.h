@@ -15,7 +15,7 @@
 #include "ref/mpi/world.h"
 #include "sim/options/command.h"
 #include "sim/golden/golden.h"
-#include "sim/run/claim.h"
+#include "sim/report/claim.h"
 #include "sim/inputs/inputs.h"
 #include "sim/run/janitor.h"
 #include "sim/run/sample.h"
@@ -59,10 +59,10 @@ typedef struct {
 typedef struct {
     const moe_command_t *command;
     moe_scenario_t *scenario;
-    char *folder;           /* of the report; NULL before it is known */
-    char *unfinished;       /* where files are until they are whole */
-    moe_run_claim_t *claim; /* held by this rank; NULL: by another process */
-    moe_janitor_t *janitor; /* of this rank; NULL: none */
+    char *folder;              /* of the report; NULL before it is known */
+    char *unfinished;          /* where files are until they are whole */
+    moe_report_claim_t *claim; /* held by this rank; NULL: by another process */
+    moe_janitor_t *janitor;    /* of this rank; NULL: none */
     moe_runstate_t *state;
     moe_world_t *world;
     moe_agreement_t *agreement;

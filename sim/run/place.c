@@ -8,7 +8,7 @@
 #include "base/outfile.h"
 #include "sim/launch/launch.h"
 #include "sim/report/head.h"
-#include "sim/run/folder.h"
+#include "sim/report/folder.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,14 +16,14 @@
 /* On rank 0 of a launcher that is not ours. */
 static moe_status_t choose(moe_job_t *job)
 {
-    moe_status_t status =
-        moe_run_folder_choose(job->command, job->scenario->name, &job->folder);
+    moe_status_t status = moe_report_folder_choose(
+        job->command, job->scenario->name, &job->folder);
 
     if (status == MOE_OK) {
         status = moe_report_may_write(job->command, job->folder);
     }
     if (status == MOE_OK) {
-        status = moe_run_claim(job->folder, &job->claim);
+        status = moe_report_claim(job->folder, &job->claim);
     }
     if (status == MOE_OK) {
         moe_janitor_watch(job->janitor, job->claim);
@@ -50,7 +50,7 @@ static moe_status_t tell(moe_job_t *job)
 /* Each rank's own host may have a file system of its own. */
 static moe_status_t make_unfinished(moe_job_t *job)
 {
-    job->unfinished = moe_run_folder_unfinished(job->folder);
+    job->unfinished = moe_report_folder_unfinished(job->folder);
     return job->unfinished == NULL
                ? moe_fail(MOE_ERR_NOMEM, "no memory for a path")
                : moe_report_make_folder(job->unfinished);
@@ -61,8 +61,8 @@ moe_status_t moe_job_place(moe_job_t *job)
     moe_status_t status = MOE_OK;
 
     if (moe_launch_is_watched()) {
-        status = moe_run_folder_choose(job->command, job->scenario->name,
-                                       &job->folder);
+        status = moe_report_folder_choose(job->command, job->scenario->name,
+                                          &job->folder);
         return status == MOE_OK ? make_unfinished(job) : status;
     }
     if (job->rank == 0) {
@@ -79,10 +79,10 @@ moe_status_t moe_job_place(moe_job_t *job)
 void moe_job_leave_place(moe_job_t *job, bool good)
 {
     if (!good) {
-        moe_run_claim_abandon(job->claim);
+        moe_report_claim_abandon(job->claim);
     }
     moe_janitor_dismiss(job->janitor);
-    moe_run_claim_end(job->claim);
+    moe_report_claim_end(job->claim);
     free(job->folder);
     free(job->unfinished);
 }

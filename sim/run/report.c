@@ -9,7 +9,7 @@
 #include "ref/version.h"
 #include "sim/launch/launch.h"
 #include "sim/report/head.h"
-#include "sim/run/folder.h"
+#include "sim/report/folder.h"
 #include "sim/run/verdict.h"
 #include "sim/options/sweep.h"
 
@@ -240,7 +240,7 @@ static moe_status_t write_report(const moe_job_t *job, const moe_joined_t *j)
         status = moe_report_write_folder(document, job->unfinished);
     }
     if (status == MOE_OK) {
-        status = moe_run_folder_publish(job->folder);
+        status = moe_report_folder_publish(job->folder);
     }
     if (status == MOE_OK && !moe_launch_is_watched()) {
         status = show(job, document, verdict);

@@ -180,6 +180,40 @@ rm -r hidden linked parts gold own.yaml
 says 'limited.json: File too large'
 nothing .
 
+# so for a report, of which the first file would fit and the second not: no
+# folder, and an older report stays as it was, even with --force
+price_limited() {
+    (
+        ulimit -f 60
+        exec "$MOESIM" price "$tiny" --method all --quiet "$@"
+    ) 2>"$work/stderr" && got=0 || got=$?
+    [ "$got" -eq 3 ] && pass "no room for a report: exit 3" || fail "exit $got"
+    says 'report.json: File too large'
+}
+price_limited -o older/priced
+nothing .
+expect 0 "$MOESIM" price "$tiny" --method all --quiet -o older
+[ "$(wc -c <older/report.md)" -lt 60000 ] && pass "the first would fit" ||
+    fail "$(ls -l older)"
+find . -type f -exec cksum {} + | sort >"$work/before"
+price_limited -o older --force
+find . -type f -exec cksum {} + | sort >"$work/after"
+cmp -s "$work/before" "$work/after" && pass "the older is whole" ||
+    fail "$(find . -type f)"
+
+# --force puts a whole report in the place of a whole one, beside what is the
+# user's too; a ledger of the older one does not stay
+for own in "" mine; do
+    [ -z "$own" ] || echo data >older/mine
+    echo '{}' >older/ledger.jsonl
+    expect 0 "$MOESIM" price "$tiny" --quiet -o older/ --force
+    [ "$(find . | sort | tr '\n' ' ')" = \
+        ". ./older ${own:+./older/mine }./older/report.json ./older/report.md " ] &&
+        pass "replaced" || fail "$(find .)"
+    holds older/report.json "len(r['methods']) < 10"
+done
+rm -r older
+
 # nothing was compared: no claim, and a warning
 expect 2 "$MOESIM" run "$tiny" --tokens 0 --strict --json none.json -o none
 says 'a warning, with --strict'

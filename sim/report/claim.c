@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "sim/run/claim.h"
+#include "sim/report/claim.h"
 
 #include "base/outfile.h"
 #include "base/text.h"
 #include "sim/report/head.h"
-#include "sim/run/folder.h"
+#include "sim/report/folder.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,7 +22,7 @@
 #define OWNER "owner" /* the locked file: the number of a process */
 #define TRIES 100     /* while others come and go */
 
-struct moe_run_claim {
+struct moe_report_claim {
     char *folder;
     char *unfinished;
     char *owner; /* path of the locked file */
@@ -58,7 +58,7 @@ static bool is_same_file(int fd, const char *path)
            open_one.st_dev == named.st_dev && open_one.st_ino == named.st_ino;
 }
 
-static moe_status_t taken(const moe_run_claim_t *claim, int fd)
+static moe_status_t taken(const moe_report_claim_t *claim, int fd)
 {
     char pid[32] = "";
 
@@ -81,7 +81,7 @@ static moe_status_t cannot(const char *path)
 }
 
 /* Lock the owner's file; *again_p if it went away meanwhile. */
-static moe_status_t lock_once(moe_run_claim_t *claim, bool *again_p)
+static moe_status_t lock_once(moe_report_claim_t *claim, bool *again_p)
 {
     int fd =
         open(claim->owner, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
@@ -123,7 +123,7 @@ static bool is_empty(const char *folder)
 
 /* What has the hidden folder's name must be one that a run made: it will be
  * emptied. */
-static moe_status_t check_hidden(const moe_run_claim_t *claim)
+static moe_status_t check_hidden(const moe_report_claim_t *claim)
 {
     struct stat st;
 
@@ -138,7 +138,7 @@ static moe_status_t check_hidden(const moe_run_claim_t *claim)
                     claim->unfinished);
 }
 
-static moe_status_t lock(moe_run_claim_t *claim)
+static moe_status_t lock(moe_report_claim_t *claim)
 {
     moe_status_t status = MOE_OK;
     bool again = true;
@@ -157,7 +157,7 @@ static moe_status_t lock(moe_run_claim_t *claim)
 }
 
 /* Whatever lies there is no living run's: the lock is ours. */
-static void remove_left_over(const moe_run_claim_t *claim)
+static void remove_left_over(const moe_report_claim_t *claim)
 {
     DIR *dir = opendir(claim->unfinished);
     const struct dirent *entry;
@@ -190,7 +190,7 @@ static void remove_left_over(const moe_run_claim_t *claim)
     }
 }
 
-static moe_status_t sign(const moe_run_claim_t *claim)
+static moe_status_t sign(const moe_report_claim_t *claim)
 {
     char pid[32];
     int n = snprintf(pid, sizeof(pid), "%ld", (long)getpid());
@@ -202,22 +202,38 @@ static moe_status_t sign(const moe_run_claim_t *claim)
     return MOE_OK;
 }
 
-static moe_status_t set_names(moe_run_claim_t *claim, const char *folder)
+static moe_status_t set_names(moe_report_claim_t *claim, const char *folder)
 {
     claim->lock = -1;
     claim->made = count_missing(folder);
     claim->folder = strdup(folder);
-    claim->unfinished = moe_run_folder_unfinished(folder);
-    claim->owner = moe_strdup_printf("%s/" MOE_RUN_HIDDEN "/" OWNER, folder);
+    claim->unfinished = moe_report_folder_unfinished(folder);
+    claim->owner = moe_strdup_printf("%s/" MOE_REPORT_HIDDEN "/" OWNER, folder);
     return claim->folder == NULL || claim->unfinished == NULL ||
                    claim->owner == NULL
                ? moe_fail(MOE_ERR_NOMEM, "no memory for a path")
                : MOE_OK;
 }
 
-moe_status_t moe_run_claim(const char *folder, moe_run_claim_t **claim_p)
+/* rmdir leaves alone what is not empty. */
+static void remove_made(const moe_report_claim_t *claim)
 {
-    moe_run_claim_t *claim = calloc(1, sizeof(*claim));
+    char *above = strdup(claim->folder);
+
+    for (int i = 0; above != NULL && i < claim->made; i++) {
+        char *slash = strrchr(above, '/');
+
+        if (rmdir(above) != 0 || slash == NULL) {
+            break;
+        }
+        *slash = '\0';
+    }
+    free(above);
+}
+
+moe_status_t moe_report_claim(const char *folder, moe_report_claim_t **claim_p)
+{
+    moe_report_claim_t *claim = calloc(1, sizeof(*claim));
     moe_status_t status;
 
     if (claim == NULL) {
@@ -234,60 +250,53 @@ moe_status_t moe_run_claim(const char *folder, moe_run_claim_t **claim_p)
         remove_left_over(claim);
         status = sign(claim);
         if (status != MOE_OK) {
-            moe_run_claim_abandon(claim);
+            moe_report_claim_abandon(claim);
         }
+    } else if (status != MOE_ERR_NOMEM) {
+        /* empty, on a full disk; another run's is not */
+        (void)rmdir(claim->unfinished);
+        remove_made(claim);
     }
     if (status != MOE_OK) {
-        moe_run_claim_end(claim);
+        moe_report_claim_end(claim);
         return status;
     }
     *claim_p = claim;
     return MOE_OK;
 }
 
-const char *moe_run_claim_folder(const moe_run_claim_t *claim)
+const char *moe_report_claim_folder(const moe_report_claim_t *claim)
 {
     return claim->folder;
 }
 
-int moe_run_claim_made(const moe_run_claim_t *claim)
+int moe_report_claim_made(const moe_report_claim_t *claim)
 {
     return claim->made;
 }
 
-const char *moe_run_claim_unfinished(const moe_run_claim_t *claim)
+const char *moe_report_claim_unfinished(const moe_report_claim_t *claim)
 {
     return claim->unfinished;
 }
 
-void moe_run_claim_abandon(const moe_run_claim_t *claim)
+void moe_report_claim_abandon(const moe_report_claim_t *claim)
 {
-    char *above = claim == NULL ? NULL : strdup(claim->folder);
-
     if (claim != NULL) {
         moe_remove_tree(claim->unfinished);
+        remove_made(claim);
     }
-    /* rmdir leaves alone what is not empty */
-    for (int i = 0; above != NULL && i < claim->made; i++) {
-        char *slash = strrchr(above, '/');
-
-        if (rmdir(above) != 0 || slash == NULL) {
-            break;
-        }
-        *slash = '\0';
-    }
-    free(above);
 }
 
-void moe_run_claim_abandon_dead(const char *folder, int made)
+void moe_report_claim_abandon_dead(const char *folder, int made)
 {
-    moe_run_claim_t claim = {.lock = -1};
+    moe_report_claim_t claim = {.lock = -1};
     bool again;
 
     if (set_names(&claim, folder) == MOE_OK && access(claim.owner, F_OK) == 0 &&
         lock_once(&claim, &again) == MOE_OK && claim.lock >= 0) {
         claim.made = made;
-        moe_run_claim_abandon(&claim);
+        moe_report_claim_abandon(&claim);
         (void)close(claim.lock);
     }
     free(claim.folder);
@@ -295,7 +304,7 @@ void moe_run_claim_abandon_dead(const char *folder, int made)
     free(claim.owner);
 }
 
-void moe_run_claim_end(moe_run_claim_t *claim)
+void moe_report_claim_end(moe_report_claim_t *claim)
 {
     if (claim == NULL) {
         return;

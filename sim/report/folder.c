@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "sim/run/folder.h"
+#include "sim/report/folder.h"
 
 #include "base/outfile.h"
 #include "base/text.h"
@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -36,11 +37,11 @@ static char *default_folder(const char *name)
     return moe_strdup_printf(DEFAULT "/%s/%s-%ld", name, when, (long)getpid());
 }
 
-moe_status_t moe_run_folder_choose(const moe_command_t *command,
-                                   const char *name, char **folder_p)
+moe_status_t moe_report_folder_choose(const moe_command_t *command,
+                                      const char *name, char **folder_p)
 {
     const char *told =
-        moe_launch_is_watched() ? getenv(MOE_RUN_FOLDER_ENV) : NULL;
+        moe_launch_is_watched() ? getenv(MOE_REPORT_FOLDER_ENV) : NULL;
     char *folder;
 
     if (told != NULL && told[0] != '\0') {
@@ -57,9 +58,9 @@ moe_status_t moe_run_folder_choose(const moe_command_t *command,
     return MOE_OK;
 }
 
-char *moe_run_folder_unfinished(const char *folder)
+char *moe_report_folder_unfinished(const char *folder)
 {
-    return moe_strdup_printf("%s/" MOE_RUN_HIDDEN, folder);
+    return moe_strdup_printf("%s/" MOE_REPORT_HIDDEN, folder);
 }
 
 static moe_status_t move_file(const char *from_folder, const char *folder,
@@ -77,6 +78,27 @@ static moe_status_t move_file(const char *from_folder, const char *folder,
     free(from);
     free(to);
     return status;
+}
+
+/* True if there is FOLDER/NAME. */
+static bool holds(const char *folder, const char *name)
+{
+    char *path = moe_strdup_printf("%s/%s", folder, name);
+    struct stat st;
+    const bool there = path != NULL && lstat(path, &st) == 0;
+
+    free(path);
+    return there;
+}
+
+static void remove_file(const char *folder, const char *name)
+{
+    char *path = moe_strdup_printf("%s/%s", folder, name);
+
+    if (path != NULL) {
+        (void)unlink(path);
+    }
+    free(path);
 }
 
 /* The golden folder, of runs that write one; an older one goes, whose user
@@ -102,12 +124,19 @@ static moe_status_t move_golden(const char *unfinished, const char *folder)
     return status;
 }
 
+/* What a folder holds of an older report goes first: old and new never stand
+ * beside each other. */
 static moe_status_t move_all(const char *unfinished, const char *folder)
 {
     moe_status_t status = move_golden(unfinished, folder);
 
     for (size_t i = 0; status == MOE_OK && moe_report_parts[i] != NULL; i++) {
-        status = move_file(unfinished, folder, moe_report_parts[i]);
+        remove_file(folder, moe_report_parts[i]);
+    }
+    for (size_t i = 0; status == MOE_OK && moe_report_parts[i] != NULL; i++) {
+        if (holds(unfinished, moe_report_parts[i])) {
+            status = move_file(unfinished, folder, moe_report_parts[i]);
+        }
     }
     return status;
 }
@@ -144,47 +173,130 @@ static void keep_parts(const char *folder)
     }
 }
 
-/* True if a folder is as this program makes one, and holds nothing but its
- * hidden one: then that one may take its place. */
-static bool is_ours(const char *folder, const char *unfinished)
+static bool is_hidden(const char *name)
 {
-    struct stat a;
-    struct stat b;
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+           strcmp(name, MOE_REPORT_HIDDEN) == 0;
+}
+
+static bool is_part_or_hidden(const char *name)
+{
+    return is_part(name) || is_hidden(name);
+}
+
+/* True if a folder can be read and all in it has such names. */
+static bool holds_only(const char *folder, bool (*is)(const char *name))
+{
     DIR *dir = opendir(folder);
     const struct dirent *entry;
-    bool ours = dir != NULL && lstat(folder, &a) == 0 && S_ISDIR(a.st_mode) &&
-                lstat(unfinished, &b) == 0 && a.st_mode == b.st_mode &&
-                a.st_uid == b.st_uid && a.st_gid == b.st_gid;
+    bool only = dir != NULL;
 
-    while (ours && (entry = readdir(dir)) != NULL) {
-        ours = strcmp(entry->d_name, ".") == 0 ||
-               strcmp(entry->d_name, "..") == 0 ||
-               strcmp(entry->d_name, MOE_RUN_HIDDEN) == 0;
+    while (only && (entry = readdir(dir)) != NULL) {
+        only = is(entry->d_name);
     }
     if (dir != NULL) {
         (void)closedir(dir);
     }
-    return ours;
+    return only;
 }
 
-/* Whole or not at all: the hidden folder, stepped beside the empty report's,
- * replaces it in one rename. Where it cannot, file by file. */
+/* True if a folder is as this program makes one: then its hidden one may take
+ * its place. */
+static bool is_ours(const char *folder, const char *unfinished)
+{
+    struct stat a;
+    struct stat b;
+
+    return lstat(folder, &a) == 0 && S_ISDIR(a.st_mode) &&
+           lstat(unfinished, &b) == 0 && a.st_mode == b.st_mode &&
+           a.st_uid == b.st_uid && a.st_gid == b.st_gid;
+}
+
+/* The hidden folder, stepped beside the empty report's, replaces it in one
+ * rename. False, and *from_p is where the files lie, if it cannot. */
+static bool replace_empty(const char *beside, const char *folder,
+                          const char **from_p)
+{
+    if (rename(*from_p, beside) != 0) {
+        return false;
+    }
+    *from_p = beside;
+    keep_parts(beside);
+    return rename(beside, folder) == 0;
+}
+
+/* The folder of an older report changes places with a new one, which has only
+ * the new; the old goes, the hidden folder in it too. False as above. */
+static bool replace_older(const char *beside, const char *folder,
+                          const char **from_p)
+{
+#ifdef RENAME_EXCHANGE
+    if (mkdir(beside, 0777) != 0) {
+        return false;
+    }
+    if (move_all(*from_p, beside) != MOE_OK) {
+        moe_error_clear(); /* a folder of another file system */
+        (void)rmdir(beside);
+        return false;
+    }
+    *from_p = beside;
+    if (renameat2(AT_FDCWD, beside, AT_FDCWD, folder, RENAME_EXCHANGE) != 0) {
+        return false;
+    }
+    moe_remove_tree(beside);
+    return true;
+#else
+    (void)beside;
+    (void)folder;
+    (void)from_p;
+    return false;
+#endif
+}
+
+static bool replace_at_once(const char *beside, const char *folder,
+                            const char **from_p)
+{
+    if (!is_ours(folder, *from_p)) {
+        return false;
+    }
+    if (holds_only(folder, is_hidden)) {
+        return replace_empty(beside, folder, from_p);
+    }
+    return holds_only(folder, is_part_or_hidden) &&
+           (!holds(folder, GOLDEN) || holds(*from_p, GOLDEN)) &&
+           replace_older(beside, folder, from_p);
+}
+
+/* A name beside a folder's, however many slashes end that. */
+static char *name_beside(const char *folder)
+{
+    size_t n = strlen(folder);
+
+    while (n > 1 && folder[n - 1] == '/') {
+        n--;
+    }
+    return moe_strdup_printf("%.*s.%ld" MOE_REPORT_HIDDEN, (int)n, folder,
+                             (long)getpid());
+}
+
+/* Whole or not at all; file by file where that cannot be: in a folder that
+ * holds other things, or is the root of a file system. */
 static moe_status_t move_at_once(const char *unfinished, const char *folder)
 {
-    char *beside =
-        moe_strdup_printf("%s.%ld" MOE_RUN_HIDDEN, folder, (long)getpid());
+    char *beside = name_beside(folder);
+    const char *from = unfinished;
     moe_status_t status = MOE_OK;
 
     if (beside == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for a path");
     }
-    if (!is_ours(folder, unfinished) || rename(unfinished, beside) != 0) {
-        status = move_all(unfinished, folder);
-    } else {
-        keep_parts(beside);
-        if (rename(beside, folder) != 0) {
-            status = move_all(beside, folder);
-            moe_remove_tree(beside);
+    if (!replace_at_once(beside, folder, &from)) {
+        status = move_all(from, folder);
+        if (status == MOE_OK || from == beside) {
+            moe_remove_tree(from);
+        }
+        if (status == MOE_OK) {
+            moe_remove_tree(unfinished);
         }
     }
     free(beside);
@@ -221,9 +333,9 @@ static void point_latest(const char *folder)
     free(fresh);
 }
 
-moe_status_t moe_run_folder_publish(const char *folder)
+moe_status_t moe_report_folder_publish(const char *folder)
 {
-    char *unfinished = moe_run_folder_unfinished(folder);
+    char *unfinished = moe_report_folder_unfinished(folder);
     moe_status_t status;
     sigset_t all;
     sigset_t before;
@@ -236,7 +348,6 @@ moe_status_t moe_run_folder_publish(const char *folder)
     status = move_at_once(unfinished, folder);
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     if (status == MOE_OK) {
-        moe_remove_tree(unfinished);
         point_latest(folder);
     }
     free(unfinished);
