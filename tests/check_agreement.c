@@ -170,7 +170,7 @@ START_TEST(a_failure_after_a_call_left_out_is_a_disagreement)
     moe_status_t status;
 
     if (test_rank == 1) {
-        moe_agreement_passed(a, 1);
+        moe_agreement_passed(a, &intent);
         status = moe_fail(MOE_ERR_CHECK, "rows of zeros");
         status = moe_agreement_finish(a, status, "");
     } else {
@@ -178,7 +178,9 @@ START_TEST(a_failure_after_a_call_left_out_is_a_disagreement)
     }
     ck_assert_int_eq(status, MOE_ERR_DISAGREE);
     text_has("rank 1 left out ");
-    text_has("it is at a failure after call 1");
+    text_has("rows of 16 bytes; rank 0 sends "); /* counts of each side */
+    text_has("it is at a failure after call 1 of probe (alltoallv, stage "
+             "finalize; rank 1 sends ");
     moe_agreement_free(a);
 }
 END_TEST

@@ -65,9 +65,37 @@ void moe_agreement_method(moe_agreement_t *agreement, const char *label)
                    label);
 }
 
-void moe_agreement_passed(moe_agreement_t *agreement, int64_t call)
+static int64_t sum_of(const int64_t *rows, int n)
 {
-    agreement->own.call = call;
+    int64_t sum = 0;
+
+    for (int i = 0; i < n; i++) {
+        sum += rows[i];
+    }
+    return sum;
+}
+
+/* The call of an intent, as the others are told of it. */
+static void note_call(const moe_intent_t *intent, moe_told_t *told)
+{
+    told->call = intent->call;
+    told->op = intent->op;
+    told->stage = intent->stage;
+    told->group = intent->group;
+    told->dtype = intent->dtype;
+    told->row_bytes = intent->row_bytes;
+    told->root = intent->root;
+    told->n = intent->n;
+    told->me = intent->me;
+    told->leader = intent->ranks[0];
+    told->send_rows = sum_of(intent->send_rows, intent->n);
+    told->recv_rows = sum_of(intent->recv_rows, intent->n);
+}
+
+void moe_agreement_passed(moe_agreement_t *agreement,
+                          const moe_intent_t *intent)
+{
+    note_call(intent, &agreement->own);
 }
 
 /* The failed rank's message, told to all. */
@@ -211,25 +239,15 @@ moe_status_t moe_agreement_enter(moe_agreement_t *agreement,
 {
     moe_agreement_t *a = agreement;
     int64_t *own = a->counts + 2 * a->world->size * (int64_t)a->world->size;
-    moe_told_t told = a->own;
     size_t bytes = (size_t)intent->n * sizeof(*own);
+    moe_told_t told;
 
-    a->own.call = intent->call;
-    a->own.stage = intent->stage;
+    note_call(intent, &a->own);
     if (!a->enabled) {
         return a->broken;
     }
+    told = a->own;
     told.kind = MOE_TOLD_enter;
-    told.call = intent->call;
-    told.op = intent->op;
-    told.stage = intent->stage;
-    told.group = intent->group;
-    told.dtype = intent->dtype;
-    told.row_bytes = intent->row_bytes;
-    told.root = intent->root;
-    told.n = intent->n;
-    told.me = intent->me;
-    told.leader = intent->ranks[0];
     memset(own, 0, 2 * (size_t)a->world->size * sizeof(*own));
     memcpy(own, intent->send_rows, bytes);
     memcpy(own + a->world->size, intent->recv_rows, bytes);

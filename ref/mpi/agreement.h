@@ -54,7 +54,8 @@ void moe_agreement_free(moe_agreement_t *agreement);
 void moe_agreement_method(moe_agreement_t *agreement, const char *label);
 
 /** The rank goes by a collective without entering it. Local; for faults. */
-void moe_agreement_passed(moe_agreement_t *agreement, int64_t call);
+void moe_agreement_passed(moe_agreement_t *agreement,
+                          const moe_intent_t *intent);
 
 /**
  * Agree on a collective.

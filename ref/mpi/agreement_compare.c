@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SIDE 256 /* text of what one rank does */
+#define COUNTS 80  /* text of counts */
+#define LAST   160 /* of the last call */
+#define SIDE   384 /* of what one rank does */
 
 int moe_tellings_failed(const moe_tellings_t *all)
 {
@@ -18,27 +20,39 @@ int moe_tellings_failed(const moe_tellings_t *all)
     return -1;
 }
 
-static void describe(const moe_told_t *t, char *out, size_t size)
+/* What a rank is at, in words. */
+static void describe(const moe_tellings_t *all, const moe_told_t *t, char *out,
+                     size_t size)
 {
-    switch (t->kind) {
-    case MOE_TOLD_enter:
-        (void)snprintf(
-            out, size,
-            "%s (call %lld of %s, stage %s, group %s of %lld, %s, rows of "
-            "%lld bytes)",
-            moe_op_name((moe_op_t)t->op), (long long)t->call, t->label,
-            moe_stage_name((moe_stage_t)t->stage),
-            moe_group_name((moe_group_t)t->group), (long long)t->n,
-            moe_dtype_name((moe_dtype_t)t->dtype), (long long)t->row_bytes);
-        break;
-    case MOE_TOLD_finish:
-        (void)snprintf(out, size, "%s, after call %lld", t->label,
-                       (long long)t->call);
-        break;
-    default:
-        (void)snprintf(out, size, "a failure after call %lld of %s",
-                       (long long)t->call, t->label);
-        break;
+    const int rank = (int)(t - all->told);
+    char counts[COUNTS];
+    char last[LAST] = "";
+
+    (void)snprintf(counts, sizeof(counts),
+                   "rank %d sends %lld rows, expects %lld", rank,
+                   (long long)t->send_rows, (long long)t->recv_rows);
+    if (t->kind == MOE_TOLD_enter) {
+        (void)snprintf(out, size,
+                       "%s (call %lld of %s, stage %s, group %s of %lld, %s, "
+                       "rows of %lld bytes; %s)",
+                       moe_op_name((moe_op_t)t->op), (long long)t->call,
+                       t->label, moe_stage_name((moe_stage_t)t->stage),
+                       moe_group_name((moe_group_t)t->group), (long long)t->n,
+                       moe_dtype_name((moe_dtype_t)t->dtype),
+                       (long long)t->row_bytes, counts);
+        return;
+    }
+    if (t->call > 0) {
+        (void)snprintf(last, sizeof(last), " (%s, stage %s; %s)",
+                       moe_op_name((moe_op_t)t->op),
+                       moe_stage_name((moe_stage_t)t->stage), counts);
+    }
+    if (t->kind == MOE_TOLD_finish) {
+        (void)snprintf(out, size, "the end of %s, after call %lld%s", t->label,
+                       (long long)t->call, last);
+    } else {
+        (void)snprintf(out, size, "a failure after call %lld of %s%s",
+                       (long long)t->call, t->label, last);
     }
 }
 
@@ -130,10 +144,10 @@ static void tell_left_out(const moe_tellings_t *all, const moe_told_t *gone,
     char what[SIDE];
     char next[SIDE];
 
-    describe(gone, next, sizeof(next));
+    describe(all, gone, next, sizeof(next));
     list_ranks(all, gone, who, sizeof(who));
     list_ranks(all, at, ranks, sizeof(ranks));
-    describe(at, what, sizeof(what));
+    describe(all, at, what, sizeof(what));
     (void)snprintf(text, size,
                    "ranks disagree: rank%s %s left out %s, which "
                    "rank%s %s entered; it is at %s",
@@ -163,8 +177,8 @@ bool moe_tellings_agree(const moe_tellings_t *all, char *text, size_t size)
                           text, size);
             return false;
         }
-        describe(a, a_text, sizeof(a_text));
-        describe(b, b_text, sizeof(b_text));
+        describe(all, a, a_text, sizeof(a_text));
+        describe(all, b, b_text, sizeof(b_text));
         list_ranks(all, a, ranks, sizeof(ranks));
         (void)snprintf(
             text, size, "ranks disagree: rank %d is at %s; rank%s %s at %s", r,
@@ -207,7 +221,7 @@ static void describe_pair(const moe_tellings_t *all, int s, int d, char *text,
     char b_counts[SIDE];
     char what[SIDE];
 
-    describe(a, what, sizeof(what));
+    describe(all, a, what, sizeof(what));
     list_counts(all, s, a->n, true, a_counts, sizeof(a_counts));
     list_counts(all, d, b->n, false, b_counts, sizeof(b_counts));
     (void)snprintf(text, size,

@@ -33,7 +33,9 @@ typedef struct {
     int64_t root;
     int64_t n; /* ranks of its group */
     int64_t me;
-    int64_t leader; /* first world rank of its group */
+    int64_t leader;    /* first world rank of its group */
+    int64_t send_rows; /* to all ranks of the group; of the call, as what is */
+    int64_t recv_rows; /* above: of the last one where it enters none */
     int64_t status;
     char label[MOE_AGREEMENT_LABEL]; /* of the method; finish: where */
 } moe_told_t;

@@ -197,18 +197,6 @@ static moe_injection_t *due(moe_ref_backend_t *be, moe_injection_kind_t kind)
                              be->in.world->rank);
 }
 
-static bool leaves_out(moe_ref_backend_t *be, const moe_call_t *call)
-{
-    moe_injection_t *skip = due(be, MOE_INJECTION_skip_collective);
-
-    if (skip == NULL || (skip->last && be->n_calls != be->in.n_calls)) {
-        return false;
-    }
-    skip->fired = true;
-    moe_agreement_passed(be->in.agreement, call->call);
-    return true;
-}
-
 /* Counts off by one; one less where there are some, so that no real transfer
  * leaves its buffer. */
 static int64_t *wrong_counts(moe_ref_backend_t *be, const moe_call_t *call)
@@ -227,21 +215,39 @@ static int64_t *wrong_counts(moe_ref_backend_t *be, const moe_call_t *call)
     return rows;
 }
 
+static moe_intent_t intent_of(const moe_call_t *call, const int64_t *send_rows)
+{
+    return (moe_intent_t){.call = call->call,
+                          .op = call->op,
+                          .stage = call->stage,
+                          .group = call->group,
+                          .dtype = call->in[0]->dtype,
+                          .row_bytes = moe_tensor_row_bytes(call->in[0], 1),
+                          .root = call->root,
+                          .n = call->n_ranks,
+                          .me = call->me,
+                          .ranks = call->ranks,
+                          .send_rows = send_rows,
+                          .recv_rows = call->recv_rows};
+}
+
+static bool leaves_out(moe_ref_backend_t *be, const moe_call_t *call)
+{
+    moe_injection_t *skip = due(be, MOE_INJECTION_skip_collective);
+    const moe_intent_t intent = intent_of(call, call->send_rows);
+
+    if (skip == NULL || (skip->last && be->n_calls != be->in.n_calls)) {
+        return false;
+    }
+    skip->fired = true;
+    moe_agreement_passed(be->in.agreement, &intent);
+    return true;
+}
+
 static moe_status_t enter(moe_ref_backend_t *be, const moe_call_t *call,
                           const int64_t *send_rows, moe_trace_record_t *record)
 {
-    moe_intent_t intent = {.call = call->call,
-                           .op = call->op,
-                           .stage = call->stage,
-                           .group = call->group,
-                           .dtype = call->in[0]->dtype,
-                           .row_bytes = moe_tensor_row_bytes(call->in[0], 1),
-                           .root = call->root,
-                           .n = call->n_ranks,
-                           .me = call->me,
-                           .ranks = call->ranks,
-                           .send_rows = send_rows,
-                           .recv_rows = call->recv_rows};
+    const moe_intent_t intent = intent_of(call, send_rows);
 
     return moe_agreement_enter(be->in.agreement, &intent, &record->agree_s);
 }
