@@ -52,7 +52,8 @@ typedef struct {
  *                   pairs, by rows in[1] of the experts if there; members: of
  *                   each expert parts [n_parts], or -1; sources: of ranks
  *   sort_chunks     parts [sources][n_experts] rows of each chunk, stride
- *                   rows apart (0: tight); out[0] index, out[1] its list
+ *                   rows apart (0: tight), of an expert capacity at most (0:
+ *                   all); out[0] index, out[1] its list
  *   origins         in[0] index of pairs; out[0] [n][3] rank, row and slot
  *   gather_rows     in[0] rows, in[1] index; out[0] grouped rows (scales are
  *                   written linear); slots without a row are zero
@@ -105,7 +106,7 @@ typedef struct {
     moe_order_t order; /* of a weighted sum or a reduction, in `faithful` */
     int bracket;
     const moe_gate_rule_t *gate;
-    int64_t capacity; /* of a gate: rows that an expert takes */
+    int64_t capacity; /* rows that an expert takes, of a gate or of chunks */
     /* topk: which tokens the rows are, and the routing source. By data the
      * result must equal the source wherever it has the token; by a sampler or
      * a trace the result is the source. Rows in no span are rows of zeros. */

@@ -91,6 +91,8 @@ typedef struct {
     moe_index_kind_t index;
     int64_t capacity;
     int64_t block;
+    int64_t bin;
+    int64_t sorted;
     moe_group_list_t list;
     const int64_t *rows_per_expert;
 } moe_tensor_spec_t;

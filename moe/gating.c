@@ -2,6 +2,7 @@
 #include "moe/gating.h"
 
 #include "base/philox.h"
+#include "moe/needs.h"
 
 #include <math.h>
 
@@ -99,6 +100,24 @@ int64_t moe_gating_rows(const moe_gate_rule_t *gating, int64_t experts,
     }
     return (int64_t)rows > gating->min_capacity ? (int64_t)rows
                                                 : gating->min_capacity;
+}
+
+int64_t moe_gating_bin(const moe_layer_t *layer, double factor, int rank)
+{
+    const moe_layout_t *l = &layer->layout;
+    const moe_model_t *m = layer->model;
+    const int64_t tokens = layer->tokens[moe_layout_dp_rank(l, rank)];
+
+    return (int64_t)(factor *
+                     ((double)(m->topk * tokens * l->ep) / (double)m->experts));
+}
+
+const char *moe_gating_bin_refuses(const moe_layer_t *layer, double factor)
+{
+    if (!(factor >= 0.0) || !(factor <= 1e6)) {
+        return "needs a capacity factor of at least 0, at most 1e6";
+    }
+    return moe_needs_plain_experts(layer);
 }
 
 bool moe_gating_has_softmax(const moe_model_t *model)

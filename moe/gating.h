@@ -7,6 +7,7 @@
 #ifndef MOE_GATING_H
 #define MOE_GATING_H
 
+#include "moe/layer.h"
 #include "moe/model.h"
 
 #include <stdbool.h>
@@ -57,6 +58,11 @@ const char *moe_gating_refuses(const moe_gate_rule_t *gating);
 /** Rows that an expert takes of a rank's tokens, where pairs are dropped. */
 int64_t moe_gating_rows(const moe_gate_rule_t *gating, int64_t experts,
                         int64_t tokens);
+
+/** MegaBlocks' rows of the bins of a rank's experts, of its own tokens:
+ * int(f k T_r R / E); and why a layer has none, NULL if it has. */
+int64_t moe_gating_bin(const moe_layer_t *layer, double factor, int rank);
+const char *moe_gating_bin_refuses(const moe_layer_t *layer, double factor);
 
 /** True if a model's scores are a softmax over all its experts, by which alone
  * it chooses: then they are the gate's. Of another model, and where a router

@@ -97,6 +97,11 @@ typedef struct {
      * any. NULL: every pair that the router chooses is sent. */
     moe_gate_rule_t (*gate)(const moe_layer_t *layer, const int64_t *options);
 
+    /** Rows of the bin of each local expert of a rank: of what comes the first
+     * so many are computed, empty ones too, and the others left out; 0: as many
+     * as the fullest local one has; -1: no bins. NULL: none. */
+    int64_t (*bin)(const moe_layer_t *layer, const int64_t *options, int rank);
+
     /** Member of the reducing group whose chunk of a ring holds a token, or,
      * where rows are reduced before they are merged, the pair of a token and a
      * slot. NULL if no order is ring. */

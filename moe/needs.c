@@ -27,6 +27,15 @@ const char *moe_needs_blocks(const moe_layer_t *layer, int64_t combine)
                : NULL;
 }
 
+const char *moe_needs_plain_experts(const moe_layer_t *layer)
+{
+    return layer->layout.tp != 1 || moe_layer_is_placed(layer) ||
+                   layer->model->shared > 0
+               ? "needs tp = 1, experts in order and no shared_experts where "
+                 "an expert's rows are counted"
+               : NULL;
+}
+
 const char *moe_needs_weights_on_output(const moe_layer_t *layer)
 {
     return layer->model->weight_on_input

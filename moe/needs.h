@@ -22,6 +22,10 @@ const char *moe_needs_experts_over_all(const moe_layer_t *layer);
 /** The hidden size in whole blocks of a format. */
 const char *moe_needs_blocks(const moe_layer_t *layer, int64_t combine);
 
+/** Experts that each lie on one rank, tokens on one, none of them shared: for
+ * rules that count an expert's rows in order of tokens. */
+const char *moe_needs_plain_experts(const moe_layer_t *layer);
+
 /** Routing weights applied to what experts return. */
 const char *moe_needs_weights_on_output(const moe_layer_t *layer);
 

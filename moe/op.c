@@ -71,8 +71,9 @@ static int64_t rows_of(const moe_call_t *call)
 {
     const moe_tensor_t *index = call->n_in > 1 ? call->in[1] : NULL;
 
-    return index != NULL && index->block > 1 ? index->dim[0]
-                                             : call->out[0]->valid_rows;
+    return index != NULL && (index->block > 1 || index->bin > 0)
+               ? index->dim[0]
+               : call->out[0]->valid_rows;
 }
 
 static double flops_of(const moe_call_t *call)

@@ -19,7 +19,8 @@ static moe_tensor_t *make_index(moe_ctx_t *c, moe_call_t *call,
         const int64_t rows =
             spec->capacity > 0 ? spec->capacity : spec->rows_per_expert[i];
 
-        spec->rows += moe_div_up(rows, block) * block;
+        spec->rows +=
+            spec->bin > 0 ? spec->bin : moe_div_up(rows, block) * block;
         spec->valid_rows += rows;
     }
     t = moe_tensor_make(c, spec);
@@ -108,6 +109,21 @@ moe_tensor_t *moe_sort_first_slots(moe_ctx_t *c, moe_tensor_t *ids,
     return sort_members(c, ids, group, MOE_INDEX_first_slots, rows_per_member);
 }
 
+/* Rows of the experts' bins, 0 without: those of the fullest where nothing is
+ * left out, else at most so many rows of each. */
+static int64_t fit_bins(moe_ctx_t *c, int64_t *rows, int64_t n)
+{
+    const int64_t most =
+        moe_method_bin(c->run->layer, c->run->use, c->run->rank);
+    int64_t bin = most > 0 ? most : 0;
+
+    for (int64_t i = 0; i < n && most >= 0; i++) {
+        rows[i] = most > 0 && rows[i] > most ? most : rows[i];
+        bin = rows[i] > bin ? rows[i] : bin;
+    }
+    return bin;
+}
+
 moe_tensor_t *moe_sort_chunks(moe_ctx_t *c, const int64_t *rows, int n_sources,
                               int64_t stride)
 {
@@ -130,6 +146,11 @@ moe_tensor_t *moe_sort_chunks(moe_ctx_t *c, const int64_t *rows, int n_sources,
     for (int64_t i = 0; i < call.n_parts; i++) {
         sums[i % n] += rows[i];
     }
+    for (int64_t i = 0; i < n; i++) {
+        spec.sorted += sums[i];
+    }
+    spec.bin = fit_bins(c, sums, n);
+    call.capacity = spec.bin;
     return make_index(c, &call, &spec);
 }
 
@@ -198,7 +219,7 @@ static int64_t sorted_rows(const moe_tensor_t *index)
 {
     const moe_tensor_t *ids = index->source[0];
 
-    return ids != NULL ? ids->dim[0] : index->valid_rows;
+    return ids != NULL ? ids->dim[0] : index->sorted;
 }
 
 moe_tensor_t *moe_scatter_rows(moe_ctx_t *c, moe_tensor_t *rows,

@@ -41,13 +41,15 @@
             "counts"                                                           \
     }
 
-/** Rows that experts compute: as many as they have, or whole blocks of 128, as
- * MegaBlocks' dropless MoE. */
+/** Rows that experts compute: as many as they have, whole blocks of 128, as
+ * MegaBlocks' dropless MoE, or bins, as its MoE. */
 #define MOE_OPTION_EXPERT_BLOCK                                                \
     {                                                                          \
-        "expert_block", MOE_OPTION_choice, "none 128", "none",                 \
+        "expert_block", MOE_OPTION_choice, "none 128 bin", "none",             \
             "128: each expert's rows are padded to blocks of 128 for the "     \
-            "grouped matmul (MegaBlocks); nothing of that is sent"             \
+            "grouped matmul (MegaBlocks dMoE); bin: to capacity_factor's "     \
+            "rows, beyond which rows are left out (MegaBlocks MoE); nothing "  \
+            "of that is sent"                                                  \
     }
 
 /** Behind the last. */

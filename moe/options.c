@@ -236,7 +236,7 @@ int64_t moe_method_expert_block(const moe_method_use_t *use)
     int place;
 
     return moe_option_find(use->method, "expert_block", &place) &&
-                   use->options[place] != 0
+                   use->options[place] == 1
                ? 128
                : 1;
 }
@@ -251,9 +251,22 @@ bool moe_method_gate(const moe_layer_t *layer, const moe_method_use_t *use,
     return true;
 }
 
+int64_t moe_method_bin(const moe_layer_t *layer, const moe_method_use_t *use,
+                       int rank)
+{
+    return use->method->bin == NULL
+               ? -1
+               : use->method->bin(layer, use->options, rank);
+}
+
 bool moe_method_drops(const moe_layer_t *layer, const moe_method_use_t *use)
 {
     moe_gate_rule_t rule;
+    bool drops =
+        moe_method_gate(layer, use, &rule) && rule.drop != MOE_DROP_none;
 
-    return moe_method_gate(layer, use, &rule) && rule.drop != MOE_DROP_none;
+    for (int r = 0; r < layer->layout.ep; r++) {
+        drops = drops || moe_method_bin(layer, use, r) > 0;
+    }
+    return drops;
 }

@@ -233,23 +233,35 @@ void moe_pairs_unpermute_stage(moe_ctx_t *c)
     moe_group_end(c);
 }
 
-void moe_pairs_payload(const moe_formula_t *f, int64_t message,
-                       moe_format_t combine, int64_t *out)
+void moe_pairs_payload_of(const moe_formula_t *f, const moe_tp_part_t *part,
+                          int64_t rows, int64_t padding, int64_t message,
+                          moe_format_t combine, int64_t *out)
 {
     const moe_layout_t *l = &f->layer->layout;
     const moe_model_t *m = f->layer->model;
     const moe_range_t all = {0, moe_layer_total_tokens(f->layer)};
-    const moe_tp_part_t part = moe_tp_part_equal(f->layer, f->rank);
     const int place = moe_layout_group_index(l, MOE_GROUP_ep, f->rank);
+    const moe_range_t local = moe_layout_experts(l, m->experts, place);
+    int64_t pairs = moe_routing_pairs(f->routing, all, local);
 
     if (l->ep == 1) {
         return;
     }
+    for (int i = 0; i < f->routing->topk && padding > 0; i++) {
+        const int32_t e = f->routing->pad_ids[i];
+
+        pairs += e >= local.begin && e < local.end ? padding : 0;
+    }
     out[MOE_STAGE_prepare] = 4 * l->ep * moe_pairs_numbers(f->layer);
-    out[MOE_STAGE_permute] = part.tokens.n * m->topk * message;
-    out[MOE_STAGE_unpermute] =
-        moe_format_row_bytes(combine, m->hidden) *
-        moe_routing_pairs(f->routing, all,
-                          moe_layout_experts(l, m->experts, place));
-    out[MOE_STAGE_finalize] = moe_tp_part_payload(f->layer, &part);
+    out[MOE_STAGE_permute] = rows * m->topk * message;
+    out[MOE_STAGE_unpermute] = moe_format_row_bytes(combine, m->hidden) * pairs;
+    out[MOE_STAGE_finalize] = moe_tp_part_payload(f->layer, part);
+}
+
+void moe_pairs_payload(const moe_formula_t *f, int64_t message,
+                       moe_format_t combine, int64_t *out)
+{
+    const moe_tp_part_t part = moe_tp_part_equal(f->layer, f->rank);
+
+    moe_pairs_payload_of(f, &part, part.tokens.n, 0, message, combine, out);
 }

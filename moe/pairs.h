@@ -92,4 +92,10 @@ void moe_pairs_unpermute_stage(moe_ctx_t *c);
 void moe_pairs_payload(const moe_formula_t *f, int64_t message,
                        moe_format_t combine, int64_t *out);
 
+/** The same of a part of which so many rows are sent, with rows of padding of
+ * all ranks that go to experts too. */
+void moe_pairs_payload_of(const moe_formula_t *f, const moe_tp_part_t *part,
+                          int64_t rows, int64_t padding, int64_t message,
+                          moe_format_t combine, int64_t *out);
+
 #endif

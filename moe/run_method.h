@@ -69,6 +69,11 @@ moe_layer_t moe_method_layer(const moe_layer_t *layer,
 moe_contract_t moe_method_contract(const moe_method_t *method,
                                    const int64_t *options);
 
+/** Rows of the bin of each of a rank's experts, which leave out more than so
+ * many; 0: of the fullest one's rows; -1: they have none. */
+int64_t moe_method_bin(const moe_layer_t *layer, const moe_method_use_t *use,
+                       int rank);
+
 /** Experts compute multiples of so many rows: 128, as its option expert_block
  * may say, or 1. */
 int64_t moe_method_expert_block(const moe_method_use_t *use);

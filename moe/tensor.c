@@ -47,6 +47,8 @@ static void set_fields(moe_tensor_t *t, const moe_tensor_spec_t *spec)
     t->index = spec->index;
     t->capacity = spec->capacity;
     t->block = spec->block;
+    t->bin = spec->bin;
+    t->sorted = spec->sorted;
     t->list_type = spec->list;
 }
 

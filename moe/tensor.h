@@ -81,6 +81,9 @@ struct moe_tensor {
     int64_t first_expert;
     int64_t n_experts;
     int64_t capacity; /* rows that each part takes; 0: as many as it has */
+    int64_t sorted;   /* rows that an index without a source was made from */
+    int64_t bin;      /* above 0: rows that each expert computes, with or
+                       * without data, of an index; else 0 */
     int64_t block;    /* above 1: experts compute multiples of so many rows of
                        * a part; dim[0] has them, valid_rows those that are */
     moe_group_list_t list_type;

@@ -225,3 +225,12 @@ moe_status_t moe_oracle_gate(const moe_oracle_gating_t *in,
     free(room);
     return MOE_OK;
 }
+
+void moe_oracle_leave_out(int32_t *ids, int64_t pairs, int64_t *room)
+{
+    for (int64_t i = 0; i < pairs; i++) {
+        if (room[ids[i]]-- <= 0) {
+            ids[i] = -1;
+        }
+    }
+}

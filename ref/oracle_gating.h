@@ -41,4 +41,8 @@ typedef struct {
 moe_status_t moe_oracle_gate(const moe_oracle_gating_t *in,
                              moe_oracle_gated_t *out);
 
+/** Pairs of all tokens for which an expert's bin has no row become -1: those
+ * behind the first room[e], in order of tokens and slots. room ends used up. */
+void moe_oracle_leave_out(int32_t *ids, int64_t pairs, int64_t *room);
+
 #endif

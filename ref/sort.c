@@ -145,9 +145,21 @@ moe_status_t moe_ref_sort_members(const int32_t *ids, int64_t rows, int topk,
     return status;
 }
 
+/* Rows of an expert in all chunks, at most `most` if that is not 0. */
+static int64_t rows_of_expert(const int64_t *chunk, int64_t n_sources,
+                              int64_t n_experts, int64_t e, int64_t most)
+{
+    int64_t rows = 0;
+
+    for (int64_t s = 0; s < n_sources; s++) {
+        rows += chunk[s * n_experts + e];
+    }
+    return most > 0 && rows > most ? most : rows;
+}
+
 moe_status_t moe_ref_sort_chunks(const int64_t *chunk, int64_t n_sources,
                                  int64_t n_experts, int64_t stride,
-                                 moe_ref_index_t *index_p)
+                                 int64_t most, moe_ref_index_t *index_p)
 {
     int64_t n_chunks = n_sources * n_experts;
     int64_t *begin = calloc((size_t)n_chunks + 1, sizeof(*begin));
@@ -159,20 +171,24 @@ moe_status_t moe_ref_sort_chunks(const int64_t *chunk, int64_t n_sources,
     }
     for (int64_t i = 0; i < n_chunks; i++) {
         begin[i + 1] = begin[i] + (stride > 0 ? stride : chunk[i]);
-        n += chunk[i];
+    }
+    for (int64_t e = 0; e < n_experts; e++) {
+        n += rows_of_expert(chunk, n_sources, n_experts, e, most);
     }
     status = make(begin[n_chunks], 1, n_experts, n, index_p);
-    n = 0;
     for (int64_t e = 0; status == MOE_OK && e < n_experts; e++) {
+        n = index_p->offset[e];
+        index_p->offset[e + 1] =
+            n + rows_of_expert(chunk, n_sources, n_experts, e, most);
         for (int64_t s = 0; s < n_sources; s++) {
             int64_t at = s * n_experts + e;
 
-            for (int64_t i = 0; i < chunk[at]; i++) {
+            for (int64_t i = 0; i < chunk[at] && n < index_p->offset[e + 1];
+                 i++) {
                 index_p->row[n] = begin[at] + i;
                 index_p->place[begin[at] + i] = n++;
             }
         }
-        index_p->offset[e + 1] = n;
     }
     free(begin);
     return status;

@@ -34,10 +34,11 @@ moe_status_t moe_ref_sort_members(const int32_t *ids, int64_t rows, int topk,
 /**
  * Rows in chunks [n_sources][n_experts], by expert, then source.
  * @param[in] stride  Rows from a chunk to the next; 0: they are tight.
+ * @param[in] most    Of an expert, later ones have no place; 0: all have.
  */
 moe_status_t moe_ref_sort_chunks(const int64_t *chunk, int64_t n_sources,
                                  int64_t n_experts, int64_t stride,
-                                 moe_ref_index_t *index_p);
+                                 int64_t most, moe_ref_index_t *index_p);
 
 /** dst row i k + s = grouped row of pair (i, s), zeros without one; linear
  * scales. */

@@ -133,7 +133,7 @@ moe_status_t moe_ref_sort_received(moe_ref_backend_t *be,
     int64_t experts = out->n_experts;
     moe_status_t status = moe_ref_sort_chunks(
         call->parts, experts > 0 ? call->n_parts / experts : 0, experts,
-        call->stride, out->data);
+        call->stride, call->capacity, out->data);
 
     (void)be;
     if (status == MOE_OK) {

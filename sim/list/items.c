@@ -76,8 +76,8 @@ moe_status_t moe_list_methods(json_t *items, moe_diag_t *diag)
                       "test", m->test, "needs",
                       m->needs != NULL ? m->needs : "nothing", "dispatch",
                       dispatch_formats(m), "capturable", (int)m->capturable,
-                      "drops", (int)(m->gate != NULL), "options",
-                      method_options(m)));
+                      "drops", (int)(m->gate != NULL || m->bin != NULL),
+                      "options", method_options(m)));
     }
     return status;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * alltoallv: one row a (token, expert) pair, as vLLM-Ascend's AllToAllV,
- * Megatron-LM's all-to-all dispatcher (dropless) and MegaBlocks' dMoE send
- * them; `expert_block: 128` pads experts' rows to its blocks.
+ * Megatron-LM's all-to-all dispatcher (dropless) and MegaBlocks send them;
+ * `expert_block` pads experts' rows, to blocks of 128 as dMoE, or to the bins
+ * of MoE, which leave out, of an expert's rows by source, those beyond.
  *
  * How it works: with tp > 1 a dp rank's tokens, padded to tp rows at least, are
  * cut over its tp ranks. Ranks gather the counts of rows a rank sends to each
@@ -20,7 +21,11 @@
 
 enum {
     OPTION_DISPATCH,
-    OPTION_COMBINE
+    OPTION_COMBINE,
+    OPTION_GROUP_LIST,
+    OPTION_BLOCK,
+    OPTION_FACTOR,
+    BLOCK_BIN = 2 /* its value */
 };
 
 static const moe_option_t options[] = {
@@ -28,6 +33,9 @@ static const moe_option_t options[] = {
     MOE_OPTION_RETURN("bf16 fp16 fp32 int8_1x8"),
     MOE_OPTION_GROUP_LIST,
     MOE_OPTION_EXPERT_BLOCK,
+    {"capacity_factor", MOE_OPTION_number, NULL, "1",
+     "expert_block: bin: f in int(f k T_i R / E), rows of a bin of rank i; 0: "
+     "bins of its fullest expert's rows, nothing is left out"},
     MOE_OPTION_END,
 };
 
@@ -45,11 +53,24 @@ static int64_t rows_of(const moe_tp_part_t *part)
     return part->rows.end - part->rows.begin;
 }
 
+/* MegaBlocks' expert_capacity. */
+static int64_t bin(const moe_layer_t *layer, const int64_t *option, int rank)
+{
+    return option[OPTION_BLOCK] == BLOCK_BIN
+               ? moe_gating_bin(layer, moe_option_number(option[OPTION_FACTOR]),
+                                rank)
+               : -1;
+}
+
 static const char *check(const moe_layer_t *layer, const int64_t *option)
 {
     const char *why = moe_needs_experts_over_all(layer);
 
-    return why != NULL ? why : moe_needs_blocks(layer, option[OPTION_COMBINE]);
+    why = why != NULL ? why : moe_needs_blocks(layer, option[OPTION_COMBINE]);
+    return why != NULL || option[OPTION_BLOCK] != BLOCK_BIN
+               ? why
+               : moe_gating_bin_refuses(
+                     layer, moe_option_number(option[OPTION_FACTOR]));
 }
 
 /* Rows to each expert; those of padding are routed and sent too. */
@@ -84,52 +105,31 @@ static void plan(moe_ctx_t *c)
     }
 }
 
-/* Pairs of the rows of padding of all ranks for a rank's experts. */
-static int64_t pairs_of_padding(const moe_formula_t *f)
-{
-    const moe_layout_t *l = &f->layer->layout;
-    int64_t here = 0;
-    int64_t rows = 0;
-
-    for (int i = 0; i < f->routing->topk; i++) {
-        here += moe_layout_holder(l, f->layer->model->experts,
-                                  f->routing->pad_ids[i]) == f->rank;
-    }
-    for (int r = 0; r < l->ep; r++) {
-        const moe_tp_part_t part = part_of(f->layer, r);
-
-        rows += rows_of(&part) - part.tokens.n;
-    }
-    return here * rows;
-}
-
+/* Rows of padding go to experts as tokens do. */
 static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
 {
-    const moe_layout_t *l = &f->layer->layout;
     const moe_model_t *m = f->layer->model;
-    const moe_tp_part_t part = part_of(f->layer, f->rank);
-    const moe_range_t all = {0, moe_layer_total_tokens(f->layer)};
-    const moe_range_t local = moe_layout_experts(l, m->experts, f->rank);
+    const moe_tp_part_t own = part_of(f->layer, f->rank);
+    const moe_format_t as = (moe_format_t)f->options[OPTION_DISPATCH];
+    int64_t padding = 0;
 
-    if (l->ep == 1) {
-        return;
+    for (int r = 0; r < f->layer->layout.ep; r++) {
+        const moe_tp_part_t part = part_of(f->layer, r);
+
+        padding += rows_of(&part) - part.tokens.n;
     }
-    out[MOE_STAGE_prepare] = 8 * m->experts;
-    out[MOE_STAGE_permute] =
-        rows_of(&part) * m->topk *
-        moe_format_row_bytes((moe_format_t)f->options[OPTION_DISPATCH],
-                             m->hidden);
-    out[MOE_STAGE_unpermute] =
-        (moe_routing_pairs(f->routing, all, local) + pairs_of_padding(f)) *
-        moe_format_row_bytes((moe_format_t)f->options[OPTION_COMBINE],
-                             m->hidden);
-    out[MOE_STAGE_finalize] = moe_tp_part_payload(f->layer, &part);
+    moe_pairs_payload_of(f, &own, rows_of(&own), padding,
+                         moe_format_row_bytes(as, m->hidden),
+                         (moe_format_t)f->options[OPTION_COMBINE], out);
+    if (f->layer->layout.ep > 1) {
+        out[MOE_STAGE_prepare] = 8 * m->experts;
+    }
 }
 
 const moe_method_t moe_method_alltoallv = {
     .name = "alltoallv",
     .system = "vLLM-Ascend AllToAllV (from #2614), Megatron-LM alltoall; "
-              "with `expert_block` MegaBlocks dMoE",
+              "with `expert_block` MegaBlocks dMoE and MoE",
     .source = "vllm-project/vllm-ascend#2614; vllm_ascend/ops/fused_moe/"
               "token_dispatcher.py; megatron/core/transformer/moe/"
               "token_dispatcher.py; megablocks/layers/dmoe.py",
@@ -147,9 +147,10 @@ const moe_method_t moe_method_alltoallv = {
         "B_r H b if tp > 1",
     .test = "tests/check_methods_meta.c",
     .capturable = false,
-    .needs = "ep = dp x tp; H of whole blocks of combine",
+    .needs = "ep = dp x tp; H of whole blocks of combine; bins: tp = 1",
     .options = options,
     .plan_size = sizeof(moe_pair_plan_t),
+    .bin = bin,
     .check = check,
     .plan = plan,
     .stage = MOE_PAIRS_STAGES,

@@ -77,7 +77,7 @@ static moe_status_t describe(const moe_scenario_t *scenario,
 
     if (moe_json_bytes(method, &scenario->model, &priced->summary) &&
         moe_json_counted(method, use, layer, routing) &&
-        moe_json_padded_rows(method, use, &priced->summary) &&
+        moe_json_rows(method, use, layer, routing, &priced->summary) &&
         moe_json_imbalance(method, layer, routing) &&
         moe_json_stages(method, &priced->summary, result) &&
         moe_json_price(method, result)) {

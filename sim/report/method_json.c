@@ -176,29 +176,61 @@ bool moe_json_counted(json_t *method, const moe_method_use_t *use,
             mean_bytes(layer, rows, use->chain.at[MOE_ROLE_combine].format)));
 }
 
-/* Rows that fill the blocks of a rank's experts. */
-static int64_t rows_of_padding(const moe_summary_rank_t *rank, int64_t block)
+static int64_t rows_of(const moe_summary_rank_t *rank)
 {
     int64_t rows = 0;
 
     for (int64_t e = 0; e < rank->n_experts; e++) {
-        rows += moe_div_up(rank->rows_per_expert[e], block) * block -
-                rank->rows_per_expert[e];
+        rows += rank->rows_per_expert[e];
     }
     return rows;
 }
 
-bool moe_json_padded_rows(json_t *method, const moe_method_use_t *use,
-                          const moe_summary_t *summary)
+/* Rows that a rank's experts compute: bins, 0 of the fullest one's rows, or
+ * where there are none, bin < 0, whole blocks. */
+static int64_t rows_computed(const moe_summary_rank_t *rank, int64_t block,
+                             int64_t bin)
+{
+    int64_t blocks = 0;
+
+    for (int64_t e = 0; e < rank->n_experts; e++) {
+        const int64_t n = rank->rows_per_expert[e];
+
+        blocks += moe_div_up(n, block) * block;
+        bin = bin >= 0 && n > bin ? n : bin;
+    }
+    return bin < 0 ? blocks : bin * rank->n_experts;
+}
+
+bool moe_json_rows(json_t *method, const moe_method_use_t *use,
+                   const moe_layer_t *layer, const moe_routing_t *routing,
+                   const moe_summary_t *summary)
 {
     const int64_t block = moe_method_expert_block(use);
-    json_t *list = block > 1 ? json_array() : NULL;
+    const bool bins = moe_method_bin(layer, use, 0) >= 0;
+    const moe_range_t all = {0, moe_layer_total_tokens(layer)};
+    json_t *padded = block > 1 || bins ? json_array() : NULL;
+    json_t *left_out = bins ? json_array() : NULL;
 
-    for (int r = 0; list != NULL && r < summary->world; r++) {
+    for (int r = 0; padded != NULL && r < summary->world; r++) {
+        const moe_summary_rank_t *rank = &summary->rank[r];
+        const int64_t rows = rows_of(rank);
+
         (void)json_array_append_new(
-            list, json_integer(rows_of_padding(&summary->rank[r], block)));
+            padded, json_integer(rows_computed(rank, block,
+                                               moe_method_bin(layer, use, r)) -
+                                 rows));
+        (void)json_array_append_new(
+            left_out,
+            json_integer(moe_routing_pairs(
+                             routing, all,
+                             moe_layout_experts(&layer->layout,
+                                                layer->model->experts, r)) -
+                         rows));
     }
-    return block <= 1 || moe_json_set(method, "padded_rows", list);
+    return (padded == NULL || moe_json_set(method, "padded_rows", padded)) &&
+           (left_out == NULL ||
+            moe_json_set(method, "left_out_rows", left_out));
 }
 
 /* Max over mean; false if all are 0. */

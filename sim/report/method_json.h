@@ -32,9 +32,11 @@ bool moe_json_bytes(json_t *method, const moe_model_t *model,
 bool moe_json_counted(json_t *method, const moe_method_use_t *use,
                       const moe_layer_t *layer, const moe_routing_t *routing);
 
-/** padded_rows, of a method whose experts compute more rows than they have. */
-bool moe_json_padded_rows(json_t *method, const moe_method_use_t *use,
-                          const moe_summary_t *summary);
+/** padded_rows, of a method whose experts compute more rows than they have, and
+ * left_out_rows, of one whose experts leave some out. */
+bool moe_json_rows(json_t *method, const moe_method_use_t *use,
+                   const moe_layer_t *layer, const moe_routing_t *routing,
+                   const moe_summary_t *summary);
 
 /** imbalance. */
 bool moe_json_imbalance(json_t *method, const moe_layer_t *layer,

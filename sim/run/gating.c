@@ -232,6 +232,33 @@ static moe_status_t judge_method(moe_job_t *job, size_t method,
     return status;
 }
 
+/* The oracle's routing of all ranks where bins leave pairs out. */
+static moe_status_t leave_out(moe_job_t *job, size_t method,
+                              const moe_layer_t *layer)
+{
+    const moe_routing_t *all = &job->routing;
+    const int64_t experts = layer->model->experts;
+    const size_t pairs = (size_t)(all->n * all->topk);
+    moe_routing_t *own = &job->gated[method];
+    int64_t *room = calloc((size_t)experts + 1, sizeof(*room));
+    moe_status_t status =
+        room == NULL ? no_memory()
+                     : moe_routing_init(own, all->first, all->n, all->topk);
+
+    for (int64_t e = 0; status == MOE_OK && e < experts; e++) {
+        room[e] = moe_method_bin(layer, &job->scenario->method[method],
+                                 moe_layout_holder(&layer->layout, experts, e));
+        room[e] = room[e] == 0 ? INT64_MAX : room[e];
+    }
+    if (status == MOE_OK && pairs > 0) {
+        memcpy(own->ids, all->ids, pairs * sizeof(*own->ids));
+        memcpy(own->weights, all->weights, pairs * sizeof(*own->weights));
+        moe_oracle_leave_out(own->ids, (int64_t)pairs, room);
+    }
+    free(room);
+    return status;
+}
+
 moe_status_t moe_job_judge_gates(moe_job_t *job)
 {
     const moe_scenario_t *s = job->scenario;
@@ -243,6 +270,8 @@ moe_status_t moe_job_judge_gates(moe_job_t *job)
 
         if (moe_method_gate(&layer, &s->method[m], &rule)) {
             status = judge_method(job, m, &rule);
+        } else if (moe_method_drops(&layer, &s->method[m])) {
+            status = leave_out(job, m, &layer);
         }
     }
     return status;

@@ -121,4 +121,23 @@ expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/faithful" \
     --set 'methods=[capacity_alltoall, tp_allreduce]'
 holds "$work/faithful/report.json" "len(r['methods']) == 2 and
     all(m['bit_identical_to_oracle'] for m in r['methods'])"
+# MegaBlocks' bins: all rows travel, at most int(f k T_i R / E) of an expert are
+# computed; all tokens to one expert of 16 on 4 ranks: 24 rows for it, 1.5 x f
+# fit, on every rank a bin of as many
+bins='{alltoallv: {expert_block: bin, capacity_factor: '
+expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/bins" \
+    --set 'workload.tokens=[6,6,6,6]' --set "methods=[alltoallv,
+    ${bins}0}}, ${bins}1, label: f1}}, ${bins}0.3, label: f03}}]" \
+    --set model.topk=1 --set 'workload.router={sample: one_expert}'
+holds "$work/bins/report.json" "all(m['bit_identical_to_oracle'] and
+    m['payload_bytes'] == r['methods'][0]['payload_bytes'] for m in
+    r['methods']) and r['methods'][0]['output_digest'] ==
+    r['methods'][1]['output_digest'] != r['methods'][2]['output_digest']"
+holds "$work/bins/report.json" "[sorted(m[k]) for m in r['methods'][1:] for k in
+    ('left_out_rows', 'padded_rows')] == [[0, 0, 0, 0], [0, 0, 0, 72],
+    [0, 0, 0, 23], [3, 4, 4, 4], [0, 0, 0, 0], [0, 0, 0, 72]]"
+expect 2 "$MOESIM" run "$tiny" --set "methods=[${bins}1}}]" \
+    --set 'layout={dp: 2, tp: 2, ep: 4}' --set 'workload.tokens=[6,6]' \
+    -o "$work/no"
+says 'needs tp = 1, experts in order and no shared_experts'
 finish
