@@ -51,9 +51,8 @@ typedef struct {
  *   sort_rows       in[0] ids [n][k], or origins [n][3]; out[0] index of kind
  *                   pairs, by rows in[1] of the experts if there; members: of
  *                   each expert parts [n_parts], or -1; sources: of ranks
- *   sort_chunks     parts [sources][n_experts] rows of each chunk, stride
- *                   rows apart (0: tight), of an expert capacity at most (0:
- *                   all); out[0] index, out[1] its list
+ *   sort_chunks     parts [sources][n_experts] rows, chunks stride apart (0:
+ *                   tight); of an expert capacity (0: all); out[0], its list
  *   origins         in[0] index of pairs; out[0] [n][3] rank, row and slot
  *   gather_rows     in[0] rows, in[1] index; out[0] grouped rows (scales are
  *                   written linear); slots without a row are zero
