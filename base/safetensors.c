@@ -48,7 +48,8 @@ static moe_status_t read_length(moe_safetensors_header_t *h, int fd)
 
     if (h->file_bytes < MOE_SAFETENSORS_LENGTH_BYTES) {
         return moe_fail(MOE_ERR_INPUT,
-                        "%s: byte %lld: the file ends before its header",
+                        "%s: byte %lld: the file ends before its header, "
+                        "expected a safetensors file",
                         h->path, (long long)h->file_bytes);
     }
     status = read_exactly(h->path, fd, bytes, sizeof(bytes), 0);
@@ -162,8 +163,10 @@ moe_status_t moe_safetensors_open(const char *path, moe_safetensors_t **file_p)
     }
     file->fd = moe_infile_open(path, &file_bytes, &why, &user);
     if (file->fd < 0) {
-        status =
-            moe_fail(user ? MOE_ERR_INPUT : MOE_ERR_IO, "%s: %s", path, why);
+        status = moe_fail(
+            user ? MOE_ERR_INPUT : MOE_ERR_IO, "%s: %s%s", path, why,
+            strstr(why, "expected") != NULL ? ""
+                                            : ", expected a safetensors file");
         goto err;
     }
     file->path = strdup(path);

@@ -153,10 +153,12 @@ static const char *find_offsets(const moe_safetensors_header_t *h,
         return "data_offsets: expected two integers";
     }
     if (begin < 0 || end < begin) {
-        return "data_offsets: begin after end, or before the data";
+        return "data_offsets: begin after end, or before the data, expected "
+               "[begin, end]";
     }
     if (end > h->file_bytes - h->data_begin) {
-        return "data_offsets: beyond the end of the file (truncated?)";
+        return "data_offsets: beyond the end of the file, expected all of it "
+               "there (truncated?)";
     }
     tensor->begin = h->data_begin + begin;
     tensor->size_bytes = end - begin;
@@ -182,7 +184,8 @@ moe_status_t moe_safetensors_entry(const moe_safetensors_header_t *h,
         why = find_offsets(h, json_object_get(entry, "data_offsets"), tensor);
     }
     if (why == NULL && bytes != tensor->size_bytes) {
-        why = "shape and data_offsets disagree about its size";
+        why = "shape and data_offsets disagree about its size, expected the "
+              "bytes of its shape";
     }
     return why == NULL ? MOE_OK : refuse(h, name, why);
 }
@@ -194,17 +197,21 @@ moe_status_t moe_safetensors_cover(const moe_safetensors_header_t *h,
 
     for (size_t i = 0; i < n; i++) {
         if (tensor[i].begin != at) {
-            return moe_fail(MOE_ERR_INPUT, "%s: byte %lld: tensor '%.80s' %s",
-                            h->path, (long long)tensor[i].begin, tensor[i].name,
-                            tensor[i].begin < at ? "overlaps the one before it"
-                                                 : "leaves a hole before it");
+            return moe_fail(
+                MOE_ERR_INPUT, "%s: byte %lld: tensor '%.80s' %s", h->path,
+                (long long)tensor[i].begin, tensor[i].name,
+                tensor[i].begin < at
+                    ? "overlaps the one before it, expected to follow it"
+                    : "leaves a hole before it, expected none");
         }
         at += tensor[i].size_bytes;
     }
     if (at != h->file_bytes) {
-        return moe_fail(
-            MOE_ERR_INPUT, "%s: byte %lld: %lld bytes that belong to no tensor",
-            h->path, (long long)at, (long long)(h->file_bytes - at));
+        return moe_fail(MOE_ERR_INPUT,
+                        "%s: byte %lld: %lld bytes that belong to no tensor, "
+                        "expected the end of the file here",
+                        h->path, (long long)at,
+                        (long long)(h->file_bytes - at));
     }
     return MOE_OK;
 }

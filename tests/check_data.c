@@ -176,19 +176,29 @@ START_TEST(places_are_searched_in_order_names_before_aliases)
 }
 END_TEST
 
-/* {"x":{"dtype":"BF16","shape":[R,16],"data_offsets":[0,B]}} and B zeros. */
-static char *make_hidden(int rows)
+/* {"x":{"dtype":"BF16","shape":[SHAPE],"data_offsets":[0,B]}} and B bytes, as
+ * many as rows of 128 have: zeros, but for one element. */
+static char *make_tensor(const char *shape, int rows, int at, uint16_t element)
 {
     char data[4096] = {0};
     int n = snprintf(data + 8, sizeof(data) - 8,
-                     "{\"x\":{\"dtype\":\"BF16\",\"shape\":[%d,128],"
+                     "{\"x\":{\"dtype\":\"BF16\",\"shape\":[%s],"
                      "\"data_offsets\":[0,%d]}}",
-                     rows, rows * 256);
+                     shape, rows * 256);
 
     data[0] = (char)n;
     ck_assert_int_lt(n, 127);
     ck_assert_int_lt(8 + n + rows * 256, (int)sizeof(data));
+    memcpy(data + 8 + n + 2 * at, &element, sizeof(element));
     return moe_make_file("x.safetensors", data, (size_t)(8 + n + rows * 256));
+}
+
+static char *make_hidden(int rows)
+{
+    char shape[32];
+
+    (void)snprintf(shape, sizeof(shape), "%d,128", rows);
+    return make_tensor(shape, rows, 0, 0);
 }
 
 static char *load_hidden(const char *file, const char *precision)
@@ -218,11 +228,42 @@ START_TEST(data_from_a_file_must_fit_and_need_global_scales)
     found = load_hidden(
         nine, "{expert_in: {format: nvfp4, global_scale: 3}, gemm2_in: "
               "{format: nvfp4, global_scale: 4}}");
-    ck_assert_str_eq(found, "workload.data.hidden: tensor 'x' is bf16 with 2 "
-                            "dimensions, 9 x 128, expected bf16, 10 x 128\n");
+    ck_assert_str_eq(found, "workload.data.hidden: tensor 'x' is bf16 of "
+                            "9 x 128, expected bf16 of 10 x 128\n");
     free(found);
     moe_drop_file(ten);
     moe_drop_file(nine);
+}
+END_TEST
+
+static void check_found(char *file, const char *precision, const char *expected)
+{
+    char *found = load_hidden(file, precision);
+
+    ck_assert_str_eq(found, expected);
+    free(found);
+    moe_drop_file(file);
+}
+
+START_TEST(values_of_a_file_are_looked_at_beside_what_else_is_wrong)
+{
+    const char *scales = "{expert_in: {format: nvfp4, global_scale: 3}, "
+                         "gemm2_in: {format: nvfp4, global_scale: 4}}";
+
+    check_found(make_tensor("10,128", 10, 3 * 128 + 7, 0x7fc0), scales,
+                "workload.data.hidden: tensor 'x': row 3, column 7 is NaN, "
+                "expected a finite number\n");
+    check_found(make_tensor("10,128", 10, 1279, 0xff80),
+                "{expert_in: {format: nvfp4, global_scale: 3}, gemm2_in: "
+                "{format: nvfp4, global_scale: 4}, weights: int3}",
+                "precision.weights: 'int3' is unknown, expected a format, see "
+                "'moesim list formats'\n"
+                "workload.data.hidden: tensor 'x': row 9, column 127 is "
+                "infinite, expected a finite number\n");
+    check_found(make_tensor("10,128", 10, 1279, 0x7f7f), scales, "");
+    check_found(make_tensor("1280", 10, 0, 0), scales,
+                "workload.data.hidden: tensor 'x' is bf16 of 1280, one "
+                "dimension, expected bf16 of 10 x 128\n");
 }
 END_TEST
 
@@ -236,6 +277,7 @@ static Suite *suite(void)
     tcase_add_test(t, every_alias_means_one_file);
     tcase_add_test(t, places_are_searched_in_order_names_before_aliases);
     tcase_add_test(t, data_from_a_file_must_fit_and_need_global_scales);
+    tcase_add_test(t, values_of_a_file_are_looked_at_beside_what_else_is_wrong);
     suite_add_tcase(s, t);
     return s;
 }

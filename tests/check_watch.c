@@ -86,7 +86,8 @@ START_TEST(time_left_is_told_once_it_means_something)
     ck_assert_ptr_null(strstr(line, "left"));
     moe_runstate_progress(rank[0], 250, 1000, "experts");
     moe_show_line(&show, watched, 1e5 + 10.0, line, sizeof(line));
-    ck_assert_ptr_nonnull(strstr(line, "25 % of the experts, 30 s left"));
+    ck_assert_ptr_nonnull(strstr(line, "25 % of the experts, 30 s left of this "
+                                       "step: "));
     moe_runstate_progress(rank[0], 30, 40, "rows");
     moe_show_line(&show, watched, 1e5 + 20.0, line, sizeof(line));
     ck_assert_str_eq(line, " 75 % of the rows: stage of rank 1");

@@ -69,7 +69,8 @@ static moe_status_t check_finite(const char *where, const moe_safetensor_t *t,
     return MOE_OK;
 }
 
-/* Of what only the rank with these tokens sees: it says who it is. */
+/* Of what only the rank with these tokens sees, and no file has a place for:
+ * it says who it is. */
 static moe_status_t of_rank(const moe_inputs_t *in, moe_status_t status)
 {
     char text[TEXT];
@@ -98,8 +99,7 @@ static moe_status_t read_hidden(const moe_inputs_t *in, int64_t first,
     if (status != MOE_OK) {
         return status;
     }
-    return of_rank(in,
-                   check_finite(in->scenario->hidden_where, t, first, n, out));
+    return check_finite(in->scenario->hidden_where, t, first, n, out);
 }
 
 static moe_draw_t draw_of(const moe_scenario_t *s)

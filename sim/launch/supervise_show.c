@@ -12,7 +12,8 @@
 
 #define EVERY_S 0.25
 
-/* Time left is told when this much has passed and been done. */
+/* Time left is told when this much has passed and been done: of the step that
+ * is counted, as nothing tells how long the next ones will take. */
 #define KNOWN_S    1.0
 #define KNOWN_PART 0.02
 
@@ -111,7 +112,8 @@ static void say_left(const moe_show_t *show, const sum_t *sum, double now,
 
     out[0] = '\0';
     if (part >= KNOWN_PART && spent >= KNOWN_S) {
-        (void)snprintf(out, size, ", %.0f s left", spent * (1.0 - part) / part);
+        (void)snprintf(out, size, ", %.0f s left of this step",
+                       spent * (1.0 - part) / part);
     }
 }
 

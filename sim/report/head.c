@@ -237,9 +237,9 @@ static bool warn_idle(json_t *d, const moe_scenario_t *s)
            moe_json_append(
                json_object_get(d, "warnings"),
                json_sprintf("ep is %d and %s has %lld expert%s: %lld of each "
-                            "%d ranks hold none",
+                            "%d ranks hold%s none",
                             ep, s->model.name, experts, experts == 1 ? "" : "s",
-                            ep - experts, ep));
+                            ep - experts, ep, ep - experts == 1 ? "s" : ""));
 }
 
 /* Who places serves what comes later; here it is known. */

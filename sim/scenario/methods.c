@@ -168,6 +168,17 @@ static void read_options(const moe_build_t *b, const moe_at_t *map,
     }
 }
 
+/* Keys beside the first are told, and it is read all the same. */
+static void check_one_method(const moe_at_t *at)
+{
+    for (size_t i = 1; i < at->node->n; i++) {
+        moe_at_key_error(at, i,
+                         "is beside %.100s, expected one method with its "
+                         "options, another method as an entry of its own",
+                         at->node->key[0]);
+    }
+}
+
 /* One entry: NAME, or {NAME: {option: value}}. False if it is no method. */
 static bool read_entry(const moe_build_t *b, const moe_at_t *at,
                        moe_method_use_t *use)
@@ -177,13 +188,11 @@ static bool read_entry(const moe_build_t *b, const moe_at_t *at,
     moe_at_t options = {0};
 
     if (moe_at_is(at, MOE_YAML_MAP)) {
-        if (at->node->n != 1) {
-            moe_at_error(at,
-                         "has %zu keys, expected one method with its "
-                         "options",
-                         at->node->n);
+        if (at->node->n < 1) {
+            moe_at_error(at, "is empty, expected a method with its options");
             return false;
         }
+        check_one_method(at);
         options = moe_at_entry(at, 0);
         name = options.key;
     } else {

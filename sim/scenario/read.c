@@ -112,9 +112,7 @@ static moe_status_t read_parts(moe_build_t *b, int ranks)
         return status;
     }
     moe_scenario_read_precision(b);
-    if (b->layout_ok && b->model_ok) {
-        status = moe_scenario_check_tensors(b);
-    }
+    status = moe_scenario_check_tensors(b);
     return status == MOE_OK ? moe_scenario_read_methods(b) : status;
 }
 

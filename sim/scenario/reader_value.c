@@ -297,7 +297,8 @@ char *moe_at_file(const moe_at_t *at)
     path = joined == NULL ? NULL : realpath(joined, NULL);
     free(joined);
     if (path == NULL || access(path, R_OK) != 0) {
-        moe_at_error(at, "cannot be read: '%.200s': %s", text, strerror(errno));
+        moe_at_error(at, "cannot be read: '%.200s': %s, expected a file", text,
+                     strerror(errno));
         free(path);
         return NULL;
     }
