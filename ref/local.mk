@@ -77,7 +77,6 @@ ref_libref_la_SOURCES = \
   ref/matmul_nvfp4_limbs.c ref/matmul_nvfp4_limbs.h \
   ref/moeref.c \
   ref/moeref_profiles.c \
-  ref/moeref.h \
   ref/moeref_elements.c \
   ref/case_setting.def ref/case_settings.c ref/case_settings.h \
   ref/moeref_case.c ref/moeref_check.c ref/moeref_inject.c \
@@ -162,8 +161,10 @@ endif
 libmoeref_la_DEPENDENCIES = ref/libref.la moe/libmoe.la base/libcore.la \
   ref/moeref.map
 
-# Installed as <moeref.h>.
-include_HEADERS += ref/moeref.h
+# Users include <moeref.h>, which includes its parts beside it.
+include_HEADERS += ref/moeref.h ref/moeref_base.h ref/moeref_case.h \
+  ref/moeref_number.h ref/moeref_nvfp4.h ref/moeref_profile.h \
+  ref/moeref_scales.h
 
 EXTRA_DIST += ref/README.md ref/moeref.map
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libmoeref by ctypes: what ref/moeref.h declares of a rank's layer."""
+"""libmoeref by ctypes: what ref/moeref_case.h declares, a rank's layer."""
 
 import ctypes
 import ctypes.util

@@ -36,6 +36,11 @@ ARROWS.update({folder: ALL | set(PROGRAM[:i])
                for i, folder in enumerate(PROGRAM)})
 ARROWS["tests"] = ALL | set(PROGRAM)
 
+# libmoeref's header, and its parts.
+PUBLIC = {"ref/moeref.h"} | {
+    f"ref/moeref_{part}.h" for part in
+    ("base", "case", "number", "nvfp4", "profile", "scales")}
+
 # Which folders, and single files, may include a library's header. doctor tests
 # the BLAS itself.
 LIBRARIES = {
@@ -89,15 +94,26 @@ def oracle(path, name):
     return None
 
 
+def is_public(path):
+    return path in PUBLIC
+
+
+def public(name):
+    """What is installed finds its parts beside it, and nothing else of ours."""
+    if f"ref/{name}" in PUBLIC:
+        return None
+    return "a public header includes no other of ours but its parts"
+
+
 def quoted(top, path, name):
     """What is wrong with #include "name" in path; None if nothing is."""
     if name == "config.h":
         return None
+    if is_public(path):
+        return public(name)
     if not os.path.isfile(os.path.join(top, name)):
         return f'"{name}" is no file of the tree, written from its top'
     mine, other = folder_of(path), folder_of(name)
-    if path == "ref/moeref.h":
-        return "the public header includes no other of ours"
     if oracle(path, name) is not None:
         return oracle(path, name)
     if other is None or (other != mine and other not in ARROWS[mine]):

@@ -9,10 +9,6 @@ import source_tree
 
 FILE, HEADER, FUNCTION, LINE = 400, 200, 50, 80
 
-# The one public header of libmoeref: who uses the library reads it alone, so
-# that all of it is in one file.
-LONG_HEADERS = {"ref/moeref.h"}
-
 
 def functions(lines):
     """(first line, number of lines, head) of each function, from 1."""
@@ -35,8 +31,7 @@ def is_head(line):
 
 def problems_of(path, text):
     lines = text.splitlines()
-    is_header = path.endswith((".h", ".cuh")) and path not in LONG_HEADERS
-    limit = HEADER if is_header else FILE
+    limit = HEADER if path.endswith((".h", ".cuh")) else FILE
     if len(lines) > limit:
         yield f"{path}: {len(lines)} lines, at most {limit}"
     for number, line in enumerate(lines, 1):
