@@ -34,6 +34,12 @@ const char *moe_rank_state_text(moe_rank_state_t state);
 #define MOE_RUNSTATE_ERROR 1024
 #define MOE_RUNSTATE_UNIT  32
 
+/** Places where ranks wait for the launcher, too. */
+enum {
+    MOE_PLACE_MPI_ENDS = -1,
+    MOE_PLACE_MPI_STARTS = -2
+};
+
 typedef struct moe_runstate moe_runstate_t;
 
 /** A copy of a rank's slot. */
@@ -91,7 +97,8 @@ void moe_runstate_progress(moe_runstate_t *state, int64_t n_done,
 
 /**
  * The rank waits for others from now on, until moe_runstate_go().
- * @param[in] place  The same number on all ranks that wait for each other.
+ * @param[in] place  The same number on all ranks that wait for each other, from
+ *                   0; or one of MOE_PLACE_.
  * @param[in] bytes  That it is to move; a longer wait is no fault then.
  */
 void moe_runstate_wait(moe_runstate_t *state, int64_t place, int64_t bytes,

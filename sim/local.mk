@@ -35,8 +35,9 @@ sim_libsim_la_SOURCES += \
   sim/launch/failure.c sim/launch/failure.h sim/launch/launch.c \
   sim/launch/launch.h sim/launch/memory.c sim/launch/memory.h \
   sim/launch/supervise.c sim/launch/supervise.h \
-  sim/launch/supervise_parts.h sim/launch/supervise_shared.c \
-  sim/launch/supervise_show.c sim/launch/supervise_start.c \
+  sim/launch/supervise_noise.c sim/launch/supervise_parts.h \
+  sim/launch/supervise_shared.c sim/launch/supervise_show.c \
+  sim/launch/supervise_signals.c sim/launch/supervise_start.c \
   sim/launch/supervise_verdict.c sim/launch/supervise_watch.c
 
 sim_libsim_la_SOURCES += \

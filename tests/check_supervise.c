@@ -164,6 +164,9 @@ static const struct {
     {"input", 2, 10.0, "moesim: file:1:2: key: no such thing"},
     {"fail-alone", 3, 15.0, "rank 1 failed in stage probe: a full disk"},
     {"hang", 1, 15.0, "all ranks wait for each other"},
+    {"stop", 3, 10.0,
+     "moesim: rank 1 is stopped by a signal, and the others wait: "
+     "ranks 0,2 in the start of MPI, rank 1 in stage stop"},
 };
 
 START_TEST(each_end_has_its_message_and_exit_status)
@@ -204,6 +207,48 @@ START_TEST(a_signal_ends_all_ranks)
     read_said(text);
     ck_assert_ptr_eq(strstr(text, "moesim: interrupted"), text);
     ck_assert_ptr_nonnull(strstr(text, "): rank"));
+}
+END_TEST
+
+/* The process that another one started first. */
+static pid_t child_of(pid_t pid)
+{
+    char path[80];
+    long child = 0;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/%ld/task/%ld/children", (long)pid,
+                   (long)pid);
+    file = fopen(path, "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%ld", &child), 1);
+    (void)fclose(file);
+    return (pid_t)child;
+}
+
+static const struct {
+    int number;
+    const char *text;
+} of_mpirun[] = {
+    {SIGTERM, "moesim: mpirun was asked to end by a signal (SIGTERM, SIGINT or "
+              "SIGHUP), sent by somebody: rank"},
+    {SIGSEGV, "moesim: mpirun died of signal 11 (Segmentation fault): rank"},
+    {SIGABRT, "moesim: mpirun was sent signal 6 (Aborted), and sent it on to "
+              "the ranks: rank"},
+};
+
+START_TEST(a_signal_to_mpirun_is_no_fault_of_a_rank)
+{
+    pid_t pid = start("long", 2);
+    char text[TEXT];
+    int n;
+
+    wait_for_ranks(2);
+    ck_assert_int_eq(kill(child_of(pid), of_mpirun[_i].number), 0);
+    ck_assert_int_eq(end_of(pid), 3);
+    ck_assert(ranks_are_gone(&n));
+    read_said(text);
+    ck_assert_msg(strstr(text, of_mpirun[_i].text) == text, "%s", text);
 }
 END_TEST
 
@@ -284,6 +329,8 @@ int main(void)
                         sizeof(cases) / sizeof(cases[0]));
     tcase_add_loop_test(tc, a_signal_ends_all_ranks, 0,
                         sizeof(signals) / sizeof(signals[0]));
+    tcase_add_loop_test(tc, a_signal_to_mpirun_is_no_fault_of_a_rank, 0,
+                        sizeof(of_mpirun) / sizeof(of_mpirun[0]));
     tcase_add_test(tc, a_killed_supervisor_leaves_no_rank);
     tcase_add_test(tc, without_mpirun_the_message_says_so);
     tcase_add_test(tc, an_mpirun_that_starts_nothing_is_quoted);

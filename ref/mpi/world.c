@@ -77,7 +77,9 @@ moe_status_t moe_world_create(moe_runstate_t *state, moe_world_t **world_p)
     }
     moe_runstate_stage(state, "the start of MPI");
     choose_algorithms();
+    moe_runstate_wait(state, MOE_PLACE_MPI_STARTS, 0, "the start of MPI");
     status = join(world);
+    moe_runstate_go(state);
     if (status != MOE_OK) {
         free(world);
         return status;
@@ -112,7 +114,7 @@ void moe_world_free(moe_world_t *world)
     if (world == NULL) {
         return;
     }
-    moe_runstate_wait(world->state, -1, 0, "the end of MPI");
+    moe_runstate_wait(world->state, MOE_PLACE_MPI_ENDS, 0, "the end of MPI");
     free_groups(world);
     free_comm(&world->world);
     free_comm(&world->shadow);

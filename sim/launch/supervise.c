@@ -28,17 +28,6 @@
 #define MPIRUN_ENDS_S   1.5
 #define MPIRUN_STARTS_S 60.0
 
-/* Set by signals that ask for an end. */
-static volatile sig_atomic_t asked_by;
-
-/* Signals that end a run: by a user, a terminal, a batch system's limit. */
-static const int signals[] = {SIGINT,  SIGTERM, SIGHUP, SIGQUIT,
-                              SIGXCPU, SIGUSR1, SIGUSR2};
-
-enum {
-    ENDING = sizeof(signals) / sizeof(signals[0])
-};
-
 typedef struct {
     const moe_supervise_t *what;
     char *state_path;
@@ -48,11 +37,13 @@ typedef struct {
     moe_show_t show;
     bool ended; /* mpirun has, and was waited for */
     int wait_status;
-    bool nameless;                   /* the run state's file is */
-    bool too_late;                   /* no rank ever came */
-    char noise[MOE_SUPERVISE_NOISE]; /* what the children print, its start */
-    size_t noise_n;
-    struct sigaction old[ENDING];
+    bool hurried;  /* mpirun was, to its end */
+    bool nameless; /* the run state's file is */
+    bool too_late; /* no rank ever came */
+    moe_noise_t noise;
+    char where[WHERE];             /* the ranks were, before they were ended */
+    char hung[MOE_SUPERVISE_TEXT]; /* what is said of a hang */
+    int hung_exit;
 } job_t;
 
 double moe_supervise_now(void)
@@ -63,56 +54,13 @@ double moe_supervise_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void on_signal(int number)
-{
-    asked_by = number;
-}
-
-static void catch_signals(job_t *job)
-{
-    struct sigaction action;
-
-    memset(&action, 0, sizeof(action));
-    action.sa_handler = on_signal;
-    (void)sigemptyset(&action.sa_mask);
-    asked_by = 0;
-    for (int i = 0; i < ENDING; i++) {
-        (void)sigaction(signals[i], &action, &job->old[i]);
-    }
-}
-
-static void release_signals(const job_t *job)
-{
-    for (int i = 0; i < ENDING; i++) {
-        (void)sigaction(signals[i], &job->old[i], NULL);
-    }
-}
-
-/* Keep the start of what the children print; read on, so that nobody waits
- * for a full pipe. */
-static void listen_to(job_t *job)
-{
-    char piece[4096];
-    ssize_t n = read(job->child.noise, piece, sizeof(piece));
-
-    while (n > 0) {
-        size_t room = sizeof(job->noise) - 1 - job->noise_n;
-        size_t kept = (size_t)n < room ? (size_t)n : room;
-
-        memcpy(job->noise + job->noise_n, piece, kept);
-        job->noise_n += kept;
-        job->noise[job->noise_n] = '\0';
-        n = read(job->child.noise, piece, sizeof(piece));
-    }
-}
-
 static void tick(job_t *job)
 {
     struct pollfd fd = {.fd = job->child.noise, .events = POLLIN};
     struct timespec t = {0, TICK_MS * 1000000L};
 
     if (poll(&fd, 1, TICK_MS) > 0) {
-        listen_to(job);
+        moe_noise_listen(&job->noise, job->child.noise);
         if ((fd.revents & POLLHUP) != 0 && (fd.revents & POLLIN) == 0) {
             (void)nanosleep(&t, NULL);
         }
@@ -143,7 +91,7 @@ static void drop_name(job_t *job)
 /* Until mpirun ends, somebody asks for the end, or something is wrong. */
 static void watch(job_t *job)
 {
-    while (!job->ended && asked_by == 0) {
+    while (!job->ended && moe_signals_asked() == 0) {
         if (moe_watch_look(&job->watch, moe_supervise_now()) || is_late(job)) {
             return;
         }
@@ -179,7 +127,9 @@ static void end_all(job_t *job)
 {
     /* after a rank's death mpirun ends by itself, and badly if hurried */
     if (!job->ended && job->watch.died < 0) {
+        job->hurried = true;
         (void)kill(job->child.pid, SIGTERM);
+        (void)kill(job->child.pid, SIGCONT); /* it may be stopped */
     }
     if (let_end(job, job->ended ? 0.3 : MPIRUN_ENDS_S)) {
         return;
@@ -190,63 +140,31 @@ static void end_all(job_t *job)
             return;
         }
         if (!job->ended && i > 1) {
+            job->hurried = true;
             (void)kill(-job->child.pid, SIGKILL);
             (void)kill(job->child.pid, SIGKILL);
         }
     }
 }
 
-/* "exited on signal 9", as mpirun says it; 0 if it says nothing. */
-static int noise_signal(const job_t *job)
-{
-    static const char said[] = "exited on signal ";
-    const char *at = strstr(job->noise, said);
-
-    return at == NULL ? 0 : (int)strtol(at + sizeof(said) - 1, NULL, 10);
-}
-
-static void print_noise(const job_t *job)
-{
-    char line[1024];
-    const char *at = job->noise;
-
-    while (*at != '\0') {
-        size_t n = strcspn(at, "\n");
-        char *copy = moe_strdup_printf("%.*s", (int)n, at);
-
-        if (copy != NULL && n > 0) {
-            moe_text_escape(copy, line, sizeof(line));
-            fprintf(stderr, "  %s\n", line);
-        }
-        free(copy);
-        at += n + (at[n] == '\n');
-    }
-}
-
 static int interrupted(const job_t *job)
 {
-    char where[WHERE];
-
-    moe_show_where(job->state, where, sizeof(where));
-    moe_failure_say("interrupted by signal %d (%s)%s%s", (int)asked_by,
-                    strsignal((int)asked_by), where[0] != '\0' ? ": " : "",
-                    where);
+    moe_failure_say("interrupted by signal %d (%s)%s%s", moe_signals_asked(),
+                    strsignal(moe_signals_asked()),
+                    job->where[0] != '\0' ? ": " : "", job->where);
     return moe_status_exit(MOE_ERR_INTERRUPTED);
 }
 
 /* mpirun's own end, when no rank says anything. */
 static void print_end(const job_t *job)
 {
-    char where[WHERE];
-
-    moe_show_where(job->state, where, sizeof(where));
     if (job->too_late) {
         moe_failure_say("mpirun started no rank in %.0f s", MPIRUN_STARTS_S);
     } else if (WIFSIGNALED(job->wait_status)) {
         moe_failure_say("mpirun died of signal %d (%s)%s%s",
                         WTERMSIG(job->wait_status),
                         strsignal(WTERMSIG(job->wait_status)),
-                        where[0] != '\0' ? ": " : "", where);
+                        job->where[0] != '\0' ? ": " : "", job->where);
     } else if (moe_watch_none_came(&job->watch)) {
         moe_failure_say("mpirun could not start %d rank%s (exit status %d)",
                         job->watch.ranks, job->watch.ranks == 1 ? "" : "s",
@@ -254,9 +172,41 @@ static void print_end(const job_t *job)
     } else {
         moe_failure_say("a rank ended without a message (mpirun's "
                         "exit status %d): %s",
-                        WEXITSTATUS(job->wait_status), where);
+                        WEXITSTATUS(job->wait_status), job->where);
     }
-    print_noise(job);
+    moe_noise_print(&job->noise);
+}
+
+/* Somebody signalled mpirun, and it ended the ranks: they are not to blame. */
+static bool print_signalled(const job_t *job)
+{
+    const int sent_on = moe_noise_sent_on(&job->noise);
+
+    if (sent_on != 0 && !moe_watch_was_told(&job->watch)) {
+        moe_failure_say("mpirun was sent signal %d (%s), and sent it on to the "
+                        "ranks: %s",
+                        sent_on, strsignal(sent_on), job->where);
+        return true;
+    }
+    if (job->ended && WIFEXITED(job->wait_status) &&
+        WEXITSTATUS(job->wait_status) != 0 &&
+        moe_noise_is_silent(&job->noise) &&
+        moe_watch_launcher_ended(&job->watch)) {
+        moe_failure_say("mpirun was asked to end by a signal (SIGTERM, SIGINT "
+                        "or SIGHUP), sent by somebody: %s",
+                        job->where);
+        return true;
+    }
+    return false;
+}
+
+static int print_hung(const job_t *job)
+{
+    moe_failure_say("%s", job->hung);
+    if (job->watch.hang == MOE_HANG_start) {
+        moe_noise_print(&job->noise);
+    }
+    return job->hung_exit;
 }
 
 static int verdict(job_t *job, bool mpirun_died)
@@ -264,24 +214,30 @@ static int verdict(job_t *job, bool mpirun_died)
     char text[MOE_SUPERVISE_TEXT];
     int exit_status;
 
-    if (asked_by != 0) {
+    if (moe_signals_asked() != 0) {
         return interrupted(job);
     }
     if (job->ended && WIFEXITED(job->wait_status) &&
         WEXITSTATUS(job->wait_status) == 0 && moe_watch_all_good(&job->watch)) {
         return 0;
     }
+    if (job->watch.hang != MOE_HANG_none) {
+        return print_hung(job);
+    }
     if (mpirun_died) {
         print_end(job);
         return 3;
     }
-    exit_status =
-        moe_watch_verdict(&job->watch, noise_signal(job), text, sizeof(text));
+    if (print_signalled(job)) {
+        return 3;
+    }
+    exit_status = moe_watch_verdict(&job->watch, moe_noise_signal(&job->noise),
+                                    text, sizeof(text));
     if (text[0] != '\0') {
         moe_failure_say("%s", text);
         if (!moe_watch_was_told(&job->watch) && job->watch.died >= 0 &&
-            noise_signal(job) != SIGKILL) {
-            print_noise(job);
+            moe_noise_signal(&job->noise) != SIGKILL) {
+            moe_noise_print(&job->noise);
         }
     } else {
         print_end(job);
@@ -308,7 +264,8 @@ static moe_status_t make_state(job_t *job)
     return moe_runstate_create(job->state_path, job->what->ranks, &job->state);
 }
 
-/* Ranks die with mpirun: was it that? (It may also crash over a dead rank.) */
+/* Ranks die with mpirun: was it that? It may also crash over a dead rank, of
+ * which outlived_mpirun() knows. */
 static bool has_mpirun_died(job_t *job)
 {
     double end = moe_supervise_now() + MPIRUN_DIES_S;
@@ -321,16 +278,34 @@ static bool has_mpirun_died(job_t *job)
            WTERMSIG(job->wait_status) != SIGABRT;
 }
 
-/* Ranks that outlived mpirun are ours now: let go of the dead ones. */
-static void bury(const job_t *job)
+/* Ranks that outlived mpirun are ours now: let go of the dead ones. True if
+ * all did, and died of the SIGKILL that its end sends them. */
+static bool outlived_mpirun(const job_t *job)
 {
+    bool all = true;
+
     for (int r = 0; r < job->watch.ranks; r++) {
         moe_rank_slot_t slot;
+        int status = 0;
 
         moe_runstate_read(job->state, r, &slot);
         if (slot.pid > 0) {
-            (void)waitpid(slot.pid, NULL, WNOHANG);
+            const bool ours = waitpid(slot.pid, &status, WNOHANG) == slot.pid;
+
+            all = all && ours && WIFSIGNALED(status) &&
+                  WTERMSIG(status) == SIGKILL;
         }
+    }
+    return all;
+}
+
+/* Where all are, before the end lets them move on. */
+static void note_end(job_t *job)
+{
+    moe_show_where(job->state, job->where, sizeof(job->where));
+    if (job->watch.hang != MOE_HANG_none) {
+        job->hung_exit =
+            moe_watch_verdict(&job->watch, 0, job->hung, sizeof(job->hung));
     }
 }
 
@@ -339,18 +314,23 @@ static int run(job_t *job)
     bool mpirun_died;
 
     moe_watch_init(&job->watch, job->state);
+    job->watch.launcher = job->child.pid;
     job->watch.agreed = job->what->agreed;
     (void)fcntl(job->child.noise, F_SETFL, O_NONBLOCK);
     moe_show_init(&job->show, job->what);
     watch(job);
     mpirun_died = has_mpirun_died(job);
-    if (!mpirun_died && asked_by == 0) {
+    if (!mpirun_died && moe_signals_asked() == 0 &&
+        job->watch.hang == MOE_HANG_none) {
         /* the last word of ranks that are gone with mpirun */
         (void)moe_watch_look(&job->watch, moe_supervise_now());
     }
+    note_end(job);
     end_all(job);
-    bury(job);
-    listen_to(job);
+    mpirun_died = (outlived_mpirun(job) && job->ended && !job->hurried &&
+                   WIFSIGNALED(job->wait_status)) ||
+                  mpirun_died;
+    moe_noise_listen(&job->noise, job->child.noise);
     moe_show_end(&job->show);
     (void)close(job->child.noise);
     return verdict(job, mpirun_died);
@@ -368,7 +348,7 @@ int moe_supervise(const moe_supervise_t *what)
     }
     job->what = what;
     status = make_state(job);
-    catch_signals(job);
+    moe_signals_catch();
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (status == MOE_OK) {
         status = moe_supervise_start(what, job->state_path, &job->child);
@@ -379,7 +359,7 @@ int moe_supervise(const moe_supervise_t *what)
         moe_failure_say("%s", moe_error_text());
         exit_status = moe_status_exit(status);
     }
-    release_signals(job);
+    moe_signals_release();
     moe_runstate_close(job->state);
     if (job->state != NULL && !job->nameless) {
         (void)unlink(job->state_path);

@@ -16,6 +16,39 @@
 #define MOE_SUPERVISE_TEXT  4096  /* of a message */
 #define MOE_SUPERVISE_NOISE 16384 /* kept of what the children print */
 
+/* --- what the children print (supervise_noise.c) -------------------------- */
+
+/** The start of it. */
+typedef struct {
+    char text[MOE_SUPERVISE_NOISE];
+    size_t n;
+} moe_noise_t;
+
+/** Read on, so that nobody waits for a full pipe. */
+void moe_noise_listen(moe_noise_t *noise, int fd);
+
+/** Signal that a rank exited on, as mpirun says it; 0 if it says nothing. */
+int moe_noise_signal(const moe_noise_t *noise);
+
+/** Signal that mpirun got, and sent on to ranks that died of it; 0 none. */
+int moe_noise_sent_on(const moe_noise_t *noise);
+
+/** True if mpirun is known to have ended its ranks without a word why, as it
+ * does when a signal asks it to. */
+bool moe_noise_is_silent(const moe_noise_t *noise);
+
+void moe_noise_print(const moe_noise_t *noise);
+
+/* --- signals that ask for an end (supervise_signals.c) -------------------- */
+
+void moe_signals_catch(void);
+void moe_signals_release(void);
+
+/** The last that came since they are caught; 0 none. */
+int moe_signals_asked(void);
+
+/* --- the start (supervise_start.c) ---------------------------------------- */
+
 /** mpirun, started. */
 typedef struct {
     pid_t pid; /* also its process group */
@@ -43,9 +76,20 @@ double moe_supervise_now(void);
 
 /* --- what is wrong (supervise_watch.c) ------------------------------------ */
 
+/** Why the run cannot go on, though nobody has died or failed. */
+typedef enum {
+    MOE_HANG_none,
+    MOE_HANG_calls,   /* ranks wait in calls that do not fit */
+    MOE_HANG_start,   /* in the start of MPI */
+    MOE_HANG_end,     /* all are done, and mpirun does not end */
+    MOE_HANG_stopped, /* for a rank or mpirun that a signal has stopped */
+} moe_hang_t;
+
 typedef struct {
     const moe_runstate_t *state;
     int ranks;
+    int cores;
+    int launcher; /* mpirun's process; 0 unknown */
     double begin_s;
     double failed_s;  /* since when a rank has failed; 0 none */
     double waiting_s; /* since when all ranks wait; 0 they don't */
@@ -53,6 +97,7 @@ typedef struct {
     int64_t pages;    /* most that all ranks held since then; 0 they don't */
     int died;         /* first rank found dead; -1 none */
     bool agreed;      /* see moe_supervise_t */
+    moe_hang_t hang;
 } moe_watch_t;
 
 void moe_watch_init(moe_watch_t *watch, const moe_runstate_t *state);
@@ -81,6 +126,12 @@ bool moe_watch_none_came(const moe_watch_t *watch);
  */
 int moe_watch_verdict(const moe_watch_t *watch, int signal, char *text,
                       size_t size);
+
+/** True if a process is stopped by a signal, as SIGSTOP; not by a debugger. */
+bool moe_watch_is_stopped(int pid);
+
+/** True if mpirun ended ranks, and neither they nor somebody else did. */
+bool moe_watch_launcher_ended(const moe_watch_t *watch);
 
 /** True if a rank said what it failed with. */
 bool moe_watch_was_told(const moe_watch_t *watch);

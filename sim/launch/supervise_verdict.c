@@ -101,7 +101,69 @@ static int failed_verdict(const moe_watch_t *watch, int rank, char *text,
     return slot.exit_status != 0 ? slot.exit_status : 3;
 }
 
-static int hung_verdict(const moe_watch_t *watch, char *text, size_t size)
+/* "rank 1, rank 3" that are stopped, and their number. */
+static int list_stopped(const moe_watch_t *watch, char *text, size_t size)
+{
+    size_t used = 0;
+    int n = 0;
+
+    for (int r = 0; r < watch->ranks && used < size; r++) {
+        moe_rank_slot_t slot;
+
+        moe_runstate_read(watch->state, r, &slot);
+        if (moe_watch_is_stopped(slot.pid)) {
+            used += (size_t)snprintf(text + used, size - used, "%srank %d",
+                                     n++ > 0 ? ", " : "", r);
+        }
+    }
+    return n;
+}
+
+static int stopped_verdict(const moe_watch_t *watch, char *text, size_t size)
+{
+    char who[128] = "mpirun";
+    char where[512];
+    const int n = list_stopped(watch, who, sizeof(who));
+
+    moe_show_where(watch->state, where, sizeof(where));
+    (void)snprintf(
+        text, size, "%s %s stopped by a signal, and the others wait: %s", who,
+        n > 1 ? "are" : "is", where[0] != '\0' ? where : "no rank has come");
+    return moe_status_exit(MOE_ERR_MPI);
+}
+
+static int start_verdict(const moe_watch_t *watch, char *text, size_t size)
+{
+    char where[512];
+    int came = 0;
+
+    for (int r = 0; r < watch->ranks; r++) {
+        moe_rank_slot_t slot;
+
+        moe_runstate_read(watch->state, r, &slot);
+        came += slot.pid != 0;
+    }
+    moe_show_where(watch->state, where, sizeof(where));
+    (void)snprintf(text, size,
+                   "MPI does not start: %d of %d ranks came, and wait for each "
+                   "other or for mpirun: %s",
+                   came, watch->ranks, where);
+    return moe_status_exit(MOE_ERR_MPI);
+}
+
+static int end_verdict(const moe_watch_t *watch, char *text, size_t size)
+{
+    char where[512];
+
+    moe_show_where(watch->state, where, sizeof(where));
+    (void)snprintf(text, size,
+                   "all ranks are done, and MPI does not end; their last "
+                   "stages: %s",
+                   where);
+    return moe_status_exit(MOE_ERR_MPI);
+}
+
+static int calls_verdict(const moe_watch_t *watch, char *text, size_t size)
 {
     size_t used = (size_t)snprintf(
         text, size, "all ranks wait for each other, and none can go on:");
@@ -116,6 +178,35 @@ static int hung_verdict(const moe_watch_t *watch, char *text, size_t size)
             moe_watch_has_ended(&slot) ? "" : slot.wait, slot.stage);
     }
     return moe_status_exit(MOE_ERR_DISAGREE);
+}
+
+static int hung_verdict(const moe_watch_t *watch, char *text, size_t size)
+{
+    switch (watch->hang) {
+    case MOE_HANG_stopped:
+        return stopped_verdict(watch, text, size);
+    case MOE_HANG_start:
+        return start_verdict(watch, text, size);
+    case MOE_HANG_end:
+        return end_verdict(watch, text, size);
+    case MOE_HANG_calls:
+    case MOE_HANG_none:
+        break;
+    }
+    return calls_verdict(watch, text, size);
+}
+
+bool moe_watch_launcher_ended(const moe_watch_t *watch)
+{
+    bool any = false;
+
+    for (int r = 0; r < watch->ranks; r++) {
+        moe_rank_slot_t slot;
+
+        moe_runstate_read(watch->state, r, &slot);
+        any = any || (slot.ended != 0 && slot.by_launcher);
+    }
+    return any && failed_rank(watch) < 0 && ended_rank(watch) < 0;
 }
 
 static int largest_exit(const moe_watch_t *watch)
@@ -148,7 +239,7 @@ int moe_watch_verdict(const moe_watch_t *watch, int signal, char *text,
     if (watch->died >= 0) {
         return died_verdict(watch, signal, text, size);
     }
-    if (watch->waiting_s > 0.0) {
+    if (watch->hang != MOE_HANG_none) {
         return hung_verdict(watch, text, size);
     }
     most = largest_exit(watch);

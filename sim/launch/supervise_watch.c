@@ -4,6 +4,8 @@
 
 #include "sim/launch/supervise_parts.h"
 
+#include "sim/launch/launch.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +24,18 @@
 #define PATIENT_S        9.0
 #define CRAWLING_BYTES_S 5e6
 
+/* The same if one is stopped: what it moves or computes does not count. */
+#define STOPPED_S 7.0
+
+/* The same in the start of MPI, where each rank learns of all others: some
+ * 2.5 ms of a core for each pair (224 ranks on 2 cores: 60 s). */
+#define STARTS_S      8.0
+#define START_PAIR_S  0.02
+#define START_LONGEST 600.0
+
+/* More when all are done: what a rank gives back is not to be seen. */
+#define ENDS_MORE_S 20.0
+
 /* Fewer are what any process takes now and then. */
 #define ARRIVED_PAGES 256
 
@@ -30,6 +44,7 @@ void moe_watch_init(moe_watch_t *watch, const moe_runstate_t *state)
     memset(watch, 0, sizeof(*watch));
     watch->state = state;
     watch->ranks = moe_runstate_ranks(state);
+    watch->cores = moe_launch_cores();
     watch->begin_s = moe_supervise_now();
     watch->died = -1;
 }
@@ -56,10 +71,18 @@ static char process_state(int pid)
     return end != NULL && end[1] == ' ' ? end[2] : 'X';
 }
 
-static bool is_alive(const moe_rank_slot_t *slot)
+static char letter_of(const moe_rank_slot_t *slot)
 {
-    char letter = slot->pid > 0 ? process_state(slot->pid) : 'X';
+    return slot->pid > 0 ? process_state(slot->pid) : 'X';
+}
 
+bool moe_watch_is_stopped(int pid)
+{
+    return pid > 0 && process_state(pid) == 'T';
+}
+
+static bool is_life(char letter)
+{
     return letter != 'X' && letter != 'Z' && letter != 'x';
 }
 
@@ -68,7 +91,7 @@ bool moe_watch_lives(const moe_watch_t *watch, int rank)
     moe_rank_slot_t slot;
 
     moe_runstate_read(watch->state, rank, &slot);
-    return is_alive(&slot);
+    return is_life(letter_of(&slot));
 }
 
 bool moe_watch_has_ended(const moe_rank_slot_t *slot)
@@ -79,12 +102,12 @@ bool moe_watch_has_ended(const moe_rank_slot_t *slot)
 /* Dead without a word: not done, not failed, not asked to end. The slot is
  * read again: it may have said a last word before it went. */
 static bool is_dead(const moe_watch_t *watch, int rank,
-                    const moe_rank_slot_t *slot)
+                    const moe_rank_slot_t *slot, char letter)
 {
     moe_rank_slot_t last;
 
     if (slot->pid == 0 || moe_watch_has_ended(slot) || slot->ended != 0 ||
-        is_alive(slot)) {
+        is_life(letter)) {
         return false;
     }
     moe_runstate_read(watch->state, rank, &last);
@@ -100,22 +123,46 @@ typedef struct {
     double bytes; /* that they are to move */
     int64_t place;
     int waiting;
+    int absent;
+    int ended;
+    bool starts;  /* some are in the start of MPI */
+    bool stopped; /* one is, or mpirun while they need it */
 } view_t;
 
-static void look_at(const moe_watch_t *watch, int rank, view_t *view)
+static void look_at(const moe_rank_slot_t *slot, char letter, view_t *view)
 {
-    moe_rank_slot_t slot;
+    const bool stopped = letter == 'T';
 
-    moe_runstate_read(watch->state, rank, &slot);
-    view->changes += slot.changes;
-    view->failed = view->failed || (slot.state == MOE_RANK_failed);
-    if (slot.state == MOE_RANK_waiting) {
+    view->changes += slot->changes;
+    view->failed = view->failed || slot->state == MOE_RANK_failed;
+    view->stopped = view->stopped || stopped;
+    if (slot->pid == 0) {
+        view->absent++;
+    } else if (moe_watch_has_ended(slot)) {
+        view->ended++;
+    } else if (slot->state == MOE_RANK_waiting && !stopped) {
         view->same =
-            view->same && (view->waiting == 0 || slot.place == view->place);
-        view->place = slot.place;
-        view->bytes += (double)slot.wait_bytes;
+            view->same && (view->waiting == 0 || slot->place == view->place);
+        view->place = slot->place;
+        view->starts = view->starts || slot->place == MOE_PLACE_MPI_STARTS;
+        view->bytes += (double)slot->wait_bytes;
         view->waiting++;
-    } else if (!moe_watch_has_ended(&slot)) {
+    } else if (!stopped) {
+        view->all_wait = false;
+    }
+}
+
+/* Ranks need mpirun in the start and the end of MPI, and to come at all: it
+ * lets them wait if it is stopped. */
+static void look_at_launcher(const moe_watch_t *watch, view_t *view)
+{
+    const bool needed = view->absent > 0 || view->ended == watch->ranks ||
+                        (view->waiting > 0 && view->place < 0);
+
+    if (needed && moe_watch_is_stopped(watch->launcher)) {
+        view->stopped = true;
+        view->waiting += view->absent;
+    } else if (view->absent > 0 && !view->starts) {
         view->all_wait = false;
     }
 }
@@ -135,6 +182,36 @@ static double hung_after(const moe_watch_t *watch, const view_t *view)
         return PATIENT_S + view->bytes / CRAWLING_BYTES_S;
     }
     return unagreed_after(view);
+}
+
+static double start_after(const moe_watch_t *watch)
+{
+    double pairs = (double)watch->ranks * watch->ranks / watch->cores;
+    double most = STARTS_S + START_PAIR_S * pairs;
+
+    return most < START_LONGEST ? most : START_LONGEST;
+}
+
+static bool is_hung(moe_watch_t *watch, const view_t *view, double now)
+{
+    double after = hung_after(watch, view);
+    moe_hang_t hang = MOE_HANG_calls;
+
+    if (view->stopped) {
+        after = STOPPED_S;
+        hang = MOE_HANG_stopped;
+    } else if (view->ended == watch->ranks) {
+        after = start_after(watch) + ENDS_MORE_S;
+        hang = MOE_HANG_end;
+    } else if (view->starts) {
+        after = start_after(watch);
+        hang = MOE_HANG_start;
+    }
+    if (watch->waiting_s == 0.0 || now - watch->waiting_s <= after) {
+        hang = MOE_HANG_none;
+    }
+    watch->hang = hang;
+    return watch->hang != MOE_HANG_none;
 }
 
 /* Resident pages of a process; 0 if it does not say. */
@@ -178,7 +255,9 @@ static bool have_grown(moe_watch_t *watch)
 /* Since when all that live wait, and nothing has changed. */
 static void note_waiting(moe_watch_t *watch, const view_t *view, double now)
 {
-    if (!view->all_wait || view->waiting == 0) {
+    const bool any_waits = view->waiting > 0 || view->ended == watch->ranks;
+
+    if (!view->all_wait || !any_waits) {
         watch->waiting_s = 0.0;
         watch->pages = 0;
     } else if (have_grown(watch) || watch->waiting_s == 0.0 ||
@@ -188,36 +267,31 @@ static void note_waiting(moe_watch_t *watch, const view_t *view, double now)
     watch->changes = view->changes;
 }
 
-static bool find_dead(moe_watch_t *watch)
-{
-    for (int r = 0; watch->died < 0 && r < watch->ranks; r++) {
-        moe_rank_slot_t slot;
-
-        moe_runstate_read(watch->state, r, &slot);
-        if (is_dead(watch, r, &slot)) {
-            watch->died = r;
-        }
-    }
-    return watch->died >= 0;
-}
-
 bool moe_watch_look(moe_watch_t *watch, double now)
 {
     view_t view = {.all_wait = true, .same = true};
 
-    if (find_dead(watch)) {
+    for (int r = 0; watch->died < 0 && r < watch->ranks; r++) {
+        moe_rank_slot_t slot;
+        char letter;
+
+        moe_runstate_read(watch->state, r, &slot);
+        letter = letter_of(&slot);
+        if (is_dead(watch, r, &slot, letter)) {
+            watch->died = r;
+        }
+        look_at(&slot, letter, &view);
+    }
+    if (watch->died >= 0) {
         return true;
     }
-    for (int r = 0; r < watch->ranks; r++) {
-        look_at(watch, r, &view);
-    }
+    look_at_launcher(watch, &view);
     if (view.failed && watch->failed_s == 0.0) {
         watch->failed_s = now;
     }
     note_waiting(watch, &view, now);
     return (watch->failed_s > 0.0 && now - watch->failed_s > GRACE_S) ||
-           (watch->waiting_s > 0.0 &&
-            now - watch->waiting_s > hung_after(watch, &view));
+           is_hung(watch, &view, now);
 }
 
 bool moe_watch_all_good(const moe_watch_t *watch)
@@ -264,7 +338,7 @@ bool moe_watch_kill(const moe_watch_t *watch)
         moe_rank_slot_t slot;
 
         moe_runstate_read(watch->state, r, &slot);
-        if (is_alive(&slot)) {
+        if (is_life(letter_of(&slot))) {
             (void)kill(slot.pid, SIGKILL);
             any = true;
         }
