@@ -127,6 +127,13 @@ void moe_doctor_shared_memory(const moe_command_t *command,
                               moe_finding_t *finding)
 {
     (void)command;
+    if (moe_launch_check_files() != MOE_OK) {
+        moe_finding_set(finding, MOE_HEALTH_fail,
+                        "MPI cannot start without it: ulimit -f unlimited",
+                        "%s", moe_error_text());
+        moe_error_clear();
+        return;
+    }
     look_at_disk("/dev/shm", 64 * MIB,
                  "MPI exchanges through it: in a container give it more "
                  "(docker run --shm-size=1g)",

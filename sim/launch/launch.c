@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Of this process, for its signal handler. */
@@ -140,6 +141,25 @@ void moe_launch_close(moe_runstate_t *state)
         (void)pause(); /* another thread's handler may have the state */
     }
     moe_runstate_close(state);
+}
+
+/* Open MPI 4.1: the memory of a rank that others write to is a file of 4 MiB
+ * and a little more; PMIx's has 4 MiB. */
+#define MPI_FILE_BYTES ((4 << 20) + 1024)
+
+moe_status_t moe_launch_check_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+        limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < MPI_FILE_BYTES) {
+        return moe_fail(MOE_ERR_IO,
+                        "files may have %llu bytes here, and ranks share "
+                        "memory through files of %d: allow larger ones "
+                        "(ulimit -f)",
+                        (unsigned long long)limit.rlim_cur, MPI_FILE_BYTES);
+    }
+    return MOE_OK;
 }
 
 int moe_launch_cores(void)

@@ -43,6 +43,13 @@ int moe_launch_end(moe_runstate_t *state, moe_status_t status,
  * asked to end as long as its process lives. Accepts NULL. */
 void moe_launch_close(moe_runstate_t *state);
 
+/**
+ * See that files may be as large as the start of MPI makes them (ulimit -f):
+ * it says little of use if they may not.
+ * @return MOE_OK; MOE_ERR_IO with a message.
+ */
+moe_status_t moe_launch_check_files(void);
+
 /** Processors that this process may use. */
 int moe_launch_cores(void);
 

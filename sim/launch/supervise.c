@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "sim/launch/failure.h"
+#include "sim/launch/launch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -347,7 +348,10 @@ int moe_supervise(const moe_supervise_t *what)
         return 3;
     }
     job->what = what;
-    status = make_state(job);
+    status = moe_launch_check_files();
+    if (status == MOE_OK) {
+        status = make_state(job);
+    }
     moe_signals_catch();
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (status == MOE_OK) {

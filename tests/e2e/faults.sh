@@ -107,6 +107,19 @@ kill -KILL "$pid"
 wait "$pid" 2>/dev/null || true
 no_process_left
 
+# a limit of files below what the start of MPI makes is known before it
+for kib in 10 1000; do
+    expect 3 bash -c 'ulimit -f "$1"; shift; exec "$@"' _ "$kib" \
+        timeout 60 "$MOESIM" run "$tiny" --ranks 4 -q -o "$work/out"
+    says "^moesim: files may have $((kib * 1024)) bytes here.*ulimit -f"
+    [ "$(wc -l <"$work/stderr")" -eq 1 ] && pass "one line" ||
+        fail "$(head -n 20 "$work/stderr")"
+    [ ! -e "$work/out/report.json" ] && pass "no report" || fail "a report"
+done
+expect 3 bash -c 'ulimit -f 1000; exec "$@"' _ "$MOESIM" doctor
+grep -q 'files may have 1024000 bytes here.*ulimit -f' "$work/stdout" &&
+    pass "doctor tells the limit" || fail "$(cat "$work/stdout")"
+
 # a full disk: a file system of 1 MiB, in a name space of its own
 mkdir "$work/small"
 mount='mount -t tmpfs -o size=1M tmpfs "$0" || exit 98'
