@@ -186,6 +186,17 @@ static moe_status_t check_command(const moe_command_t *c,
     return MOE_OK;
 }
 
+/* A folder is of the layer: what methods drop of it is not. */
+static void warn_of_drops(const moe_scenario_t *s)
+{
+    if (s->n_methods > 0 && moe_method_drops(&s->layer, &s->method[0])) {
+        fprintf(stderr,
+                "moesim: warning: %s drops pairs beyond the capacity of an "
+                "expert; the folder is of the layer, which has all pairs\n",
+                s->method[0].label);
+    }
+}
+
 static moe_status_t make(const moe_command_t *c, const moe_scenario_t *s)
 {
     moe_golden_job_t job = {.command = c,
@@ -211,6 +222,7 @@ static moe_status_t make(const moe_command_t *c, const moe_scenario_t *s)
     if (status == MOE_OK && !c->quiet) {
         printf("%s: %lld bytes, rows dispatched as %s\n", c->output,
                (long long)job.bytes, moe_format_name(job.dispatch));
+        warn_of_drops(s);
     }
     moe_ref_layer_fini(&job.routing);
     moe_layer_feed_fini(&job.feed);

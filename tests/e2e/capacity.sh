@@ -70,6 +70,9 @@ expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/least" \
 expect 2 "$MOESIM" run "$tiny" --quiet -o "$work/no" --golden \
     --set 'methods=[{capacity_alltoall: {drop: position}}]'
 says '--golden: capacity_alltoall drops pairs'
+expect 0 "$MOESIM" golden "$tiny" -o "$work/layer" \
+    --set 'methods=[{capacity_alltoall: {drop: position}}]'
+says 'warning: capacity_alltoall drops pairs .* of the layer, which has all'
 
 # policy RANKS K USES...: pairs are dropped, the oracle has the same
 policy() {
