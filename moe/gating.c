@@ -58,7 +58,13 @@ const char *moe_gating_refuses(const moe_gate_rule_t *gating)
     const bool named =
         gating->capacity == MOE_CAPACITY_deepspeed && gating->by_k;
 
-    if (!(gating->factor > 0.0) || !(gating->factor <= 1e6) ||
+    const bool tutel = gating->capacity == MOE_CAPACITY_tutel;
+    const bool below = gating->factor < 0.0;
+
+    if (below && !(tutel && gating->drop == MOE_DROP_position)) {
+        return "a capacity factor below 0 is Tutel's, dropping by position";
+    }
+    if (!(fabs(gating->factor) > 0.0) || !(fabs(gating->factor) <= 1e6) ||
         gating->min_capacity < 0) {
         return "needs a capacity factor above 0, at most 1e6, and a least "
                "capacity not below 0";
@@ -75,6 +81,11 @@ const char *moe_gating_refuses(const moe_gate_rule_t *gating)
     return NULL;
 }
 
+bool moe_gating_agrees(const moe_gate_rule_t *gating)
+{
+    return gating->drop == MOE_DROP_none || gating->factor < 0.0;
+}
+
 int64_t moe_gating_rows(const moe_gate_rule_t *gating, int64_t experts,
                         int64_t tokens)
 {
@@ -87,7 +98,7 @@ int64_t moe_gating_rows(const moe_gate_rule_t *gating, int64_t experts,
         rows = ceil((double)tokens * k / (double)experts * gating->factor);
         break;
     case MOE_CAPACITY_tutel:
-        rows = k * floor(gating->factor * ceil(each));
+        rows = k * floor(fabs(gating->factor) * ceil(each));
         break;
     case MOE_CAPACITY_deepspeed:
     case MOE_CAPACITY_COUNT:

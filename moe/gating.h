@@ -37,7 +37,8 @@ typedef struct {
     moe_drop_t drop;
     bool by_k; /* DeepSpeed's gate of k; else topkgating of any k */
     int topk;
-    double factor;        /* of the capacity, above 0 */
+    double factor;        /* of the capacity, not 0; below 0 Tutel's: at most as
+                           * many rows as the fullest expert of any rank has */
     int64_t min_capacity; /* at least 0 */
     bool choices_first;   /* rows go to all first choices before the second
                            * ones; else token by token */
@@ -54,6 +55,10 @@ moe_gate_rule_t moe_gating_of(const moe_model_t *model, moe_capacity_t capacity,
 
 /** Why a gate has no such policy; NULL if it has. */
 const char *moe_gating_refuses(const moe_gate_rule_t *gating);
+
+/** True if ranks agree on the largest count of an expert in any rank's tokens:
+ * where nothing is dropped, and by a factor below 0. */
+bool moe_gating_agrees(const moe_gate_rule_t *gating);
 
 /** Rows that an expert takes of a rank's tokens, where pairs are dropped. */
 int64_t moe_gating_rows(const moe_gate_rule_t *gating, int64_t experts,

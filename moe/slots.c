@@ -44,6 +44,16 @@ const char *moe_slots_check(const moe_layer_t *layer,
                : check_capacity(layer, rule);
 }
 
+/* The largest count, or what a rule that drops has room for. */
+static int64_t at_most(const moe_gate_rule_t *rule, const moe_layer_t *layer,
+                       int64_t most)
+{
+    const int64_t rows =
+        moe_gating_rows(rule, layer->model->experts, layer->tokens[0]);
+
+    return rule->drop != MOE_DROP_none && most > rows ? rows : most;
+}
+
 int64_t moe_slots_capacity(const moe_layer_t *layer,
                            const moe_gate_rule_t *rule,
                            const moe_routing_t *routing)
@@ -51,7 +61,7 @@ int64_t moe_slots_capacity(const moe_layer_t *layer,
     const int64_t experts = layer->model->experts;
     int64_t most = 0;
 
-    if (rule->drop != MOE_DROP_none) {
+    if (!moe_gating_agrees(rule)) {
         return moe_gating_rows(rule, experts, layer->tokens[0]);
     }
     for (int i = 0; i < layer->layout.dp; i++) {
@@ -60,7 +70,7 @@ int64_t moe_slots_capacity(const moe_layer_t *layer,
 
         most = n > most ? n : most;
     }
-    return most;
+    return at_most(rule, layer, most);
 }
 
 void moe_slots_plan(moe_ctx_t *c, moe_slots_t *s, bool has_group)
@@ -70,13 +80,13 @@ void moe_slots_plan(moe_ctx_t *c, moe_slots_t *s, bool has_group)
     const int64_t *most;
 
     (void)moe_method_gate(run->layer, run->use, &s->rule);
-    if (s->rule.drop != MOE_DROP_none) {
+    if (!moe_gating_agrees(&s->rule)) {
         s->capacity = moe_slots_capacity(run->layer, &s->rule, run->routing);
     } else {
         most = has_group ? moe_agree_max(c, MOE_GROUP_ep, MOE_DTYPE_i64, 1,
                                          moe_gate_own_most)
                          : moe_own_counts(c, 1, moe_gate_own_most);
-        s->capacity = most != NULL ? *most : 0;
+        s->capacity = most != NULL ? at_most(&s->rule, run->layer, *most) : 0;
     }
     if (s->capacity < 0) {
         moe_ctx_fail(c, moe_fail(MOE_ERR_NOMEM, "no memory for counts"));

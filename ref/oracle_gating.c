@@ -33,9 +33,13 @@ static int64_t capacity(const moe_oracle_gating_t *in)
     if (r->capacity == MOE_CAPACITY_megatron) {
         rows = ceil(s * r->topk / e * r->factor);
     } else if (r->capacity == MOE_CAPACITY_tutel) {
-        rows = r->topk * floor(ceil(s / e) * r->factor);
+        rows = r->topk * floor(ceil(s / e) * fabs(r->factor));
     }
-    return (int64_t)fmax(rows, (double)r->min_capacity);
+    rows = fmax(rows, (double)r->min_capacity);
+    if (r->factor < 0.0) {
+        rows = fmin(rows, (double)in->fullest);
+    }
+    return (int64_t)rows;
 }
 
 /* Score of a token for one expert, as fp32. */

@@ -18,7 +18,7 @@ typedef struct {
     const moe_gate_rule_t *rule;
     int64_t tokens; /* S */
     int64_t experts;
-    int64_t fullest;     /* where nothing is dropped: the largest count of an
+    int64_t fullest;     /* where ranks agree on it: the largest count of an
                           * expert in the tokens of any rank */
     const float *logits; /* [S][E]; NULL: the weights are the scores */
     const int32_t *ids;  /* [S][k] as chosen */

@@ -6,14 +6,15 @@
  *
  * How it works: a gate gives each expert at most C rows of a rank's tokens: C
  * from the number of local tokens, or, where nothing is dropped, the largest
- * count of all ranks by an all-reduce MAX. Rows go to [E][C], empty ones zero,
- * by an equal all-to-all to [R][E/R][C], and the same way back; the source
- * weighs and sums a token's rows. In a group of one nothing is called (#7997);
- * a missing group is no such group: no capacity is agreed upon without one.
- * Top-1's min(C, S) is left out: it changes nothing where local tokens are
- * equal, and where they are not the two sides would disagree.
+ * count of all ranks by an all-reduce MAX, by Tutel also below that. Rows go to
+ * [E][C], empty ones zero, by an equal all-to-all to [R][E/R][C], and the same
+ * way back; the source weighs and sums a token's rows. In a group of one
+ * nothing is called (#7997); a missing group is no such group: no capacity is
+ * agreed upon without one. Top-1's min(C, S) is left out: it changes nothing
+ * where local tokens are equal, and where they are not the two sides would
+ * disagree.
  *
- * Payload of a rank, R > 1: 8 if nothing is dropped; dispatch E C row(H), own
+ * Payload of a rank, R > 1: 8 if ranks agree on C; dispatch E C row(H), own
  * experts' rows among them; combine E C rowc(H).
  */
 #include "moe/method.h"
@@ -46,7 +47,8 @@ static const moe_option_t options[] = {
     {"gate", MOE_OPTION_choice, "by_k topk", "by_k",
      "DeepSpeed's: top1gating, top2gating and topkgating as k says, or "
      "topkgating for any k"},
-    {"capacity_factor", MOE_OPTION_number, NULL, "1", "above 0"},
+    {"capacity_factor", MOE_OPTION_number, NULL, "1",
+     "above 0; below 0, Tutel's: of -f, at most the fullest expert's rows"},
     {"min_capacity", MOE_OPTION_int, NULL, "4", "rows of an expert at least"},
     {"combine_path", MOE_OPTION_choice, "sparse dense", "sparse",
      "dense: einsums, before #8195; they round the weights to the rows' type"},
@@ -73,7 +75,7 @@ static const char *check(const moe_layer_t *layer, const int64_t *option)
     const moe_gate_rule_t rule = gate(layer, option);
 
     if (option[OPTION_GROUP] != 0 && layer->layout.dp > 1 &&
-        rule.drop == MOE_DROP_none) {
+        moe_gating_agrees(&rule)) {
         return "needs the expert group where nothing is dropped: a missing "
                "group, which agrees on no capacity, is not a group of one";
     }
@@ -113,7 +115,7 @@ static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
     if (f->layer->layout.dp == 1) {
         return;
     }
-    out[MOE_STAGE_prepare] = rule.drop == MOE_DROP_none ? 8 : 0;
+    out[MOE_STAGE_prepare] = moe_gating_agrees(&rule) ? 8 : 0;
     out[MOE_STAGE_permute] = rows * moe_format_row_bytes(dispatch, m->hidden);
     out[MOE_STAGE_unpermute] = rows * moe_format_row_bytes(combine, m->hidden);
 }
@@ -135,7 +137,8 @@ const moe_method_t moe_method_capacity_alltoall = {
     .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(returned) |
                      MOE_ROUND(output),
                  MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_source},
-    .formula = "prepare 8 if nothing is dropped; permute E C row(H); unpermute "
+    .formula = "prepare 8 if nothing is dropped, or f < 0; permute E C row(H); "
+               "unpermute "
                "E C rowc(H)",
     .test = "tests/check_methods_meta.c",
     .capturable = false,

@@ -96,6 +96,7 @@ policy 2 1 "drop: position, $tight" "drop: random, $tight" \
     "drop: probs, gate: topk, $tight" "drop: probs, capacity: megatron, $tight"
 policy 4 2 "drop: position, $tight" "drop: probs, gate: topk, $tight" \
     "drop: position, capacity: tutel, capacity_factor: 0.75, min_capacity: 1" \
+    "drop: position, capacity: tutel, capacity_factor: -0.5, min_capacity: 1" \
     "drop: position, $tight, combine_path: dense"
 policy 4 4 "drop: position, $tight" "drop: probs, $tight" \
     "drop: position, capacity: megatron, $tight, dispatch: nvfp4"
@@ -125,21 +126,31 @@ expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/faithful" \
 holds "$work/faithful/report.json" "len(r['methods']) == 2 and
     all(m['bit_identical_to_oracle'] for m in r['methods'])"
 # MegaBlocks' bins: all rows travel, at most int(f k T_i R / E) of an expert are
-# computed; all tokens to one expert of 16 on 4 ranks: 24 rows for it, 1.5 x f
-# fit, on every rank a bin of as many
+# computed. All tokens of 4 ranks to one expert of 16: 24 rows for it, f 1 a bin
+# of one, also on the other ranks. Tutel's factor below 0: with room for all,
+# the fullest expert's rows, which ranks agree on as where nothing is dropped
 bins='{alltoallv: {expert_block: bin, capacity_factor: '
+tutel='{capacity_alltoall: {capacity: tutel'
 expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/bins" \
     --set 'workload.tokens=[6,6,6,6]' --set "methods=[alltoallv,
-    ${bins}0}}, ${bins}1, label: f1}}, ${bins}0.3, label: f03}}]" \
-    --set model.topk=1 --set 'workload.router={sample: one_expert}'
-holds "$work/bins/report.json" "all(m['bit_identical_to_oracle'] and
-    m['payload_bytes'] == r['methods'][0]['payload_bytes'] for m in
-    r['methods']) and r['methods'][0]['output_digest'] ==
-    r['methods'][1]['output_digest'] != r['methods'][2]['output_digest']"
-holds "$work/bins/report.json" "[sorted(m[k]) for m in r['methods'][1:] for k in
+    ${bins}0}}, ${bins}1, label: f1}}, ${bins}0.3, label: f03}}, $tutel}},
+    $tutel, drop: position, capacity_factor: -9, label: all}},
+    $tutel, drop: position, capacity_factor: -0.5, min_capacity: 1,
+    label: some}}]" --set model.topk=1 \
+    --set 'workload.router={sample: one_expert}'
+holds "$work/bins/report.json" "[len({(m['output_digest'],
+    str(m['payload_bytes'])) for m in r['methods'][a:b]}) for a, b in
+    ((0, 2), (1, 3), (4, 6), (5, 7))] == [1, 2, 1, 2] and
+    all(m['bit_identical_to_oracle'] for m in r['methods']) and
+    len({str(m['payload_bytes']) for m in r['methods'][:4]}) == 1"
+holds "$work/bins/report.json" "[sorted(m[k]) for m in r['methods'][1:4] for k in
     ('left_out_rows', 'padded_rows')] == [[0, 0, 0, 0], [0, 0, 0, 72],
     [0, 0, 0, 23], [3, 4, 4, 4], [0, 0, 0, 0], [0, 0, 0, 72]]"
-expect 2 "$MOESIM" run "$tiny" --set "methods=[${bins}1}}]" \
+holds "$work/bins/report.json" "[(m['gating']['capacity'], m['gating']['dropped'],
+    m['by_stage']['prepare']['payload_bytes']) for m in r['methods'][4:]] ==
+    [(n, [6 - n] * 4, [8] * 4) for n in (6, 6, 1)]"
+expect 2 "$MOESIM" run "$tiny" --set "methods=[${bins}1}},
+    {capacity_alltoall: {drop: position, capacity_factor: -1}}]" \
     --set 'layout={dp: 2, tp: 2, ep: 4}' --set 'workload.tokens=[6,6]' \
     -o "$work/no"
 says 'needs tp = 1, experts in order and no shared_experts'
