@@ -135,13 +135,16 @@ dist_completion_DATA = doc/completion/moesim
 # --- its tests
 
 # The supervisor's suite starts ranks of a program that misbehaves.
-check_PROGRAMS += tests/check_supervise tests/check_watch tests/rank_probe
-TESTS += tests/check_supervise tests/check_watch
+check_PROGRAMS += tests/check_supervise tests/check_watch tests/check_hang \
+  tests/rank_probe
+TESTS += tests/check_supervise tests/check_watch tests/check_hang
 SIM_TEST_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
 tests_check_supervise_SOURCES = tests/check_supervise.c
 tests_check_supervise_LDADD = $(SIM_TEST_LDADD)
 tests_check_watch_SOURCES = tests/check_watch.c
 tests_check_watch_LDADD = $(SIM_TEST_LDADD)
+tests_check_hang_SOURCES = tests/check_hang.c
+tests_check_hang_LDADD = $(SIM_TEST_LDADD)
 tests_rank_probe_SOURCES = tests/rank_probe.c
 tests_rank_probe_LDADD = $(SIM_TEST_LDADD)
 
