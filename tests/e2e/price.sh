@@ -226,6 +226,15 @@ wait $! || got=$?
 [ "$got" -eq 143 ] && pass ended || fail "ended with $got"
 [ -z "$(find . -name '*.jsonl*' ! -path ./traced/t.jsonl)" ] && pass whole || fail half
 
+# ranks without an expert are counted in words
+for idle in "17:1 of each 17 ranks holds none" "18:2 of each 18 ranks hold none"
+do
+    expect 0 "$MOESIM" price "$top_srcdir/scenarios/tutorial/first.yaml" \
+        --set "layout={dp: ${idle%%:*}, ep: ${idle%%:*}}" --json idle.json \
+        --set workload.tokens=2 --method allgatherv
+    holds idle.json "any(w.endswith('${idle#*:}') for w in r['warnings'])"
+done
+
 # --strict: a sampled routing is a warning, and a warning is an error
 expect 2 $price --tokens 8 --strict
 expect 0 $price --tokens 8 --strict --set 'workload.router={sample: zipf, s: 1.1}'
