@@ -14,6 +14,7 @@ import sys
 
 
 GATE = ("drop", "capacity", "gate", "combine_path", "expert_group")
+DROPS = ("bin",)  # what it leaves out depends on the ranks: capacity.sh has it
 
 
 def uses(method):
@@ -29,7 +30,7 @@ def uses(method):
         words = o["choices"].split()
         base[key] = o["default"] if o["default"] in words else words[0]
     maps = [base] + [{**base, key: word} for key, o in options.items()
-                     for word in o["choices"].split()]
+                     for word in o["choices"].split() if word not in DROPS]
     for chosen in maps:
         text = ", ".join("%s: %s" % c for c in {**lifted, **chosen}.items())
         yield "{%s: {%s}}" % (method["name"], text)
