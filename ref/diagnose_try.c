@@ -201,6 +201,8 @@ moe_status_t moe_diagnose_try(moe_judge_t *judge, moe_fault_t fault,
 
     borrow(judge, fault, seen, &other);
     other.sites = sites;
+    other.only_zeros =
+        fault.kind == MOE_FAULT_not_run || fault.kind == MOE_FAULT_tail_tile;
     status = run(&other, fault.role, seen);
     if (status == MOE_OK) {
         *faulty_p = moe_diagnose_faulty(&other.verdict[seen]);

@@ -69,6 +69,18 @@ static moe_status_t take_over(moe_judge_t *judge, moe_role_t role)
     return moe_ref_layer_give(&judge->layer, role, &judge->got[role]);
 }
 
+/* Can the next place be made of somebody's tensor? No router chooses by NaN,
+ * and the NVFP4 grid has none: then ours stays. */
+static bool can_go_on(const moe_judge_t *judge, moe_role_t role)
+{
+    const moe_verdict_t *v = &judge->verdict[role];
+    const bool needs_numbers =
+        role == MOE_ROLE_logits ||
+        judge->got[role].storage.format == MOE_FORMAT_nvfp4;
+
+    return !needs_numbers || (v->nans == 0 && v->infinities == 0);
+}
+
 static moe_status_t check_shape(const moe_judge_t *judge, moe_role_t role)
 {
     const moe_rows_t *got = &judge->got[role];
@@ -109,7 +121,9 @@ static moe_status_t judge_numbers(moe_judge_t *judge, moe_role_t role)
     }
     if (status == MOE_OK && judge->got[role].codes != NULL) {
         status = moe_judge_numbers(judge, role, widths);
-        return status == MOE_OK ? take_over(judge, role) : status;
+        if (status != MOE_OK || can_go_on(judge, role)) {
+            return status == MOE_OK ? take_over(judge, role) : status;
+        }
     }
     return status == MOE_OK ? moe_judge_round(judge, role, widths) : status;
 }
@@ -141,7 +155,9 @@ static moe_status_t judge_codes(moe_judge_t *judge, moe_role_t role)
     }
     if (status == MOE_OK && judge->got[role].codes != NULL) {
         status = moe_judge_codes(judge, role, widths);
-        return status == MOE_OK ? take_over(judge, role) : status;
+        if (status == MOE_OK && can_go_on(judge, role)) {
+            status = take_over(judge, role);
+        }
     }
     return status;
 }

@@ -106,6 +106,8 @@ typedef struct {
     moe_widths_t widths[MOE_ROLE_COUNT];
     moe_verdict_t verdict[MOE_ROLE_COUNT];
     moe_judge_sites_t *sites; /* NULL: nobody asks */
+    bool only_zeros; /* what is 0 explains zeros alone, whatever the doubt:
+                      * for mistakes that leave zeros */
 } moe_judge_t;
 
 /**

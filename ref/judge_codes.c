@@ -67,6 +67,51 @@ static bool block_has_doubt(const moe_widths_t *widths, const moe_rows_t *ref,
     return false;
 }
 
+/* True if a scale is no number. */
+static bool is_nan_scale(moe_dtype_t type, uint32_t code)
+{
+    switch ((int)type) {
+    case MOE_DTYPE_e4m3:
+        return isnan(moe_e4m3_to_f32((uint8_t)code));
+    case MOE_DTYPE_e8m0:
+        return isnan(moe_e8m0_to_f32((uint8_t)code));
+    case MOE_DTYPE_bf16:
+        return isnan(moe_bf16_to_f32((uint16_t)code));
+    default:
+        return type == MOE_DTYPE_fp32 && isnan(moe_f32_of_bits(code));
+    }
+}
+
+/* No doubt about a number makes it none. */
+static bool is_near_scale(const moe_widths_t *widths, const moe_rows_t *ref,
+                          const moe_rows_t *got, int64_t i)
+{
+    const moe_dtype_t type = moe_format_info(ref->storage.format)->scale;
+
+    return is_nan_scale(type, code_of(type, ref->scales, i)) ==
+               is_nan_scale(type, code_of(type, got->scales, i)) &&
+           block_has_doubt(widths, ref, i);
+}
+
+/* How far two numbers are apart: as far as can be where one of them is none.
+ */
+static double apart(double a, double b)
+{
+    if (isnan(a) || isnan(b)) {
+        return isnan(a) && isnan(b) ? 0.0 : HUGE_VAL;
+    }
+    return a < b || a > b ? fabs(a - b) : 0.0;
+}
+
+/* d over a width, 0 within it; nothing excuses what is infinitely far. */
+static double ratio_of(double d, double width)
+{
+    if (isinf(d)) {
+        return HUGE_VAL;
+    }
+    return d <= width ? 0.0 : width > 0.0 ? d / width : HUGE_VAL;
+}
+
 static void count_scales(moe_verdict_t *v, const moe_rows_t *ref,
                          const moe_rows_t *got, const moe_widths_t *widths)
 {
@@ -82,7 +127,7 @@ static void count_scales(moe_verdict_t *v, const moe_rows_t *ref,
 
         v->scales_differ += steps > 0;
         v->scales_more_steps += steps > 1;
-        v->scales_near_ties += steps > 0 && block_has_doubt(widths, ref, i);
+        v->scales_near_ties += steps > 0 && is_near_scale(widths, ref, got, i);
     }
 }
 
@@ -155,7 +200,7 @@ static void judge_row(moe_judge_t *judge, moe_role_t role, int64_t row,
         int64_t at = row * ref->cols + c;
         int64_t steps = steps_between(type, code_of(type, ref->codes, at),
                                       code_of(type, got->codes, at));
-        double d = fabs(want[c] - have[c]);
+        double d = apart(want[c], have[c]);
         double ratio = 0.0;
 
         if (steps == 0 && !(d > 0.0)) {
@@ -164,11 +209,12 @@ static void judge_row(moe_judge_t *judge, moe_role_t role, int64_t row,
         v->differ++;
         v->one_step += steps == 1;
         v->more_steps += steps > 1;
+        v->nans += isnan(have[c]) && !isnan(want[c]);
         for (int w = 0; w < MOE_WIDTHS; w++) {
             double width =
                 widths->at[w] != NULL ? (double)widths->at[w][at] : 0.0;
 
-            ratio = d <= width ? 0.0 : width > 0.0 ? d / width : HUGE_VAL;
+            ratio = ratio_of(d, width);
             v->beyond[w] += ratio > 1.0;
         }
         v->near_ties += ratio <= 1.0;

@@ -88,9 +88,13 @@ static void add_sums(moe_verdict_t *v, double got, double want)
     v->sum_product += got * want;
 }
 
-/* d over a width; a width of 0 allows none. */
+/* d over a width; a width of 0 allows none, and none what is infinitely far:
+ * a number where there is none, or the other way round. */
 static double ratio_of(double d, double width)
 {
+    if (isinf(d)) {
+        return HUGE_VAL;
+    }
     return d <= 0.0 ? 0.0 : width > 0.0 ? d / width : HUGE_VAL;
 }
 
@@ -129,8 +133,11 @@ static void judge_element(moe_judge_t *judge, moe_role_t role,
             count_ulps(v, format, code, d > 0.0 ? rounded : code);
         }
     }
+    if (judge->only_zeros && !(fabs(x) > 0.0) && fabs(value) > 0.0) {
+        d = HUGE_VAL;
+    }
     ratio = ratio_of(d, likely);
-    v->beyond[MOE_WIDTH_hard] += d > hard;
+    v->beyond[MOE_WIDTH_hard] += d > hard || isinf(d);
     v->beyond[MOE_WIDTH_likely] += ratio > 1.0;
     if (ratio > 1.0) {
         moe_judge_site(judge, row, col);

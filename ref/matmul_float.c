@@ -335,11 +335,11 @@ static int64_t next_open(const uint64_t *open, int64_t j, int64_t n)
     return j;
 }
 
-/* No number of these is another one. */
+/* No number of these is another one, or none. */
 static bool all_are(const double *x, int64_t n, double one)
 {
     for (int64_t i = 0; i < n; i++) {
-        if (x[i] < one || x[i] > one) {
+        if (!(x[i] >= one && x[i] <= one)) {
             return false;
         }
     }

@@ -303,6 +303,32 @@ START_TEST(nan_and_infinity_are_counted_and_never_good)
 }
 END_TEST
 
+/* NVFP4 places with their scales, and numbers that a router cannot take. */
+START_TEST(what_is_no_number_is_never_good_and_ends_no_check)
+{
+    static const moe_role_t roles[] = {MOE_ROLE_logits, MOE_ROLE_dispatch,
+                                       MOE_ROLE_expert_in, MOE_ROLE_gemm2_in};
+    const moe_role_t role = roles[_i];
+    moe_rows_t *got;
+    const moe_verdict_t *v;
+
+    open_court();
+    got = copy_of(role);
+    (void)copy_of(MOE_ROLE_gemm2_out);
+    if (got->scales != NULL) {
+        ((uint8_t *)got->scales)[1] = 0x7f;
+    } else {
+        ((uint32_t *)got->codes)[1] = 0x7fc00000;
+    }
+    v = judge(role);
+    ck_assert(!v->good);
+    ck_assert_int_gt(v->nans, 0);
+    ck_assert_int_eq(v->near_ties, 0);
+    ck_assert(court.judge.verdict[MOE_ROLE_gemm2_out].good);
+    close_court();
+}
+END_TEST
+
 /* Another act_out first, whose codes are not those of the second. */
 START_TEST(a_judge_asked_again_starts_from_what_it_is_given_now)
 {
@@ -346,6 +372,8 @@ int main(void)
     tcase_add_test(tests, ids_and_weights_may_lie_in_any_order_of_columns);
     tcase_add_test(tests, an_output_alone_has_a_weak_hard_bound_and_a_verdict);
     tcase_add_test(tests, nan_and_infinity_are_counted_and_never_good);
+    tcase_add_loop_test(
+        tests, what_is_no_number_is_never_good_and_ends_no_check, 0, 4);
     tcase_add_test(tests, a_judge_asked_again_starts_from_what_it_is_given_now);
     suite_add_tcase(suite, tests);
     return moe_suite_main(suite);

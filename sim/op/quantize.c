@@ -3,6 +3,7 @@
 #include "sim/op/op.h"
 
 #include "ref/formats.h"
+#include "ref/moeref.h"
 #include "ref/quantize.h"
 #include "ref/swizzle.h"
 
@@ -108,17 +109,16 @@ void moe_tool_global_scale(moe_tool_job_t *job)
     for (int64_t i = 0; i < x.rows * x.cols; i++) {
         double a = fabs(moe_rows_value(&x, i / x.cols, i % x.cols));
 
-        out[1] = a > (double)out[1] ? (float)a : out[1];
+        out[1] = a > (double)out[1] || isnan(a) ? (float)a : out[1];
     }
-    if (!isfinite(out[1]) || !(out[1] > 0.0f)) {
-        moe_tool_wrong(job, "x",
-                       "has the largest magnitude %g, expected a "
-                       "finite number above 0",
-                       (double)out[1]);
+    if (isnan(out[1])) {
+        moe_tool_wrong(job, "x", "has NaN, expected numbers");
         return;
     }
-    moe_storage_default(&storage, out[1]);
-    out[0] = storage.global_scale;
+    if (storage.profile == MOE_PROFILE_none) {
+        storage.profile = moe_profile_default(format);
+    }
+    out[0] = moeref_global_scale((moeref_profile_t)storage.profile, out[1]);
     moe_tool_put_list(job, "global_scale", MOE_DTYPE_fp32, 1, out);
     moe_tool_put_list(job, "amax", MOE_DTYPE_fp32, 1, out + 1);
 }

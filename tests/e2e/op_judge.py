@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """op_judge.py WORK: moesim op against definitions written here in exact
 arithmetic, on small tensors."""
+import math
 import bisect
 import os
 import random
@@ -156,6 +157,9 @@ def check_quantize():
     check(T.values(g["amax"]) == [amax] and
           abs(T.values(g["global_scale"])[0] - 2688 / amax) < 1e-3,
           "global-scale from the largest magnitude")
+    none = {"x": T.pack("BF16", (1, 16), [0] * 16)}
+    check(T.values(op("global-scale", none, "--to", "nvfp4", "--profile", "te")
+                   ["global_scale"]) == [1.0], "global-scale of zeros, te")
     for profile in ("vllm", "sglang", "trtllm", "flashinfer", "te", "torchao"):
         out = op("quantize", {"x": x}, "--to", "nvfp4", "--profile", profile,
                  "--set", "global_scale=" +
@@ -275,6 +279,14 @@ def check_experts(moved):
                     x[r * cols + i] * wv[(e * outs + j) * cols + i]
                     for i in range(cols)), "bf16"))
     check(T.values(out["out"]) == want and m > 20, "grouped-matmul of bf16")
+    bias = [0.0] * (6 * outs)
+    bias[1::outs] = [math.nan] * 6
+    odd = op("grouped-matmul", {"x": moved["rows"],
+                                "w": T.pack("BF16", (6, outs, cols), w),
+                                "bias": T.pack("F32", (6, outs), bias),
+                                "offset": moved["offset"]})
+    check([i % outs for i, c in enumerate(T.values(odd["out"]))
+           if c & 0x7fff > 0x7f80] == [1] * m, "grouped-matmul: a bias of NaN")
     gated = op("activation", {"x": out["out"]})["out"]
     want = []
     for r in range(m):
