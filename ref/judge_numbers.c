@@ -98,6 +98,12 @@ static double ratio_of(double d, double width)
     return d <= 0.0 ? 0.0 : width > 0.0 ? d / width : HUGE_VAL;
 }
 
+/* Of a mistake that leaves zeros: what is none. */
+static bool is_excluded(const moe_judge_t *judge, double x, double value)
+{
+    return judge->only_zeros && !(fabs(x) > 0.0) && fabs(value) > 0.0;
+}
+
 static void judge_element(moe_judge_t *judge, moe_role_t role,
                           const moe_widths_t *widths, int64_t row, int64_t col,
                           row_t *sum)
@@ -133,10 +139,7 @@ static void judge_element(moe_judge_t *judge, moe_role_t role,
             count_ulps(v, format, code, d > 0.0 ? rounded : code);
         }
     }
-    if (judge->only_zeros && !(fabs(x) > 0.0) && fabs(value) > 0.0) {
-        d = HUGE_VAL;
-    }
-    ratio = ratio_of(d, likely);
+    ratio = ratio_of(is_excluded(judge, x, value) ? HUGE_VAL : d, likely);
     v->beyond[MOE_WIDTH_hard] += d > hard || isinf(d);
     v->beyond[MOE_WIDTH_likely] += ratio > 1.0;
     if (ratio > 1.0) {
