@@ -23,9 +23,10 @@ if ! "$python" -c 'import setuptools, numpy, pip, pytest, wheel, xdist, yaml'; t
 fi
 
 # pip writes where it builds; the source tree may be read-only
-mkdir -p "$work/tree/models"
+mkdir -p "$work/tree/models" "$work/tree/data"
 cp -r "$top_srcdir/python" "$work/tree/" &&
     cp -r "$top_srcdir/models/moe" "$work/tree/models/" &&
+    cp "$top_srcdir/data/rcp_sm90.table.xz" "$work/tree/data/" &&
     chmod -R u+w "$work/tree" || exit 1
 ln -s "$(cd "$top_builddir" && pwd)" "$work/tree/build"
 page=$(cd "$top_srcdir" && pwd)/doc/kernel-quickstart.md

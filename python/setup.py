@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build of the package: the table of models from models/moe/, and libmoeref.
+"""Build of the package: the table of models from models/moe/, libmoeref, and
+the table of reciprocals that the fast-rcp profiles read (data/README.md).
 
 $MOESIM_BUILD names a folder in which moesim was configured and made; without
 it the library is made here.
 """
 
 import json
+import lzma
 import os
 import pathlib
 import shutil
@@ -43,7 +45,7 @@ def make_library(folder):
 
 
 class Build(build_py):
-    """The package's files, and the two that are made."""
+    """The package's files, and those that are made."""
 
     def run(self):
         super().run()
@@ -54,6 +56,8 @@ class Build(build_py):
                    else make_library(self.get_finalized_command(
                        "build").build_temp))
         shutil.copy(library.resolve(), target / "libmoeref.so")
+        table = TOP / "data" / "rcp_sm90.table.xz"
+        (target / "rcp_sm90.table").write_bytes(lzma.open(table).read())
         (target / "models.json").write_text(json.dumps(models(), indent=1))
 
 

@@ -41,6 +41,9 @@ def _find():
 
 
 def _load():
+    table = pathlib.Path(__file__).with_name("rcp_sm90.table")
+    if table.exists():
+        os.environ.setdefault("MOESIM_RCP_TABLE", str(table))
     library = ctypes.CDLL(_find())
     library.moeref_version.restype = ctypes.c_char_p
     library.moeref_error.restype = ctypes.c_char_p

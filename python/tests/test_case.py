@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The package against numpy alone: decoding, matmul, routing in float64."""
 
+import os
+import pathlib
 import time
 
 import numpy
@@ -225,3 +227,10 @@ def test_a_rank_of_deepseek_is_made_within_a_second_or_so():
     assert case.w13.shape == (8, 4096, 3584)
     # the goal of 1 s is measured in doc/benchmarks.md; this is a busy machine
     assert time.process_time() - start < 20
+
+
+def test_the_package_has_the_table_of_the_fast_profiles():
+    table = pathlib.Path(moesim.__file__).with_name("rcp_sm90.table")
+    assert os.environ["MOESIM_RCP_TABLE"] == str(table) and table.exists()
+    case = moesim.case(SMALL, tokens=8, dispatch="nvfp4", profile="vllm")
+    assert len(case.dispatch.view(numpy.uint8)) == 8

@@ -128,6 +128,7 @@ void moe_command_fini(moe_command_t *command);
 
 /** Name of a verb, its operand, its text. */
 const char *moe_verb_name(moe_verb_t verb);
+const char *moe_check_order_name(moe_check_order_t order);
 const char *moe_verb_operand(moe_verb_t verb);
 const char *moe_verb_text(moe_verb_t verb);
 

@@ -215,10 +215,15 @@ void moe_parse_tensor(moe_parse_t *parse, const char *text)
     command->tensor = tensor;
 }
 
+static const char *const orders[] = {"any", "within-expert", "exact"};
+
+const char *moe_check_order_name(moe_check_order_t order)
+{
+    return orders[order];
+}
+
 void moe_parse_order(moe_parse_t *parse, const char *text)
 {
-    static const char *const orders[] = {"any", "within-expert", "exact"};
-
     parse->command->order = (moe_check_order_t)choice(parse, text, orders, 3);
 }
 

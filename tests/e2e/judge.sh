@@ -80,7 +80,10 @@ bad rows "f['kind'] == 'row missing'"
 
 $spoil "$golden/rank-0000.safetensors" "$work/got.safetensors" shuffle
 expect 1 "$MOESIM" check "$golden" "$work/got.safetensors" --only-rank 0 \
-    --order exact
+    --order exact --accumulator fp32
+again="again: moesim check '.*' '.*' --order exact --accumulator fp32 --only-rank 0"
+grep -q "$again" "$work/stdout" && pass "again as it was" ||
+    fail "$(cat "$work/stdout")"
 $spoil "$golden/rank-0000.safetensors" "$work/got.safetensors" \
     zero-row:output:2 nan:combine
 expect 1 "$MOESIM" check "$golden" "$work/got.safetensors" --only-rank 0 \
