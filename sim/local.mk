@@ -137,7 +137,7 @@ dist_completion_DATA = doc/completion/moesim
 # The supervisor's suite starts ranks of a program that misbehaves.
 check_PROGRAMS += tests/check_supervise tests/check_watch tests/check_hang \
   tests/rank_probe
-TESTS += tests/check_supervise tests/check_watch tests/check_hang
+TESTS += tests/check_watch tests/check_hang
 SIM_TEST_LDADD = $(moesim_LDADD) $(CHECK_LIBS)
 tests_check_supervise_SOURCES = tests/check_supervise.c
 tests_check_supervise_LDADD = $(SIM_TEST_LDADD)
