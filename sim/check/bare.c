@@ -119,9 +119,8 @@ static json_t *find_out(const moe_check_t *check, const pair_t *pair)
     return f;
 }
 
-static moe_status_t judge_pair(moe_check_t *check, pair_t *pair, bool race)
+static moe_status_t judge_pair(moe_check_t *check, pair_t *pair)
 {
-    json_t *finding;
     moe_status_t status;
 
     if (!same_shape(pair->t[0], pair->t[1])) {
@@ -129,22 +128,8 @@ static moe_status_t judge_pair(moe_check_t *check, pair_t *pair, bool race)
             check, moe_check_finding(pair->t[0]->name, -1, false, "shape"));
     }
     status = compare_pair(pair);
-    if (status != MOE_OK || (race && pair->differ == 0)) {
-        return status;
-    }
-    if (!race) {
-        return moe_check_add(check, find_out(check, pair));
-    }
-    finding = moe_check_finding(pair->t[0]->name, -1, false, "race");
-    if (finding != NULL) {
-        (void)json_object_set_new(finding, "differ",
-                                  json_integer((json_int_t)pair->differ));
-        (void)json_object_set_new(
-            finding, "what",
-            json_string("two runs of the same kernel differ: a race, or an "
-                        "order of additions that changes"));
-    }
-    return moe_check_add(check, finding);
+    return status == MOE_OK ? moe_check_add(check, find_out(check, pair))
+                            : status;
 }
 
 /* Floats want a tolerance from the user. */
@@ -165,7 +150,7 @@ static moe_status_t want_tolerance(const moe_check_t *check,
 /* All tensors of GOT that REF has too. */
 static moe_status_t compare_files(moe_check_t *check,
                                   const moe_safetensors_t *ref,
-                                  const moe_safetensors_t *got, bool race)
+                                  const moe_safetensors_t *got)
 {
     moe_status_t status = MOE_OK;
     int64_t found = 0;
@@ -180,9 +165,9 @@ static moe_status_t compare_files(moe_check_t *check,
             continue;
         }
         found++;
-        status = race ? MOE_OK : want_tolerance(check, pair.t[1]);
+        status = want_tolerance(check, pair.t[1]);
         if (status == MOE_OK) {
-            status = judge_pair(check, &pair, race);
+            status = judge_pair(check, &pair);
         }
     }
     if (status == MOE_OK && found == 0) {
@@ -192,31 +177,19 @@ static moe_status_t compare_files(moe_check_t *check,
     return status;
 }
 
-static moe_status_t compare_paths(moe_check_t *check, const char *first,
-                                  const char *second, bool race)
-{
-    moe_safetensors_t *a = NULL;
-    moe_safetensors_t *b = NULL;
-    moe_status_t status = moe_safetensors_open(first, &a);
-
-    if (status == MOE_OK) {
-        status = moe_safetensors_open(second, &b);
-    }
-    if (status == MOE_OK) {
-        status = compare_files(check, a, b, race);
-    }
-    moe_safetensors_close(a);
-    moe_safetensors_close(b);
-    return status;
-}
-
 moe_status_t moe_check_bare(moe_check_t *check)
 {
-    return compare_paths(check, check->ref, check->got, false);
-}
+    moe_safetensors_t *ref = NULL;
+    moe_safetensors_t *got = NULL;
+    moe_status_t status = moe_safetensors_open(check->ref, &ref);
 
-moe_status_t moe_check_race(moe_check_t *check, const char *first,
-                            const char *second)
-{
-    return compare_paths(check, first, second, true);
+    if (status == MOE_OK) {
+        status = moe_safetensors_open(check->got, &got);
+    }
+    if (status == MOE_OK) {
+        status = compare_files(check, ref, got);
+    }
+    moe_safetensors_close(ref);
+    moe_safetensors_close(got);
+    return status;
 }

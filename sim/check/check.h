@@ -135,7 +135,10 @@ moe_status_t moe_check_diagnose(moe_check_t *check, moe_judge_t *judge,
 /** Two files without a manifest: codes exactly, floats by ulp. */
 moe_status_t moe_check_bare(moe_check_t *check);
 
-/** Two files of the same kernel: tensors that differ are a race. */
+/* sim/check/race.c */
+
+/** Two files of the same kernel: tensors that differ are a race; rows of pairs
+ * in any order, if they say who they are, those past valid_rows not. */
 moe_status_t moe_check_race(moe_check_t *check, const char *first,
                             const char *second);
 

@@ -108,6 +108,19 @@ $spoil "$golden/rank-0000.safetensors" "$work/b.safetensors" keep:output \
 expect 1 "$MOESIM" check "$golden" "$work/a.safetensors" "$work/b.safetensors" \
     --only-rank 0 --json "$work/check.json"
 bad output "f['kind'] == 'race'"
+# another order of rows that say who they are, and other padding, are no race
+cp "$golden/rank-0000.safetensors" "$work/one.safetensors"
+$spoil "$work/one.safetensors" "$work/padded.safetensors" pad
+$spoil "$work/one.safetensors" "$work/turned.safetensors" shuffle pad
+$spoil "$work/one.safetensors" "$work/raced.safetensors" shuffle pad \
+    flip:gemm2_out
+expect 0 "$MOESIM" check "$golden" "$work/padded.safetensors" \
+    "$work/turned.safetensors" --only-rank 0
+expect 1 "$MOESIM" check "$golden" "$work/padded.safetensors" \
+    "$work/turned.safetensors" --only-rank 0 --order exact
+expect 1 "$MOESIM" check "$golden" "$work/padded.safetensors" \
+    "$work/raced.safetensors" --only-rank 0 --json "$work/check.json"
+bad gemm2_out "f['kind'] == 'race'"
 expect 2 "$MOESIM" check "$work/a.safetensors" "$work/b.safetensors"
 says "max-ulp"
 expect 0 "$MOESIM" check "$work/a.safetensors" "$work/b.safetensors" \

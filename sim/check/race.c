@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two runs of one kernel. Rows of pairs are compared by who they are, where
+ * the files say so, and those past valid_rows not at all; all else byte by
+ * byte. */
+#include "sim/check/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    NAMES = 4, /* lists that say who a row is */
+    PIECE = 1 << 16
+};
+
+static const char *const names[NAMES] = {"src_rank", "src_token", "slot",
+                                         "expert"};
+
+/* A row of pairs: who it is, where it lies. */
+typedef struct {
+    int64_t who[NAMES];
+    int64_t at;
+} place_t;
+
+/* A run's file. */
+typedef struct {
+    moe_safetensors_t *file;
+    place_t *place; /* [n] valid rows of pairs, in order of who they are */
+    int64_t n;
+    int64_t rows; /* of pairs, padding too; 0: none */
+} run_t;
+
+static int by_who(const void *a, const void *b)
+{
+    const place_t *x = a;
+    const place_t *y = b;
+
+    for (int i = 0; i < NAMES; i++) {
+        if (x->who[i] != y->who[i]) {
+            return x->who[i] < y->who[i] ? -1 : 1;
+        }
+    }
+    return (x->at > y->at) - (x->at < y->at);
+}
+
+/* True of tensors of pairs, their scales and bounds, and of their names. */
+static bool is_of_pairs(const char *name)
+{
+    const size_t stem = strcspn(name, ".");
+
+    for (int i = 0; i < NAMES; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    for (int r = 0; r < MOE_ROLE_COUNT; r++) {
+        const char *role = moe_role_name((moe_role_t)r);
+
+        if (moe_ref_layer_is_paired((moe_role_t)r) && strlen(role) == stem &&
+            strncmp(name, role, stem) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Rows of a tensor of pairs: [rows][..], or [experts][rows of each][..]. */
+static int64_t rows_of(const moe_safetensor_t *t, bool by_expert)
+{
+    return t->ndim == 0               ? 0
+           : by_expert && t->ndim > 2 ? t->dim[0] * t->dim[1]
+                                      : t->dim[0];
+}
+
+static int64_t count_rows(const moe_safetensors_t *file, bool by_expert)
+{
+    for (size_t i = 0; i < moe_safetensors_count(file); i++) {
+        const moe_safetensor_t *t = moe_safetensors_get(file, i);
+
+        if (is_of_pairs(t->name)) {
+            return rows_of(t, by_expert);
+        }
+    }
+    return 0;
+}
+
+/* The valid rows, as they lie; valid [n_valid] or NULL: all. */
+static moe_status_t list_rows(run_t *run, const int64_t *valid, int64_t n_valid)
+{
+    const int64_t part = n_valid > 1 ? run->rows / n_valid : run->rows;
+    const int64_t each = part > 0 ? part : 1;
+
+    run->place = calloc((size_t)run->rows + 1, sizeof(*run->place));
+    if (run->place == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for %lld rows",
+                        (long long)run->rows);
+    }
+    for (int64_t i = 0; i < run->rows; i++) {
+        if (valid == NULL ||
+            (i / each < n_valid && i % each < valid[i / each])) {
+            run->place[run->n++].at = i;
+        }
+    }
+    return MOE_OK;
+}
+
+static moe_status_t name_rows(const moe_check_t *check, run_t *run,
+                              const char *path)
+{
+    moe_status_t status = MOE_OK;
+
+    for (int i = 0; status == MOE_OK && i < NAMES; i++) {
+        int64_t *list = NULL;
+        int64_t n = 0;
+
+        status = moe_check_integers(run->file, path, names[i], &list, &n);
+        for (int64_t r = 0; status == MOE_OK && r < run->n; r++) {
+            const int64_t at = run->place[r].at;
+
+            run->place[r].who[i] = at < n ? list[at] : 0;
+        }
+        free(list);
+    }
+    if (check->command->order != MOE_CHECK_exact) {
+        qsort(run->place, (size_t)run->n, sizeof(*run->place), by_who);
+    }
+    return status;
+}
+
+static moe_status_t open_run(const moe_check_t *check, const char *path,
+                             run_t *run)
+{
+    int64_t *valid = NULL;
+    int64_t n_valid = 0;
+    moe_status_t status = moe_safetensors_open(path, &run->file);
+
+    if (status == MOE_OK) {
+        status =
+            moe_check_integers(run->file, path, "valid_rows", &valid, &n_valid);
+    }
+    if (status == MOE_OK) {
+        run->rows = count_rows(run->file, n_valid > 1);
+        status = list_rows(run, valid, n_valid);
+    }
+    if (status == MOE_OK) {
+        status = name_rows(check, run, path);
+    }
+    free(valid);
+    return status;
+}
+
+static void close_run(run_t *run)
+{
+    moe_safetensors_close(run->file);
+    free(run->place);
+}
+
+/* Bytes of two pieces that differ. */
+static moe_status_t compare_bytes(const run_t run[2],
+                                  const moe_safetensor_t *const t[2],
+                                  const int64_t at[2], int64_t n,
+                                  int64_t *differ_p)
+{
+    static uint8_t bytes[2][PIECE];
+    moe_status_t status = MOE_OK;
+
+    for (int64_t done = 0; status == MOE_OK && done < n; done += PIECE) {
+        const int64_t some = n - done < PIECE ? n - done : PIECE;
+
+        for (int i = 0; status == MOE_OK && i < 2; i++) {
+            status = moe_safetensors_read(run[i].file, t[i], at[i] + done, some,
+                                          bytes[i]);
+        }
+        for (int64_t i = 0; status == MOE_OK && i < some; i++) {
+            *differ_p += bytes[0][i] != bytes[1][i];
+        }
+    }
+    return status;
+}
+
+/* Row by row, in order of who they are. */
+static moe_status_t compare_pairs(const run_t run[2],
+                                  const moe_safetensor_t *const t[2],
+                                  int64_t *differ_p)
+{
+    const int64_t row = t[0]->size_bytes / run[0].rows;
+    moe_status_t status = MOE_OK;
+
+    for (int64_t i = 0; status == MOE_OK && i < run[0].n; i++) {
+        const int64_t at[2] = {run[0].place[i].at * row,
+                               run[1].place[i].at * row};
+
+        status = compare_bytes(run, t, at, row, differ_p);
+    }
+    return status;
+}
+
+static moe_status_t add_race(moe_check_t *check, const char *name,
+                             int64_t differ, const char *what)
+{
+    json_t *finding = moe_check_finding(name, -1, false, "race");
+
+    if (finding != NULL) {
+        (void)json_object_set_new(finding, "differ",
+                                  json_integer((json_int_t)differ));
+        (void)json_object_set_new(finding, "what", json_string(what));
+    }
+    return moe_check_add(check, finding);
+}
+
+/* True if a tensor has a row for each pair of its run. */
+static bool has_pairs(const run_t *run, const moe_safetensor_t *t)
+{
+    return run->rows > 0 && is_of_pairs(t->name) &&
+           (t->dim[0] == run->rows || rows_of(t, true) == run->rows) &&
+           t->size_bytes % run->rows == 0;
+}
+
+static moe_status_t compare(moe_check_t *check, const run_t run[2],
+                            const moe_safetensor_t *const t[2])
+{
+    static const int64_t begin[2] = {0, 0};
+    const bool pairs =
+        has_pairs(&run[0], t[0]) && has_pairs(&run[1], t[1]) &&
+        t[0]->size_bytes / run[0].rows == t[1]->size_bytes / run[1].rows;
+    int64_t differ = 0;
+    moe_status_t status;
+
+    if (t[0]->dtype != t[1]->dtype ||
+        (!pairs && t[0]->size_bytes != t[1]->size_bytes)) {
+        return moe_check_add(check,
+                             moe_check_finding(t[0]->name, -1, false, "shape"));
+    }
+    status = pairs ? compare_pairs(run, t, &differ)
+                   : compare_bytes(run, t, begin, t[0]->size_bytes, &differ);
+    return status != MOE_OK || differ == 0
+               ? status
+               : add_race(check, t[0]->name, differ,
+                          "two runs of the same kernel differ: a race, or an "
+                          "order of additions that changes");
+}
+
+static moe_status_t compare_runs(moe_check_t *check, const run_t run[2])
+{
+    moe_status_t status = MOE_OK;
+
+    if (run[0].n != run[1].n) {
+        return add_race(check, "rows", run[0].n - run[1].n,
+                        "two runs of the same kernel have other numbers of "
+                        "rows that count");
+    }
+    for (size_t i = 0;
+         status == MOE_OK && i < moe_safetensors_count(run[0].file); i++) {
+        const moe_safetensor_t *t[2] = {moe_safetensors_get(run[0].file, i)};
+
+        t[1] = moe_safetensors_find(run[1].file, t[0]->name);
+        if (t[1] == NULL) {
+            status = add_race(check, t[0]->name, t[0]->size_bytes,
+                              "the second run does not have this tensor");
+        } else {
+            status = compare(check, run, t);
+        }
+    }
+    return status;
+}
+
+moe_status_t moe_check_race(moe_check_t *check, const char *first,
+                            const char *second)
+{
+    run_t run[2] = {{0}, {0}};
+    moe_status_t status = open_run(check, first, &run[0]);
+
+    if (status == MOE_OK) {
+        status = open_run(check, second, &run[1]);
+    }
+    if (status == MOE_OK) {
+        status = compare_runs(check, run);
+    }
+    close_run(&run[0]);
+    close_run(&run[1]);
+    return status;
+}
