@@ -171,6 +171,23 @@ moe_status_t moe_check_tensor_read(const moe_safetensors_t *file,
     return status;
 }
 
+/* Memory for a tensor of a file, which may be sparse and of any size. */
+static moe_status_t alloc_rows(const source_t *s, const moe_storage_t *storage,
+                               int64_t rows, int64_t cols, moe_rows_t *rows_p)
+{
+    moe_status_t status = moe_ref_rows_alloc(storage, rows, cols, rows_p);
+
+    if (status == MOE_ERR_NOMEM) {
+        moe_error_clear();
+        status = moe_fail(MOE_ERR_NOMEM,
+                          "%s: byte %lld: tensor '%.80s' has %lld bytes, "
+                          "expected one that fits in memory",
+                          s->path, (long long)s->t->begin, s->t->name,
+                          (long long)s->t->size_bytes);
+    }
+    return status;
+}
+
 moe_status_t moe_check_tensor_read_as(const moe_safetensors_t *file,
                                       const char *path, const char *name,
                                       const char *scale,
@@ -198,7 +215,7 @@ moe_status_t moe_check_tensor_read_as(const moe_safetensors_t *file,
         wide * packed != cols || (rows >= 0 && n != rows)) {
         return refuse(&s, expected);
     }
-    status = moe_ref_rows_alloc(&fit, n, cols, &tensor_p->rows);
+    status = alloc_rows(&s, &fit, n, cols, &tensor_p->rows);
     if (status == MOE_OK) {
         status = read_rows(&s, &tensor_p->rows);
     }

@@ -120,8 +120,12 @@ void *moe_tool_memory(moe_tool_job_t *job, int64_t n, int64_t size)
 
     if (!moe_mul_size(n, size, &bytes) || bytes > PTRDIFF_MAX - 64 ||
         (memory = calloc(bytes + 1, 1)) == NULL) {
-        job->status = moe_fail(MOE_ERR_NOMEM, "no memory for %lld x %lld bytes",
-                               (long long)n, (long long)size);
+        job->status = moe_fail(
+            MOE_ERR_NOMEM,
+            "%s: no memory for a result of %lld x %lld bytes, expected "
+            "tensors that fit in memory",
+            job->command->in != NULL ? job->command->in : "--in", (long long)n,
+            (long long)size);
         return NULL;
     }
     return give_memory(job, memory) ? memory : NULL;
