@@ -125,6 +125,8 @@ START_TEST(a_stopped_mpirun_is_told_where_ranks_need_it)
     moe_watch_t watch;
     const pid_t pid = begin_stopped(&watch);
 
+    moe_runstate_close(rank[0]);
+    moe_runstate_close(watched);
     begin_transfer(&watch);
     watch.agreed = true;
     watch.launcher = pid;
