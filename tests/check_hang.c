@@ -164,8 +164,8 @@ START_TEST(a_start_of_mpi_in_which_nothing_changes_is_ended)
     }
     (void)unlink(path);
     ck_assert(!moe_watch_look(&watch, 2e5));
-    ck_assert(!moe_watch_look(&watch, 2e5 + 7.5));
-    ck_assert(moe_watch_look(&watch, 2e5 + 9.0));
+    ck_assert(!moe_watch_look(&watch, 2e5 + 59.5));
+    ck_assert(moe_watch_look(&watch, 2e5 + 61.0));
     ck_assert_int_eq(moe_watch_verdict(&watch, 0, text, sizeof(text)), 3);
     ck_assert_str_eq(text, "MPI does not start: 2 of 3 ranks came, and wait "
                            "for each other or for mpirun: ranks 0-1 in the "
@@ -193,9 +193,9 @@ START_TEST(a_start_of_many_ranks_on_few_cores_may_take_long)
     watch.cores = 2;
     ck_assert(!moe_watch_look(&watch, 1e5));
     ck_assert(!moe_watch_look(&watch, 1e5 + 90.0));
-    ck_assert(moe_watch_look(&watch, 1e5 + 120.0));
+    ck_assert(moe_watch_look(&watch, 1e5 + 170.0));
     watch.cores = MANY;
-    ck_assert(moe_watch_look(&watch, 1e5 + 12.0));
+    ck_assert(moe_watch_look(&watch, 1e5 + 65.0));
     end_line();
 }
 END_TEST
@@ -249,7 +249,7 @@ START_TEST(ranks_that_are_done_may_not_linger_for_ever)
     moe_runstate_done(rank[1], 0);
     ck_assert(!moe_watch_look(&watch, 2e5));
     ck_assert(!moe_watch_look(&watch, 2e5 + 20.0));
-    ck_assert(moe_watch_look(&watch, 2e5 + 40.0));
+    ck_assert(moe_watch_look(&watch, 2e5 + 90.0));
     ck_assert_int_eq(moe_watch_verdict(&watch, 0, text, sizeof(text)), 3);
     ck_assert_ptr_nonnull(strstr(text, "all ranks are done, and MPI does not"));
     end_line();
