@@ -71,12 +71,13 @@ static int64_t rows_of(const moe_safetensor_t *t, bool by_expert)
                                       : t->dim[0];
 }
 
+/* Of a tensor that holds something: others may claim any number. */
 static int64_t count_rows(const moe_safetensors_t *file, bool by_expert)
 {
     for (size_t i = 0; i < moe_safetensors_count(file); i++) {
         const moe_safetensor_t *t = moe_safetensors_get(file, i);
 
-        if (is_of_pairs(t->name)) {
+        if (is_of_pairs(t->name) && t->size_bytes > 0) {
             return rows_of(t, by_expert);
         }
     }
@@ -84,15 +85,18 @@ static int64_t count_rows(const moe_safetensors_t *file, bool by_expert)
 }
 
 /* The valid rows, as they lie; valid [n_valid] or NULL: all. */
-static moe_status_t list_rows(run_t *run, const int64_t *valid, int64_t n_valid)
+static moe_status_t list_rows(run_t *run, const char *path,
+                              const int64_t *valid, int64_t n_valid)
 {
     const int64_t part = n_valid > 1 ? run->rows / n_valid : run->rows;
     const int64_t each = part > 0 ? part : 1;
 
     run->place = calloc((size_t)run->rows + 1, sizeof(*run->place));
     if (run->place == NULL) {
-        return moe_fail(MOE_ERR_NOMEM, "no memory for %lld rows",
-                        (long long)run->rows);
+        return moe_fail(MOE_ERR_NOMEM,
+                        "%s: has %lld rows of pairs, expected as many as fit "
+                        "in memory",
+                        path, (long long)run->rows);
     }
     for (int64_t i = 0; i < run->rows; i++) {
         if (valid == NULL ||
@@ -139,7 +143,7 @@ static moe_status_t open_run(const moe_check_t *check, const char *path,
     }
     if (status == MOE_OK) {
         run->rows = count_rows(run->file, n_valid > 1);
-        status = list_rows(run, valid, n_valid);
+        status = list_rows(run, path, valid, n_valid);
     }
     if (status == MOE_OK) {
         status = name_rows(check, run, path);
@@ -210,7 +214,7 @@ static moe_status_t add_race(moe_check_t *check, const char *name,
 /* True if a tensor has a row for each pair of its run. */
 static bool has_pairs(const run_t *run, const moe_safetensor_t *t)
 {
-    return run->rows > 0 && is_of_pairs(t->name) &&
+    return run->rows > 0 && t->size_bytes > 0 && is_of_pairs(t->name) &&
            (t->dim[0] == run->rows || rows_of(t, true) == run->rows) &&
            t->size_bytes % run->rows == 0;
 }
