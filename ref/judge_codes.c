@@ -103,15 +103,6 @@ static double apart(double a, double b)
     return a < b || a > b ? fabs(a - b) : 0.0;
 }
 
-/* d over a width, 0 within it; nothing excuses what is infinitely far. */
-static double ratio_of(double d, double width)
-{
-    if (isinf(d)) {
-        return HUGE_VAL;
-    }
-    return d <= width ? 0.0 : width > 0.0 ? d / width : HUGE_VAL;
-}
-
 static void count_scales(moe_verdict_t *v, const moe_rows_t *ref,
                          const moe_rows_t *got, const moe_widths_t *widths)
 {
@@ -214,7 +205,8 @@ static void judge_row(moe_judge_t *judge, moe_role_t role, int64_t row,
             double width =
                 widths->at[w] != NULL ? (double)widths->at[w][at] : 0.0;
 
-            ratio = ratio_of(d, width);
+            ratio = moe_judge_ratio(d, width);
+            ratio = ratio > 1.0 ? ratio : 0.0; /* a near tie is no fault */
             v->beyond[w] += ratio > 1.0;
         }
         v->near_ties += ratio <= 1.0;

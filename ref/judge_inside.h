@@ -59,4 +59,8 @@ void moe_judge_site(moe_judge_t *judge, int64_t row, int64_t col);
 void moe_judge_name_row(const moe_judge_t *judge, moe_role_t role, int64_t row,
                         moe_judge_spot_t *spot);
 
+/** d over a width; a width of 0 allows none, and none what is infinitely far:
+ * a number where there is none, or the other way round. */
+double moe_judge_ratio(double d, double width);
+
 #endif

@@ -88,9 +88,7 @@ static void add_sums(moe_verdict_t *v, double got, double want)
     v->sum_product += got * want;
 }
 
-/* d over a width; a width of 0 allows none, and none what is infinitely far:
- * a number where there is none, or the other way round. */
-static double ratio_of(double d, double width)
+double moe_judge_ratio(double d, double width)
 {
     if (isinf(d)) {
         return HUGE_VAL;
@@ -139,7 +137,8 @@ static void judge_element(moe_judge_t *judge, moe_role_t role,
             count_ulps(v, format, code, d > 0.0 ? rounded : code);
         }
     }
-    ratio = ratio_of(is_excluded(judge, x, value) ? HUGE_VAL : d, likely);
+    ratio =
+        moe_judge_ratio(is_excluded(judge, x, value) ? HUGE_VAL : d, likely);
     v->beyond[MOE_WIDTH_hard] += d > hard || isinf(d);
     v->beyond[MOE_WIDTH_likely] += ratio > 1.0;
     if (ratio > 1.0) {
@@ -157,8 +156,9 @@ static void judge_element(moe_judge_t *judge, moe_role_t role,
 /* Ratio of an energy to what is allowed. */
 static double energy_ratio(const row_t *sum)
 {
-    return ratio_of(sum->energy, ROW_SLACK * sum->allowed +
-                                     ROW_JUMP * sum->widest * sum->widest);
+    return moe_judge_ratio(sum->energy,
+                           ROW_SLACK * sum->allowed +
+                               ROW_JUMP * sum->widest * sum->widest);
 }
 
 static void join(row_t *expert, const row_t *row)

@@ -5,6 +5,7 @@
 
 #include "sim/launch/supervise_parts.h"
 #include "tests/support.h"
+#include "tests/watched.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -13,49 +14,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char folder[64];
-
-static void set_up(void)
-{
-    (void)snprintf(folder, sizeof(folder), "/tmp/check-watch-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static void tear_down(void)
-{
-    ck_assert_int_eq(rmdir(folder), 0);
-}
-
-/* Two ranks of a run; they are this process. */
-static moe_runstate_t *watched;
-static moe_runstate_t *rank[2];
-
-static void begin_line(void)
-{
-    char path[80];
-
-    (void)snprintf(path, sizeof(path), "%s/state", folder);
-    ck_assert_int_eq(moe_runstate_create(path, 2, &watched), MOE_OK);
-    for (int r = 0; r < 2; r++) {
-        ck_assert_int_eq(moe_runstate_open(path, r, &rank[r]), MOE_OK);
-        moe_runstate_stage(rank[r], "stage of rank %d", r);
-    }
-    (void)unlink(path);
-}
-
-static void end_line(void)
-{
-    moe_runstate_close(rank[0]);
-    moe_runstate_close(rank[1]);
-    moe_runstate_close(watched);
-}
-
 /* Two ranks that wait for 1 GB in one place. */
 static void begin_transfer(moe_watch_t *watch)
 {
-    begin_line();
+    watched_begin();
     for (int r = 0; r < 2; r++) {
-        moe_runstate_wait(rank[r], 7, 1000000000, "allreduce");
+        moe_runstate_wait(watched_rank[r], 7, 1000000000, "allreduce");
     }
     moe_watch_init(watch, watched);
     ck_assert(!moe_watch_look(watch, 1e5));
@@ -68,21 +32,21 @@ static pid_t begin_stopped(moe_watch_t *watch)
     int status;
     pid_t pid;
 
-    (void)snprintf(path, sizeof(path), "%s/state", folder);
+    (void)snprintf(path, sizeof(path), "%s/state", watched_folder);
     ck_assert_int_eq(moe_runstate_create(path, 2, &watched), MOE_OK);
-    ck_assert_int_eq(moe_runstate_open(path, 0, &rank[0]), MOE_OK);
+    ck_assert_int_eq(moe_runstate_open(path, 0, &watched_rank[0]), MOE_OK);
     pid = fork();
     ck_assert_int_ge(pid, 0);
     if (pid == 0) {
-        ck_assert_int_eq(moe_runstate_open(path, 1, &rank[1]), MOE_OK);
-        moe_runstate_stage(rank[1], "stage experts");
+        ck_assert_int_eq(moe_runstate_open(path, 1, &watched_rank[1]), MOE_OK);
+        moe_runstate_stage(watched_rank[1], "stage experts");
         (void)raise(SIGSTOP);
         _exit(0);
     }
     ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
     ck_assert(WIFSTOPPED(status));
     (void)unlink(path);
-    moe_runstate_stage(rank[0], "stage combine");
+    moe_runstate_stage(watched_rank[0], "stage combine");
     moe_watch_init(watch, watched);
     watch->agreed = true;
     return pid;
@@ -92,7 +56,7 @@ static void end_stopped(pid_t pid)
 {
     (void)kill(pid, SIGKILL);
     ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
-    moe_runstate_close(rank[0]);
+    moe_runstate_close(watched_rank[0]);
     moe_runstate_close(watched);
 }
 
@@ -105,7 +69,7 @@ START_TEST(a_stopped_rank_is_waited_for_no_longer_than_others_wait)
     /* nobody waits for it */
     ck_assert(!moe_watch_look(&watch, 1e5));
     ck_assert(!moe_watch_look(&watch, 1e5 + 1000.0));
-    moe_runstate_wait(rank[0], 7, 1000000000, "allreduce");
+    moe_runstate_wait(watched_rank[0], 7, 1000000000, "allreduce");
     ck_assert(!moe_watch_look(&watch, 2e5));
     ck_assert(!moe_watch_look(&watch, 2e5 + 6.5));
     ck_assert(moe_watch_look(&watch, 2e5 + 7.5));
@@ -125,15 +89,15 @@ START_TEST(a_stopped_mpirun_is_told_where_ranks_need_it)
     moe_watch_t watch;
     const pid_t pid = begin_stopped(&watch);
 
-    moe_runstate_close(rank[0]);
+    moe_runstate_close(watched_rank[0]);
     moe_runstate_close(watched);
     begin_transfer(&watch);
     watch.agreed = true;
     watch.launcher = pid;
     ck_assert(!moe_watch_look(&watch, 1e5 + 390.0));
     for (int r = 0; r < 2; r++) {
-        moe_runstate_stage(rank[r], "a stage");
-        moe_runstate_wait(rank[r], places[_i], 0, "MPI");
+        moe_runstate_stage(watched_rank[r], "a stage");
+        moe_runstate_wait(watched_rank[r], places[_i], 0, "MPI");
     }
     ck_assert(!moe_watch_look(&watch, 2e5));
     ck_assert(!moe_watch_look(&watch, 2e5 + 6.5));
@@ -141,7 +105,7 @@ START_TEST(a_stopped_mpirun_is_told_where_ranks_need_it)
     ck_assert_int_eq(moe_watch_verdict(&watch, 0, text, sizeof(text)), 3);
     ck_assert_str_eq(text, "mpirun is stopped by a signal, and the others "
                            "wait: ranks 0-1 in a stage");
-    moe_runstate_close(rank[1]);
+    moe_runstate_close(watched_rank[1]);
     end_stopped(pid);
 }
 END_TEST
@@ -152,15 +116,15 @@ START_TEST(a_start_of_mpi_in_which_nothing_changes_is_ended)
     char text[512];
     moe_watch_t watch;
 
-    (void)snprintf(path, sizeof(path), "%s/state", folder);
+    (void)snprintf(path, sizeof(path), "%s/state", watched_folder);
     ck_assert_int_eq(moe_runstate_create(path, 3, &watched), MOE_OK);
     moe_watch_init(&watch, watched);
     ck_assert(!moe_watch_look(&watch, 1e5));
     ck_assert(!moe_watch_look(&watch, 1e5 + 50.0));
     for (int r = 0; r < 2; r++) {
-        ck_assert_int_eq(moe_runstate_open(path, r, &rank[r]), MOE_OK);
-        moe_runstate_stage(rank[r], "the start of MPI");
-        moe_runstate_wait(rank[r], MOE_PLACE_MPI_STARTS, 0, "MPI");
+        ck_assert_int_eq(moe_runstate_open(path, r, &watched_rank[r]), MOE_OK);
+        moe_runstate_stage(watched_rank[r], "the start of MPI");
+        moe_runstate_wait(watched_rank[r], MOE_PLACE_MPI_STARTS, 0, "MPI");
     }
     (void)unlink(path);
     ck_assert(!moe_watch_look(&watch, 2e5));
@@ -170,7 +134,7 @@ START_TEST(a_start_of_mpi_in_which_nothing_changes_is_ended)
     ck_assert_str_eq(text, "MPI does not start: 2 of 3 ranks came, and wait "
                            "for each other or for mpirun: ranks 0-1 in the "
                            "start of MPI");
-    end_line();
+    watched_end();
 }
 END_TEST
 
@@ -182,11 +146,11 @@ START_TEST(a_start_of_many_ranks_on_few_cores_may_take_long)
     char path[80];
     moe_watch_t watch;
 
-    (void)snprintf(path, sizeof(path), "%s/state", folder);
+    (void)snprintf(path, sizeof(path), "%s/state", watched_folder);
     ck_assert_int_eq(moe_runstate_create(path, MANY, &watched), MOE_OK);
     for (int r = 0; r < 2; r++) {
-        ck_assert_int_eq(moe_runstate_open(path, r, &rank[r]), MOE_OK);
-        moe_runstate_wait(rank[r], MOE_PLACE_MPI_STARTS, 0, "MPI");
+        ck_assert_int_eq(moe_runstate_open(path, r, &watched_rank[r]), MOE_OK);
+        moe_runstate_wait(watched_rank[r], MOE_PLACE_MPI_STARTS, 0, "MPI");
     }
     (void)unlink(path);
     moe_watch_init(&watch, watched);
@@ -196,7 +160,7 @@ START_TEST(a_start_of_many_ranks_on_few_cores_may_take_long)
     ck_assert(moe_watch_look(&watch, 1e5 + 170.0));
     watch.cores = MANY;
     ck_assert(moe_watch_look(&watch, 1e5 + 65.0));
-    end_line();
+    watched_end();
 }
 END_TEST
 
@@ -241,18 +205,18 @@ START_TEST(ranks_that_are_done_may_not_linger_for_ever)
     char text[512];
     moe_watch_t watch;
 
-    begin_line();
+    watched_begin();
     moe_watch_init(&watch, watched);
-    moe_runstate_done(rank[0], 0);
+    moe_runstate_done(watched_rank[0], 0);
     ck_assert(!moe_watch_look(&watch, 1e5));
     ck_assert(!moe_watch_look(&watch, 1e5 + 1000.0));
-    moe_runstate_done(rank[1], 0);
+    moe_runstate_done(watched_rank[1], 0);
     ck_assert(!moe_watch_look(&watch, 2e5));
     ck_assert(!moe_watch_look(&watch, 2e5 + 20.0));
     ck_assert(moe_watch_look(&watch, 2e5 + 90.0));
     ck_assert_int_eq(moe_watch_verdict(&watch, 0, text, sizeof(text)), 3);
     ck_assert_ptr_nonnull(strstr(text, "all ranks are done, and MPI does not"));
-    end_line();
+    watched_end();
 }
 END_TEST
 
@@ -261,7 +225,7 @@ int main(void)
     Suite *suite = suite_create("hang");
     TCase *tc = tcase_create("states");
 
-    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_checked_fixture(tc, watched_set_up, watched_tear_down);
     tcase_add_test(tc, a_stopped_rank_is_waited_for_no_longer_than_others_wait);
     tcase_add_loop_test(tc, a_stopped_mpirun_is_told_where_ranks_need_it, 0, 2);
     tcase_add_test(tc, a_start_of_mpi_in_which_nothing_changes_is_ended);

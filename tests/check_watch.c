@@ -5,6 +5,7 @@
 #include "sim/launch/launch.h"
 #include "sim/launch/supervise_parts.h"
 #include "tests/support.h"
+#include "tests/watched.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -14,58 +15,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char folder[64];
-
-static void set_up(void)
-{
-    (void)snprintf(folder, sizeof(folder), "/tmp/check-watch-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static void tear_down(void)
-{
-    ck_assert_int_eq(rmdir(folder), 0);
-}
-
-/* Two ranks of a run whose line of progress is looked at. */
-static moe_runstate_t *watched;
-static moe_runstate_t *rank[2];
-
-static void begin_line(void)
-{
-    char path[80];
-
-    (void)snprintf(path, sizeof(path), "%s/state", folder);
-    ck_assert_int_eq(moe_runstate_create(path, 2, &watched), MOE_OK);
-    for (int r = 0; r < 2; r++) {
-        ck_assert_int_eq(moe_runstate_open(path, r, &rank[r]), MOE_OK);
-        moe_runstate_stage(rank[r], "stage of rank %d", r);
-    }
-    (void)unlink(path);
-}
-
-static void end_line(void)
-{
-    moe_runstate_close(rank[0]);
-    moe_runstate_close(rank[1]);
-    moe_runstate_close(watched);
-}
-
 START_TEST(progress_never_shows_a_count_without_its_noun)
 {
     moe_show_t show = {.on = true};
     char line[256];
 
-    begin_line();
+    watched_begin();
     moe_show_line(&show, watched, 1e5, line, sizeof(line));
     ck_assert_str_eq(line, "stage of rank 0");
-    moe_runstate_progress(rank[0], 4, 100, "experts");
+    moe_runstate_progress(watched_rank[0], 4, 100, "experts");
     moe_show_line(&show, watched, 1e5, line, sizeof(line));
     ck_assert_str_eq(line, "  4 % of the experts: stage of rank 1");
-    moe_runstate_progress(rank[1], 40, 50, "oracle's tokens");
+    moe_runstate_progress(watched_rank[1], 40, 50, "oracle's tokens");
     moe_show_line(&show, watched, 1e5, line, sizeof(line));
     ck_assert_str_eq(line, "  4 % of the experts: stage of rank 0");
-    end_line();
+    watched_end();
 }
 END_TEST
 
@@ -74,24 +38,24 @@ START_TEST(time_left_is_told_once_it_means_something)
     moe_show_t show = {.on = true};
     char line[256];
 
-    begin_line();
-    moe_runstate_progress(rank[0], 0, 1000, "experts");
+    watched_begin();
+    moe_runstate_progress(watched_rank[0], 0, 1000, "experts");
     moe_show_line(&show, watched, 1e5, line, sizeof(line));
     ck_assert_ptr_null(strstr(line, "left"));
-    moe_runstate_progress(rank[0], 500, 1000, "experts");
+    moe_runstate_progress(watched_rank[0], 500, 1000, "experts");
     moe_show_line(&show, watched, 1e5 + 0.5, line, sizeof(line));
     ck_assert_ptr_null(strstr(line, "left"));
-    moe_runstate_progress(rank[0], 10, 1000, "experts");
+    moe_runstate_progress(watched_rank[0], 10, 1000, "experts");
     moe_show_line(&show, watched, 1e5 + 10.0, line, sizeof(line));
     ck_assert_ptr_null(strstr(line, "left"));
-    moe_runstate_progress(rank[0], 250, 1000, "experts");
+    moe_runstate_progress(watched_rank[0], 250, 1000, "experts");
     moe_show_line(&show, watched, 1e5 + 10.0, line, sizeof(line));
     ck_assert_ptr_nonnull(strstr(line, "25 % of the experts, 30 s left of this "
                                        "step: "));
-    moe_runstate_progress(rank[0], 30, 40, "rows");
+    moe_runstate_progress(watched_rank[0], 30, 40, "rows");
     moe_show_line(&show, watched, 1e5 + 20.0, line, sizeof(line));
     ck_assert_str_eq(line, " 75 % of the rows: stage of rank 1");
-    end_line();
+    watched_end();
 }
 END_TEST
 
@@ -102,12 +66,12 @@ START_TEST(it_is_said_where_all_ranks_are)
     char path[80];
     char text[60];
 
-    begin_line();
+    watched_begin();
     moe_show_where(watched, many, sizeof(many));
     ck_assert_str_eq(many,
                      "rank 0 in stage of rank 0, rank 1 in stage of rank 1");
-    end_line();
-    (void)snprintf(path, sizeof(path), "%s/state", folder);
+    watched_end();
+    (void)snprintf(path, sizeof(path), "%s/state", watched_folder);
     ck_assert_int_eq(moe_runstate_create(path, 6, &state), MOE_OK);
     moe_show_where(state, text, sizeof(text));
     ck_assert_str_eq(text, "");
@@ -133,9 +97,9 @@ END_TEST
 /* Two ranks that wait for 1 GB in one place; they are this process. */
 static void begin_transfer(moe_watch_t *watch)
 {
-    begin_line();
+    watched_begin();
     for (int r = 0; r < 2; r++) {
-        moe_runstate_wait(rank[r], 7, 1000000000, "allreduce");
+        moe_runstate_wait(watched_rank[r], 7, 1000000000, "allreduce");
     }
     moe_watch_init(watch, watched);
     ck_assert(!moe_watch_look(watch, 1e5));
@@ -151,7 +115,7 @@ START_TEST(ranks_that_wait_are_ended_in_time_however_much_they_move)
     ck_assert(moe_watch_look(&watch, 1e5 + 8.5));
     ck_assert_int_eq(moe_watch_verdict(&watch, 0, text, sizeof(text)), 1);
     ck_assert_ptr_nonnull(strstr(text, "rank 1 waits in allreduce in stage"));
-    end_line();
+    watched_end();
 }
 END_TEST
 
@@ -164,7 +128,7 @@ START_TEST(a_rank_that_closed_its_state_may_still_be_asked_to_end)
     int status;
     pid_t pid;
 
-    (void)snprintf(path, sizeof(path), "%s/state", folder);
+    (void)snprintf(path, sizeof(path), "%s/state", watched_folder);
     ck_assert_int_eq(moe_runstate_create(path, 1, &state), MOE_OK);
     pid = fork();
     ck_assert_int_ge(pid, 0);
@@ -198,12 +162,12 @@ START_TEST(ranks_in_a_call_that_they_agreed_on_may_be_slow)
     watch.agreed = true;
     ck_assert(!moe_watch_look(&watch, 1e5 + 390.0));
     ck_assert(moe_watch_look(&watch, 1e5 + 410.0));
-    moe_runstate_go(rank[1]);
-    moe_runstate_wait(rank[1], 8, 1000, "allreduce");
+    moe_runstate_go(watched_rank[1]);
+    moe_runstate_wait(watched_rank[1], 8, 1000, "allreduce");
     ck_assert(!moe_watch_look(&watch, 2e5));
     ck_assert(!moe_watch_look(&watch, 2e5 + 5.0));
     ck_assert(moe_watch_look(&watch, 2e5 + 8.5));
-    end_line();
+    watched_end();
 }
 END_TEST
 
@@ -213,13 +177,13 @@ START_TEST(ranks_that_go_on_are_not_ended)
 
     begin_transfer(&watch);
     for (int i = 1; i < 4; i++) {
-        moe_runstate_go(rank[1]);
-        moe_runstate_wait(rank[1], 7, 1000000000, "allreduce");
+        moe_runstate_go(watched_rank[1]);
+        moe_runstate_wait(watched_rank[1], 7, 1000000000, "allreduce");
         ck_assert(!moe_watch_look(&watch, 1e5 + 5.0 * i));
     }
-    moe_runstate_go(rank[0]);
+    moe_runstate_go(watched_rank[0]);
     ck_assert(!moe_watch_look(&watch, 1e5 + 1000.0));
-    end_line();
+    watched_end();
 }
 END_TEST
 
@@ -240,7 +204,7 @@ START_TEST(ranks_that_data_reach_are_not_ended)
         ck_assert(!moe_watch_look(&watch, 1e5 + 5.0 * i));
     }
     ck_assert(moe_watch_look(&watch, 1e5 + 24.0));
-    end_line();
+    watched_end();
 }
 END_TEST
 
@@ -249,7 +213,7 @@ int main(void)
     Suite *suite = suite_create("watch");
     TCase *tc = tcase_create("states");
 
-    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_checked_fixture(tc, watched_set_up, watched_tear_down);
     tcase_add_test(tc, progress_never_shows_a_count_without_its_noun);
     tcase_add_test(tc, time_left_is_told_once_it_means_something);
     tcase_add_test(tc, it_is_said_where_all_ranks_are);

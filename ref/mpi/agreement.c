@@ -65,16 +65,6 @@ void moe_agreement_method(moe_agreement_t *agreement, const char *label)
                    label);
 }
 
-static int64_t sum_of(const int64_t *rows, int n)
-{
-    int64_t sum = 0;
-
-    for (int i = 0; i < n; i++) {
-        sum += rows[i];
-    }
-    return sum;
-}
-
 /* The call of an intent, as the others are told of it. */
 static void note_call(const moe_intent_t *intent, moe_told_t *told)
 {
@@ -88,8 +78,8 @@ static void note_call(const moe_intent_t *intent, moe_told_t *told)
     told->n = intent->n;
     told->me = intent->me;
     told->leader = intent->ranks[0];
-    told->send_rows = sum_of(intent->send_rows, intent->n);
-    told->recv_rows = sum_of(intent->recv_rows, intent->n);
+    told->send_rows = moe_mpi_rows(intent->send_rows, intent->n);
+    told->recv_rows = moe_mpi_rows(intent->recv_rows, intent->n);
 }
 
 void moe_agreement_passed(moe_agreement_t *agreement,

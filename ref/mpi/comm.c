@@ -44,6 +44,16 @@ double moe_mpi_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+int64_t moe_mpi_rows(const int64_t *rows, int n)
+{
+    int64_t sum = 0;
+
+    for (int i = 0; i < n; i++) {
+        sum += rows[i];
+    }
+    return sum;
+}
+
 static void rest(int64_t round)
 {
     struct timespec t = {0, 0};

@@ -45,6 +45,9 @@ moe_status_t moe_mpi_wait_for(MPI_Request *requests, int n, double seconds,
 /** Seconds of a steady clock. */
 double moe_mpi_now(void);
 
+/** Rows to or from all n ranks of a group. */
+int64_t moe_mpi_rows(const int64_t *rows, int n);
+
 /** One message; pieces of it are below 2^31 bytes. */
 typedef struct {
     int peer;

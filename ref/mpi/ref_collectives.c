@@ -7,16 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t sum_of(const int64_t *rows, int n)
-{
-    int64_t sum = 0;
-
-    for (int i = 0; i < n; i++) {
-        sum += rows[i];
-    }
-    return sum;
-}
-
 /* Rows from each member, one after the other. */
 static moe_status_t set_recv(const moe_call_t *call, moe_ref_rows_t *rows)
 {
@@ -104,9 +94,10 @@ static moe_status_t alltoallv(const moe_call_t *call, moe_ref_rows_t *rows,
     if (status != MOE_OK) {
         return status;
     }
-    moe_ref_note(mpi, "MPI_Alltoallv",
-                 moe_tensor_row_bytes(call->in[0],
-                                      sum_of(call->send_rows, call->n_ranks)));
+    moe_ref_note(
+        mpi, "MPI_Alltoallv",
+        moe_tensor_row_bytes(call->in[0],
+                             moe_mpi_rows(call->send_rows, call->n_ranks)));
     return MOE_MPI(MPI_Alltoallv(call->in[0]->data, rows->send_n, rows->send_at,
                                  rows->row, call->out[0]->data, rows->recv_n,
                                  rows->recv_at, rows->row, rows->comm));
