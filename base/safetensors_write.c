@@ -31,9 +31,11 @@ moe_status_t moe_safetensors_create(const char *path,
 
     if (out == NULL || (out->header = json_object()) == NULL) {
         free(out);
-        return moe_fail(MOE_ERR_NOMEM, "%s: out of memory", path);
+        return moe_fail(MOE_ERR_NOMEM, "%s: out of memory",
+                        path != NULL ? path : "a header");
     }
-    status = moe_outfile_open(path, &out->file, &out->stream);
+    status = path == NULL ? MOE_OK
+                          : moe_outfile_open(path, &out->file, &out->stream);
     if (status != MOE_OK) {
         moe_safetensors_abort(out);
         return status;
@@ -102,19 +104,45 @@ int64_t moe_safetensors_declared(const moe_safetensors_out_t *out)
     return out->declared;
 }
 
+/* The header's text, freed by the caller, and what it is padded to. */
+static char *header_of(const moe_safetensors_out_t *out, size_t *padded_p)
+{
+    char *text = json_dumps(out->header, JSON_COMPACT | JSON_PRESERVE_ORDER);
+
+    if (text == NULL) {
+        (void)moe_fail(MOE_ERR_NOMEM, "no memory for a header");
+        return NULL;
+    }
+    *padded_p = (strlen(text) + ALIGN - 1) / ALIGN * ALIGN;
+    return text;
+}
+
+moe_status_t moe_safetensors_bytes(const moe_safetensors_out_t *out,
+                                   int64_t *bytes_p)
+{
+    size_t padded;
+    char *text = header_of(out, &padded);
+
+    if (text == NULL) {
+        return MOE_ERR_NOMEM;
+    }
+    free(text);
+    *bytes_p = MOE_SAFETENSORS_LENGTH_BYTES + (int64_t)padded + out->declared;
+    return MOE_OK;
+}
+
 /* Write errors are sticky in the stream: commit tells them. */
 static moe_status_t write_header(moe_safetensors_out_t *out)
 {
-    char *text = json_dumps(out->header, JSON_COMPACT | JSON_PRESERVE_ORDER);
     unsigned char bytes[MOE_SAFETENSORS_LENGTH_BYTES];
-    size_t length;
     size_t padded;
+    char *text = header_of(out, &padded);
+    size_t length;
 
     if (text == NULL) {
-        return moe_fail(MOE_ERR_NOMEM, "no memory for a header");
+        return MOE_ERR_NOMEM;
     }
     length = strlen(text);
-    padded = (length + ALIGN - 1) / ALIGN * ALIGN;
     for (size_t i = 0; i < sizeof(bytes); i++) {
         bytes[i] = (unsigned char)(padded >> (8 * i));
     }

@@ -16,7 +16,8 @@
 
 typedef struct moe_safetensors_out moe_safetensors_out_t;
 
-/** Start. Ended with commit or abort. */
+/** Start. Ended with commit or abort. @param[in] path  NULL: nothing is
+ * written, declarations alone count; ended with abort. */
 moe_status_t moe_safetensors_create(const char *path,
                                     moe_safetensors_out_t **out_p);
 
@@ -33,6 +34,10 @@ moe_status_t moe_safetensors_declare(moe_safetensors_out_t *out,
 
 /** Bytes of all data declared so far. */
 int64_t moe_safetensors_declared(const moe_safetensors_out_t *out);
+
+/** Bytes of the file of what was declared so far. */
+moe_status_t moe_safetensors_bytes(const moe_safetensors_out_t *out,
+                                   int64_t *bytes_p);
 
 /** Append data; the header is written before the first. */
 moe_status_t moe_safetensors_put(moe_safetensors_out_t *out, const void *data,

@@ -128,6 +128,12 @@ CLEANFILES += methods_table.csv methods_page.md
 tests_check_methods_meta_SOURCES = tests/check_methods_meta.c $(LAYERS)
 tests_check_methods_meta_LDADD = sim/libsim.la $(MODELS_CHECK_LIBS)
 
+check_PROGRAMS += tests/check_option_use
+TESTS += tests/check_option_use
+tests_check_option_use_SOURCES = tests/check_option_use.c $(LAYERS)
+tests_check_option_use_LDADD = sim/libsim.la ref/libref.la \
+  $(MODELS_CHECK_LIBS) $(BLAS_LIBS) $(MPFR_LIBS) $(GMP_LIBS)
+
 check_PROGRAMS += tests/check_expert_rows
 TESTS += tests/check_expert_rows
 tests_check_expert_rows_SOURCES = tests/check_expert_rows.c $(LAYERS)

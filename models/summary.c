@@ -58,6 +58,13 @@ static moe_status_t add_pairs(moe_summary_t *summary,
     return MOE_OK;
 }
 
+/* A rank's own rows are in a collective; in a broadcast only the root's are. */
+static bool has_own_rows(const moe_trace_record_t *record)
+{
+    return record->op != MOE_OP_broadcast ||
+           record->transfer.root == record->transfer.me;
+}
+
 static moe_status_t add_collective(moe_summary_t *summary,
                                    const moe_trace_record_t *record)
 {
@@ -72,7 +79,8 @@ static moe_status_t add_collective(moe_summary_t *summary,
     bytes->wire_sent += wire.sent;
     bytes->wire_received += wire.received;
     summary->algorithms[record->stage] |= 1U << algorithm;
-    if (record->op == op && moe_stage_is_dispatch(record->stage)) {
+    if (record->op == op && moe_stage_is_dispatch(record->stage) &&
+        has_own_rows(record)) {
         rank->dispatch_row_bytes += record->transfer.row_bytes;
     }
     return add_pairs(summary, record);

@@ -25,8 +25,8 @@ typedef struct {
 typedef struct {
     moe_bytes_t stage[MOE_STAGE_COUNT];
     int64_t calls[MOE_OP_COUNT]; /* operations by kind */
-    int64_t dispatch_row_bytes;  /* of one row, over all its collectives of
-                                  * the dispatch stages */
+    int64_t dispatch_row_bytes;  /* of one own row, over all collectives of the
+                                  * dispatch stages that it is in */
     int64_t n_experts;           /* local ones; 0 until an expert operation
                                   * was seen */
     int64_t *rows_per_expert;    /* [n_experts] of the first such operation */

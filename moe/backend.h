@@ -54,6 +54,7 @@ typedef struct {
  *   sort_chunks     parts [sources][n_experts] rows, chunks stride apart (0:
  *                   tight); of an expert capacity (0: all); out[0], its list
  *   origins         in[0] index of pairs; out[0] [n][3] rank, row and slot
+ *   pair_weights    in[0] weights [n][k], in[1] index of pairs; out[0] [m][1]
  *   gather_rows     in[0] rows, in[1] index; out[0] grouped rows (scales are
  *                   written linear); slots without a row are zero
  *   scatter_rows    in[0] grouped rows, in[1] index; out[0] one row a pair
@@ -62,14 +63,12 @@ typedef struct {
  *   grouped_matmul  in[0] grouped rows, in[1] index, its list; weight; out[0]
  *   activation      in[0] [n][2 I] gate | up, or gate alone and in[2] up,
  *                   in[1] index; out[0] [n][I]
- *   weighted_sum    in[0] grouped rows, in[1] index, in[2] weights [n][k],
- *                   or none: all are 1;
- *                   out[0] [n][H], rows without a local expert are zero; in
- *                   `faithful` in call->order, rounded to out's format;
+ *   weighted_sum    in[0] grouped rows, in[1] index, in[2] weights [n][k] or
+ *                   none: all 1; out[0] [n][H], zero without a local expert;
+ *                   `faithful`: in call->order, rounded to out's format;
  *                   carried_exact: unrounded
  *   collectives     in[0]; out[0]; send_rows, recv_rows over the group:
- *     allgather     send_rows[d] = own rows to each; recv_rows[s]
- *     allgatherv    the same, unequal
+ *     allgather(v)  send_rows[d] = own rows to each; recv_rows[s]
  *     reducescatter(v)  send_rows[d] = rows of member d; recv_rows[s] = own
  *     allreduce     send_rows[d] = recv_rows[s] = all rows
  *     alltoall(v)   send_rows[d] to member d; recv_rows[s] from member s
@@ -91,7 +90,8 @@ typedef struct {
     const int64_t *recv_rows; /* [n_ranks] */
     int64_t send_sum;         /* of send_rows */
     int64_t recv_sum;
-    int root; /* place of a broadcast's root, else -1 */
+    int root;       /* place of a broadcast's root, else -1 */
+    int64_t record; /* bytes that an unrounded row counts as; 0: its own */
     int64_t src_row;
     int64_t dst_row;
     int64_t n_rows;

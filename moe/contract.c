@@ -63,6 +63,22 @@ moe_contract_t moe_contract_default(void)
     return contract;
 }
 
+void moe_contract_weigh_activation(bool activation, moe_contract_t *contract)
+{
+    if (activation) {
+        contract->weigh = MOE_WEIGH_activation;
+        contract->points |= MOE_ROUND(weighted_act);
+        contract->sum = MOE_ORDER_expert;
+    }
+}
+
+void moe_contract_moe_sum(const moe_model_t *model, moe_contract_t *contract)
+{
+    contract->sum = model->topk >= 2 && model->topk <= 4
+                        ? MOE_ORDER_storage
+                        : MOE_ORDER_storage_terms;
+}
+
 void moe_contract_of_model(const moe_model_t *model, moe_contract_t *contract)
 {
     if (model->weight_on_input) {

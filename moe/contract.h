@@ -62,11 +62,25 @@ bool moe_contract_rounds(const moe_contract_t *contract, moe_rounding_t point,
  * partial and output; fp32 by slot, then rank order. */
 moe_contract_t moe_contract_default(void);
 
+/** With weights on what the activation gives: that rounds then, and rows
+ * without weights are summed as Megatron-LM does. */
+void moe_contract_weigh_activation(bool activation, moe_contract_t *contract);
+
+/** vLLM's moe_sum: of 2, 3 and 4 rows a token in their own type, else terms of
+ * that type in fp32. */
+void moe_contract_moe_sum(const moe_model_t *model, moe_contract_t *contract);
+
 /** What a model changes in any contract: where its weights are applied. */
 void moe_contract_of_model(const moe_model_t *model, moe_contract_t *contract);
 
 /** Names of the points of a set, separated by ", ". */
 void moe_rounding_text(moe_rounding_set_t points, char *text, size_t size);
+
+/** True if a token's slots are added by ascending expert. */
+static inline bool moe_order_is_by_expert(moe_order_t order)
+{
+    return order == MOE_ORDER_expert || order == MOE_ORDER_fp32_expert;
+}
 
 /** Names and one-line texts; "?" if out of range. */
 const char *moe_rounding_name(moe_rounding_t point);

@@ -66,6 +66,17 @@ bool moe_ctx_carries_sums(const moe_ctx_t *c)
            moe_ctx_storage(c, MOE_ROLE_combine)->format == MOE_FORMAT_exact;
 }
 
+bool moe_ctx_weighs_activation(const moe_ctx_t *c)
+{
+    return c->run->use->chain.contract.weigh == MOE_WEIGH_activation;
+}
+
+bool moe_ctx_weighs_sums(const moe_ctx_t *c)
+{
+    return c->run->use->chain.contract.weigh != MOE_WEIGH_input &&
+           !moe_ctx_weighs_activation(c);
+}
+
 moe_group_list_t moe_ctx_group_list(const moe_ctx_t *c)
 {
     const moe_method_use_t *use = c->run->use;

@@ -61,6 +61,9 @@ moe_storage_t moe_ctx_sum_storage(const moe_ctx_t *c);
 /** True if sums are carried unrounded. */
 bool moe_ctx_carries_sums(const moe_ctx_t *c);
 
+/** True if a token's rows are weighed when they are summed. */
+bool moe_ctx_weighs_sums(const moe_ctx_t *c);
+
 /** What the method's option group_list_type says; without one none. */
 moe_group_list_t moe_ctx_group_list(const moe_ctx_t *c);
 

@@ -42,6 +42,7 @@ void moe_data_set_model(moe_data_t data, moe_model_t *model)
     }
     model->activation = MOE_ACTIVATION_relu_glu;
     model->expert_bias = false;
+    model->expert_scales = false;
     model->score = MOE_SCORE_dyadic;
     model->renormalize = false;
     model->routed_scaling = 1.0f;
@@ -52,8 +53,8 @@ bool moe_data_has_model(moe_data_t data, const moe_model_t *model)
     return data == MOE_DATA_normal ||
            (model->activation == MOE_ACTIVATION_relu_glu &&
             model->score == MOE_SCORE_dyadic && !model->renormalize &&
-            !model->expert_bias && !(model->routed_scaling < 1.0f) &&
-            !(model->routed_scaling > 1.0f));
+            !model->expert_bias && !model->expert_scales &&
+            !(model->routed_scaling < 1.0f) && !(model->routed_scaling > 1.0f));
 }
 
 const char *moe_data_refuses(moe_data_t data, const moe_model_t *model)

@@ -187,9 +187,16 @@ void moe_draw_panel_scales(const moe_draw_t *d, moe_weight_t weight,
     memset(out, E4M3_ONE, (size_t)((blocks + 15) / 16 * 16 * PANEL));
 }
 
-float moe_draw_weight_global(moe_data_t data, int64_t cols)
+float moe_draw_weight_global(const moe_draw_t *d, moe_weight_t weight,
+                             int64_t expert, int64_t cols)
 {
-    return data == MOE_DATA_normal ? moe_fill_weight_global(cols) : 1.0f;
+    if (d->data != MOE_DATA_normal) {
+        return 1.0f;
+    }
+    return d->model->expert_scales
+               ? (float)((double)moe_fill_weight_global(cols) *
+                         moe_fill_expert_scale(d->seed, weight, expert) / 16.0)
+               : moe_fill_weight_global(cols);
 }
 
 /* Scales of 1. */

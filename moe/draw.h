@@ -34,8 +34,10 @@ void moe_draw_panel_scales(const moe_draw_t *draw, moe_weight_t weight,
                            int64_t expert, int64_t row, int64_t block,
                            int64_t blocks, uint8_t *out);
 
-/** Decode global scale of NVFP4 weights of K columns. */
-float moe_draw_weight_global(moe_data_t data, int64_t cols);
+/** Decode global scale of an expert's NVFP4 weights of K columns: one for all
+ * experts, unless the model says that each has its own. */
+float moe_draw_weight_global(const moe_draw_t *draw, moe_weight_t weight,
+                             int64_t expert, int64_t cols);
 
 /** As moe_fill_rows(); NVFP4 as the functions above, with the global scale of
  * moe_draw_weight_global(). */

@@ -11,7 +11,8 @@
  * those below. */
 enum {
     TENSOR_BIASES = 150, /* + weight */
-    TENSOR_ROWS = 200    /* + 4 format + 2 scales + weight */
+    TENSOR_GLOBALS = 152,
+    TENSOR_ROWS = 200 /* + 4 format + 2 scales + weight */
 };
 
 enum {
@@ -183,6 +184,14 @@ void moe_fill_rows(uint64_t seed, const moe_model_t *model, moe_weight_t weight,
                       (uint8_t *)scales + i * blocks * step);
         }
     }
+}
+
+int moe_fill_expert_scale(uint64_t seed, moe_weight_t weight, int64_t expert)
+{
+    uint8_t byte;
+
+    draw_bytes(seed, 0, 0, expert, TENSOR_GLOBALS + (int)weight, 1, &byte);
+    return 8 + byte % 9;
 }
 
 void moe_fill_expert_bias(uint64_t seed, moe_weight_t weight, int64_t expert,

@@ -34,6 +34,10 @@ void moe_fill_rows(uint64_t seed, const moe_model_t *model, moe_weight_t weight,
                    int64_t rows, int64_t col, int64_t cols, void *codes,
                    void *scales);
 
+/** The decode global scale of one expert's NVFP4 weights over that of all: a
+ * number of sixteenths, 8 to 16. */
+int moe_fill_expert_scale(uint64_t seed, moe_weight_t weight, int64_t expert);
+
 /** fp32 biases of the outputs [row, row + rows) of one expert: bf16 normal
  * numbers, standard deviation 1/64. */
 void moe_fill_expert_bias(uint64_t seed, moe_weight_t weight, int64_t expert,

@@ -81,6 +81,9 @@ void moe_gathered_permute(moe_ctx_t *c, moe_gathered_t *g)
     moe_release(c, g->x);
     moe_release(c, g->ids);
     g->x = moe_gather_rows(c, tiled, g->index);
+    if (moe_ctx_weighs_activation(c)) {
+        g->row_weights = moe_pair_weights(c, g->weights, g->index);
+    }
     moe_release(c, in);
     moe_release(c, tiled);
 }
@@ -94,8 +97,9 @@ void moe_gathered_experts_stage(moe_ctx_t *c)
 {
     moe_gathered_t *g = moe_ctx_plan(c);
 
-    g->y = moe_experts(c, g->x, g->index);
+    g->y = moe_experts(c, g->x, g->index, g->row_weights);
     moe_release(c, g->x);
+    moe_release(c, g->row_weights);
 }
 
 void moe_gathered_unpermute(moe_ctx_t *c, moe_gathered_t *g)

@@ -22,6 +22,8 @@ typedef struct {
     moe_tensor_t *weights;     /* [P][k] */
     moe_tensor_t *x;           /* [P][H], then grouped rows */
     moe_tensor_t *index;
+    moe_tensor_t *row_weights; /* [n][1] of the grouped rows, where what the
+                                * activation gives is weighed; else NULL */
     moe_tensor_t *y; /* rows that the experts return, then sums [P][H] */
 } moe_gathered_t;
 

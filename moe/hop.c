@@ -56,8 +56,8 @@ void moe_hop_go(moe_ctx_t *c, moe_hop_t *hop, int64_t stride, moe_gathered_t *g)
 void moe_hop_back(moe_ctx_t *c, moe_hop_t *hop, moe_gathered_t *g)
 {
     moe_tensor_t *sums = moe_to_combine(c, g->y);
-    moe_tensor_t *back =
-        moe_alltoallv(c, hop->group, sums, hop->recv, hop->send);
+    moe_tensor_t *back = moe_alltoallv_records(c, hop->group, sums, hop->back,
+                                               hop->recv, hop->send);
 
     moe_release(c, g->y);
     moe_release(c, sums);

@@ -24,6 +24,8 @@ typedef struct {
                     * in the contract's order; else in member order, fp32 */
     const int64_t *send; /* [members] rows to each */
     const int64_t *recv; /* [members] and from each */
+    int64_t back;        /* bytes of the record that a sum comes back as; 0: as
+                          * it is */
     moe_tensor_t *index;
 } moe_hop_t;
 

@@ -66,6 +66,7 @@ moe_libmoe_la_SOURCES = \
   moe/order.def \
   moe/options.c \
   moe/pairs.c \
+  moe/pairs_counts.c \
   moe/pairs.h \
   moe/placing.def \
   moe/placing.h \

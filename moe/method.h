@@ -43,11 +43,13 @@
 #define MOE_OPTIONS_MAX 16
 
 typedef enum {
-    MOE_FAMILY_F0, /* tensor-parallel experts, one all-reduce */
+    MOE_FAMILY_F0, /* tokens stay: tensor-parallel experts and one all-reduce,
+                    * or nothing at all */
     MOE_FAMILY_F1, /* gather all, reduce-scatter */
     MOE_FAMILY_F2, /* equal all-to-all of capacity slots */
     MOE_FAMILY_F3, /* all-to-all-v, a row per (token, expert) */
-    MOE_FAMILY_F4  /* all-to-all-v, a row per (token, rank) */
+    MOE_FAMILY_F4  /* all-to-all-v, a row per (token, rank), or per (token,
+                    * expert) into slots of fixed size */
 } moe_family_t;
 
 typedef enum {
@@ -89,9 +91,10 @@ typedef struct {
     const moe_option_t *options; /* ended by key NULL */
     size_t plan_size;            /* bytes of its plan, zeroed before plan */
 
-    /** What its options change in the contract, but for the options
+    /** What a model and its options change in the contract, but for the options
      * combine_order and sum_order, which do so by themselves. NULL: nothing. */
-    void (*amend)(const int64_t *options, moe_contract_t *contract);
+    void (*amend)(const moe_model_t *model, const int64_t *options,
+                  moe_contract_t *contract);
 
     /** The gate of a method that has one of its own: which pairs it drops, if
      * any. NULL: every pair that the router chooses is sent. */

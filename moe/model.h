@@ -69,6 +69,8 @@ typedef struct {
     moe_activation_t activation;
     moe_gate_up_t gate_up;
     bool expert_bias;     /* each expert adds one to either matmul */
+    bool expert_scales;   /* NVFP4 weights of each expert have a global scale
+                           * of their own */
     bool weight_on_input; /* the routing weight multiplies what the expert
                            * reads, not what it returns; k is 1 */
     int64_t layers;       /* of the whole model, MoE ones among them */

@@ -55,6 +55,11 @@ moe_tensor_t *moe_sort_first_slots(moe_ctx_t *c, moe_tensor_t *ids,
 moe_tensor_t *moe_sort_chunks(moe_ctx_t *c, const int64_t *rows, int n_sources,
                               int64_t stride);
 
+/** Routing weights [n][k] of the pairs that an index sorts, [m][1] fp32, as
+ * they travel with the rows; 0 in rows that hold no pair. */
+moe_tensor_t *moe_pair_weights(moe_ctx_t *c, moe_tensor_t *weights,
+                               moe_tensor_t *index);
+
 /** Whose each row of an index of pairs is, [n][3]: rank, row, slot. */
 moe_tensor_t *moe_origins(moe_ctx_t *c, moe_tensor_t *index);
 

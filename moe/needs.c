@@ -44,6 +44,17 @@ const char *moe_needs_weights_on_output(const moe_layer_t *layer)
                : NULL;
 }
 
+const char *moe_needs_weighable_activation(const moe_layer_t *layer,
+                                           bool weighs)
+{
+    if (!weighs) {
+        return NULL;
+    }
+    return layer->model->expert_bias
+               ? "needs a model without expert_bias, which no activation weighs"
+               : moe_needs_weights_on_output(layer);
+}
+
 const char *moe_needs_own_unweighed(const moe_layer_t *layer,
                                     const int64_t *options)
 {

@@ -29,6 +29,11 @@ const char *moe_needs_plain_experts(const moe_layer_t *layer);
 /** Routing weights applied to what experts return. */
 const char *moe_needs_weights_on_output(const moe_layer_t *layer);
 
+/** Where the activation is weighed in place of what experts return: experts
+ * for that. */
+const char *moe_needs_weighable_activation(const moe_layer_t *layer,
+                                           bool weighs);
+
 /** Experts that can be cut over the tp ranks, w1 and w3 by columns and w2 by
  * rows: ep = 1, whole tiles and blocks in each part, and in `exact` products
  * whose sums travel unrounded. */

@@ -147,7 +147,8 @@ static void collective_bytes(const moe_call_t *call, moe_trace_record_t *r)
     r->transfer.ranks = call->ranks;
     r->transfer.send_rows = call->send_rows;
     r->transfer.recv_rows = call->recv_rows;
-    r->transfer.row_bytes = moe_tensor_row_bytes(in, 1);
+    r->transfer.row_bytes =
+        call->record > 0 ? call->record : moe_tensor_row_bytes(in, 1);
     r->transfer.element_bytes = moe_dtype_bytes(in->dtype, 1);
     r->transfer.root = call->root;
     r->transfer.summed = true;

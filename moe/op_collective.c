@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "moe/ctx.h"
+#include "moe/movement.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,7 +13,8 @@ typedef struct {
     const int64_t *recv; /* [R] */
     int root;
     int64_t out_rows;
-    bool carries; /* a reduction whose sums stay unrounded */
+    bool carries;   /* a reduction whose sums stay unrounded */
+    int64_t record; /* bytes that an unrounded row counts as; 0: its own */
 } collective_t;
 
 static const int64_t *same_rows(moe_ctx_t *c, int n, int64_t rows)
@@ -55,6 +57,7 @@ static void move(moe_ctx_t *c, const collective_t *how, moe_tensor_t *in,
     call.send_sum = total(c, how->send, call.n_ranks);
     call.recv_sum = total(c, how->recv, call.n_ranks);
     call.root = how->root;
+    call.record = how->record;
     call.order = c->run->use->chain.contract.reduce;
     moe_ctx_do(c, &call, in);
 }
@@ -62,8 +65,9 @@ static void move(moe_ctx_t *c, const collective_t *how, moe_tensor_t *in,
 /* Unrounded rows come out rounded. */
 static bool rounds(const collective_t *how)
 {
-    return (how->op == MOE_OP_allreduce && !how->carries) ||
-           how->op == MOE_OP_reducescatter || how->op == MOE_OP_reducescatterv;
+    return !how->carries &&
+           (how->op == MOE_OP_allreduce || how->op == MOE_OP_reducescatter ||
+            how->op == MOE_OP_reducescatterv);
 }
 
 static moe_tensor_t *collective(moe_ctx_t *c, const collective_t *how,
@@ -94,11 +98,12 @@ static moe_tensor_t *collective(moe_ctx_t *c, const collective_t *how,
     return out;
 }
 
-/* In groups of one nothing is called, and a sum is rounded. */
-static moe_tensor_t *reduced_alone(moe_ctx_t *c, moe_tensor_t *t)
+/* In groups of one nothing is called, and a sum is rounded that is no term of
+ * another. */
+static moe_tensor_t *alone(moe_ctx_t *c, bool carries, moe_tensor_t *t)
 {
-    return t->carried_exact ? moe_to(c, t, MOE_ROLE_output)
-                            : moe_tensor_keep(t);
+    return t->carried_exact && !carries ? moe_to(c, t, MOE_ROLE_output)
+                                        : moe_tensor_keep(t);
 }
 
 static moe_tensor_t *gather(moe_ctx_t *c, moe_op_t op, moe_group_t group,
@@ -150,7 +155,7 @@ static moe_tensor_t *allreduce(moe_ctx_t *c, moe_group_t group, bool carries,
         return NULL;
     }
     if (moe_ctx_is_alone(c, group)) {
-        return carries ? moe_tensor_keep(t) : reduced_alone(c, t);
+        return alone(c, carries, t);
     }
     how.send = same_rows(c, moe_ctx_group_size(c, group), t->dim[0]);
     how.recv = how.send;
@@ -169,25 +174,24 @@ moe_tensor_t *moe_allreduce_terms(moe_ctx_t *c, moe_group_t group,
     return allreduce(c, group, true, t);
 }
 
-static moe_tensor_t *scatter(moe_ctx_t *c, moe_op_t op, moe_group_t group,
-                             moe_tensor_t *t, const int64_t *rows)
+static moe_tensor_t *scatter(moe_ctx_t *c, collective_t *how, moe_tensor_t *t)
 {
-    collective_t how = {.op = op, .group = group, .send = rows, .root = -1};
-
-    how.out_rows = rows[moe_ctx_group_index(c, group)];
-    how.recv = same_rows(c, moe_ctx_group_size(c, group), how.out_rows);
-    return how.recv == NULL ? NULL : collective(c, &how, t);
+    how->out_rows = how->send[moe_ctx_group_index(c, how->group)];
+    how->recv = same_rows(c, moe_ctx_group_size(c, how->group), how->out_rows);
+    return how->recv == NULL ? NULL : collective(c, how, t);
 }
 
 moe_tensor_t *moe_reducescatterv(moe_ctx_t *c, moe_group_t group,
                                  moe_tensor_t *t, const int64_t *rows)
 {
+    collective_t how = {
+        .op = MOE_OP_reducescatterv, .group = group, .send = rows, .root = -1};
+
     if (c->status != MOE_OK) {
         return NULL;
     }
-    return moe_ctx_is_alone(c, group)
-               ? reduced_alone(c, t)
-               : scatter(c, MOE_OP_reducescatterv, group, t, rows);
+    return moe_ctx_is_alone(c, group) ? alone(c, false, t)
+                                      : scatter(c, &how, t);
 }
 
 /* Rows of each of n equal parts of a tensor, [n]. */
@@ -203,20 +207,34 @@ static const int64_t *equal_parts(moe_ctx_t *c, moe_op_t op,
     return same_rows(c, n, t->dim[0] / n);
 }
 
-moe_tensor_t *moe_reducescatter(moe_ctx_t *c, moe_group_t group,
-                                moe_tensor_t *t)
+static moe_tensor_t *reducescatter(moe_ctx_t *c, moe_group_t group,
+                                   bool carries, moe_tensor_t *t)
 {
-    const moe_op_t op = MOE_OP_reducescatter;
-    const int64_t *rows;
+    collective_t how = {.op = MOE_OP_reducescatter,
+                        .group = group,
+                        .root = -1,
+                        .carries = carries};
 
     if (c->status != MOE_OK) {
         return NULL;
     }
     if (moe_ctx_is_alone(c, group)) {
-        return reduced_alone(c, t);
+        return alone(c, carries, t);
     }
-    rows = equal_parts(c, op, t, moe_ctx_group_size(c, group));
-    return rows == NULL ? NULL : scatter(c, op, group, t, rows);
+    how.send = equal_parts(c, how.op, t, moe_ctx_group_size(c, group));
+    return how.send == NULL ? NULL : scatter(c, &how, t);
+}
+
+moe_tensor_t *moe_reducescatter(moe_ctx_t *c, moe_group_t group,
+                                moe_tensor_t *t)
+{
+    return reducescatter(c, group, false, t);
+}
+
+moe_tensor_t *moe_reducescatter_terms(moe_ctx_t *c, moe_group_t group,
+                                      moe_tensor_t *t)
+{
+    return reducescatter(c, group, true, t);
 }
 
 moe_tensor_t *moe_alltoall(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t)
@@ -235,14 +253,16 @@ moe_tensor_t *moe_alltoall(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t)
     return how.send == NULL ? NULL : collective(c, &how, t);
 }
 
-moe_tensor_t *moe_alltoallv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
-                            const int64_t *send, const int64_t *recv)
+static moe_tensor_t *alltoallv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
+                               int64_t record, const int64_t *send,
+                               const int64_t *recv)
 {
     collective_t how = {.op = MOE_OP_alltoallv,
                         .group = group,
                         .send = send,
                         .recv = recv,
-                        .root = -1};
+                        .root = -1,
+                        .record = record};
 
     if (c->status != MOE_OK) {
         return NULL;
@@ -252,6 +272,34 @@ moe_tensor_t *moe_alltoallv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
     }
     how.out_rows = total(c, recv, moe_ctx_group_size(c, group));
     return collective(c, &how, t);
+}
+
+moe_tensor_t *moe_alltoallv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
+                            const int64_t *send, const int64_t *recv)
+{
+    return alltoallv(c, group, t, 0, send, recv);
+}
+
+moe_tensor_t *moe_alltoallv_records(moe_ctx_t *c, moe_group_t group,
+                                    moe_tensor_t *t, int64_t bytes,
+                                    const int64_t *send, const int64_t *recv)
+{
+    moe_tensor_t *records;
+    moe_tensor_t *came;
+    moe_tensor_t *rows;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    if (bytes == 0 || t->carried_exact || moe_ctx_is_alone(c, group)) {
+        return alltoallv(c, group, t, bytes, send, recv);
+    }
+    records = moe_pack_rows(c, &t, 1, 1, bytes);
+    came = alltoallv(c, group, records, 0, send, recv);
+    moe_unpack_rows(c, came, &t, 1, 1, &rows);
+    moe_release(c, records);
+    moe_release(c, came);
+    return rows;
 }
 
 /* How rows of a root go out. False: nothing is to be done, or an error. */

@@ -72,11 +72,12 @@ moe_tensor_t *moe_gather_rows(moe_ctx_t *c, moe_tensor_t *rows,
     return t;
 }
 
-/* Part of I that this rank has, and whether w1 and w3 are matmuls of their
- * own. */
+/* Part of I that this rank has, whether I is cut up, in one part too, and
+ * whether w1 and w3 are matmuls of their own. */
 typedef struct {
     int part;
     int parts;
+    bool cut_up;
     bool separate;
 } part_t;
 
@@ -87,9 +88,9 @@ static moe_tensor_t *grouped_matmul(moe_ctx_t *c, moe_tensor_t *rows,
     const bool up = weight == MOE_W13;
     const int64_t rows_of_all = moe_weight_rows(moe_ctx_model(c), weight) /
                                 (halves == MOE_HALVES_both ? 1 : 2);
-    const moe_rounding_t point = up                ? MOE_ROUNDING_gemm1_out
-                                 : part->parts > 1 ? MOE_ROUNDING_gemm2_part
-                                                   : MOE_ROUNDING_gemm2_out;
+    const moe_rounding_t point = up             ? MOE_ROUNDING_gemm1_out
+                                 : part->cut_up ? MOE_ROUNDING_gemm2_part
+                                                : MOE_ROUNDING_gemm2_out;
     const moe_role_t role = moe_rounding_role(point);
     moe_tensor_t *t;
     moe_call_t call;
@@ -130,8 +131,28 @@ static moe_tensor_t *activation(moe_ctx_t *c, moe_tensor_t *gate,
     return t;
 }
 
+/* Rows times their weights, in their storage. */
+static moe_tensor_t *weighed(moe_ctx_t *c, moe_tensor_t *rows,
+                             moe_tensor_t *index, moe_tensor_t *weights)
+{
+    moe_tensor_t *t;
+    moe_call_t call;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    if (weights == NULL) {
+        return moe_tensor_keep(rows);
+    }
+    t = grouped(c, rows->role, &rows->storage, false, index, rows->dim[1]);
+    call = call_with_index(MOE_OP_weigh_rows, rows, weights, t);
+    moe_ctx_do(c, &call, t);
+    return t;
+}
+
 static moe_tensor_t *experts_of(moe_ctx_t *c, moe_tensor_t *rows,
-                                moe_tensor_t *index, const part_t *part)
+                                moe_tensor_t *index, moe_tensor_t *weights,
+                                const part_t *part)
 {
     moe_tensor_t *gate = grouped_matmul(
         c, rows, index, MOE_W13,
@@ -140,31 +161,34 @@ static moe_tensor_t *experts_of(moe_ctx_t *c, moe_tensor_t *rows,
                                                        MOE_HALVES_up, part)
                                       : NULL;
     moe_tensor_t *act = activation(c, gate, up, index);
-    moe_tensor_t *in = moe_to(c, act, MOE_ROLE_gemm2_in);
+    moe_tensor_t *terms = weighed(c, act, index, weights);
+    moe_tensor_t *in = moe_to(c, terms, MOE_ROLE_gemm2_in);
     moe_tensor_t *down =
         grouped_matmul(c, in, index, MOE_W2, MOE_HALVES_both, part);
 
     moe_release(c, gate);
     moe_release(c, up);
     moe_release(c, act);
+    moe_release(c, terms);
     moe_release(c, in);
     return down;
 }
 
-moe_tensor_t *moe_experts(moe_ctx_t *c, moe_tensor_t *rows, moe_tensor_t *index)
+moe_tensor_t *moe_experts(moe_ctx_t *c, moe_tensor_t *rows, moe_tensor_t *index,
+                          moe_tensor_t *weights)
 {
-    const part_t all = {0, 1, false};
+    const part_t all = {0, 1, false, false};
 
-    return experts_of(c, rows, index, &all);
+    return experts_of(c, rows, index, weights, &all);
 }
 
 moe_tensor_t *moe_experts_part(moe_ctx_t *c, moe_group_t group, bool separate,
                                moe_tensor_t *rows, moe_tensor_t *index)
 {
     const part_t part = {moe_ctx_group_index(c, group),
-                         moe_ctx_group_size(c, group), separate};
+                         moe_ctx_group_size(c, group), true, separate};
 
-    return experts_of(c, rows, index, &part);
+    return experts_of(c, rows, index, NULL, &part);
 }
 
 /* Grouped rows that are terms of sums. */
@@ -186,7 +210,7 @@ static moe_tensor_t *grouped_sums(moe_ctx_t *c, const moe_tensor_t *index,
 moe_tensor_t *moe_weigh_grouped(moe_ctx_t *c, moe_tensor_t *rows,
                                 moe_tensor_t *index, moe_tensor_t *weights)
 {
-    const bool weigh = c->run->use->chain.contract.weigh != MOE_WEIGH_input;
+    const bool weigh = moe_ctx_weighs_sums(c);
     moe_tensor_t *t;
     moe_call_t call;
 
@@ -204,7 +228,7 @@ moe_tensor_t *moe_weigh_grouped(moe_ctx_t *c, moe_tensor_t *rows,
 moe_tensor_t *moe_weighted_sum(moe_ctx_t *c, moe_tensor_t *rows,
                                moe_tensor_t *index, moe_tensor_t *weights)
 {
-    const bool weigh = c->run->use->chain.contract.weigh != MOE_WEIGH_input;
+    const bool weigh = moe_ctx_weighs_sums(c);
     moe_tensor_spec_t spec = {.role = MOE_ROLE_combine,
                               .storage = moe_ctx_sum_storage(c)};
     moe_tensor_t *t;

@@ -168,6 +168,26 @@ moe_tensor_t *moe_origins(moe_ctx_t *c, moe_tensor_t *index)
     return moe_ctx_make_of(c, MOE_OP_origins, index, &spec);
 }
 
+moe_tensor_t *moe_pair_weights(moe_ctx_t *c, moe_tensor_t *weights,
+                               moe_tensor_t *index)
+{
+    moe_call_t call = {.op = MOE_OP_pair_weights, .root = -1};
+    moe_tensor_t *t;
+
+    if (c->status != MOE_OK) {
+        return NULL;
+    }
+    t = moe_ctx_numbers(c, weights->role, MOE_FORMAT_fp32, index->dim[0], 1,
+                        index->valid_rows);
+    call.in[0] = weights;
+    call.in[1] = index;
+    call.n_in = 2;
+    call.out[0] = t;
+    call.n_out = 1;
+    moe_ctx_do(c, &call, t);
+    return t;
+}
+
 moe_tensor_t *moe_sort_sources(moe_ctx_t *c, moe_tensor_t *origins,
                                moe_group_t group,
                                const int64_t *rows_per_member)

@@ -100,9 +100,11 @@ moe_tensor_t *moe_gather_rows(moe_ctx_t *c, moe_tensor_t *rows,
                               moe_tensor_t *index);
 
 /** gemm1 -> gemm1_out -> SwiGLU -> act_out -> gemm2_in -> gemm2 ->
- * gemm2_out of grouped rows: the experts stage of every method. */
-moe_tensor_t *moe_experts(moe_ctx_t *c, moe_tensor_t *rows,
-                          moe_tensor_t *index);
+ * gemm2_out of grouped rows: the experts stage of every method.
+ * @param[in] weights  [n][1] of the rows, where the contract weighs what the
+ *                     activation gives: weighted_act then; else NULL. */
+moe_tensor_t *moe_experts(moe_ctx_t *c, moe_tensor_t *rows, moe_tensor_t *index,
+                          moe_tensor_t *weights);
 
 /** The same with the rank's part of I alone, of every expert: w1 and w3 by
  * columns, w2 by rows. What comes out are terms of a sum over the group.

@@ -35,12 +35,23 @@ moe_tensor_t *moe_reducescatterv(moe_ctx_t *c, moe_group_t group,
 moe_tensor_t *moe_reducescatter(moe_ctx_t *c, moe_group_t group,
                                 moe_tensor_t *t);
 
+/** The same of rows that are terms of a later sum: unrounded ones stay so. */
+moe_tensor_t *moe_reducescatter_terms(moe_ctx_t *c, moe_group_t group,
+                                      moe_tensor_t *t);
+
 /** Equal rows to each member, which its rows are cut into. */
 moe_tensor_t *moe_alltoall(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t);
 
 /** send[d] rows to member d, recv[s] rows from member s. */
 moe_tensor_t *moe_alltoallv(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,
                             const int64_t *send, const int64_t *recv);
+
+/** The same of records of so many bytes that begin with a row; what a kernel
+ * sends behind it is blank. Unrounded rows go as they are, and count as
+ * records. 0: plain rows. */
+moe_tensor_t *moe_alltoallv_records(moe_ctx_t *c, moe_group_t group,
+                                    moe_tensor_t *t, int64_t bytes,
+                                    const int64_t *send, const int64_t *recv);
 
 /** Rows of member root, at every member. */
 moe_tensor_t *moe_broadcast(moe_ctx_t *c, moe_group_t group, moe_tensor_t *t,

@@ -41,6 +41,16 @@
             "counts"                                                           \
     }
 
+/** Where routing weights are applied: at a place of the method's own, or, as by
+ * Megatron-LM, between the activation and the second matmul. */
+#define MOE_OPTION_WEIGH(own)                                                  \
+    {                                                                          \
+        "weigh", MOE_OPTION_choice, own " activation", own,                    \
+            "where routing weights are applied; activation: what that gives "  \
+            "is rounded, times the weight, which came with the row, rounded "  \
+            "again (Megatron-LM, recent)"                                      \
+    }
+
 /** Rows that experts compute: as many as they have, whole blocks of 128, as
  * MegaBlocks' dropless MoE, or bins, as its MoE. */
 #define MOE_OPTION_EXPERT_BLOCK                                                \

@@ -214,6 +214,7 @@ bool moe_option_find(const moe_method_t *method, const char *key, int *place_p)
 }
 
 moe_contract_t moe_method_contract(const moe_method_t *method,
+                                   const moe_model_t *model,
                                    const int64_t *options)
 {
     moe_contract_t contract = method->contract;
@@ -226,7 +227,7 @@ moe_contract_t moe_method_contract(const moe_method_t *method,
         contract.sum = (moe_order_t)options[place];
     }
     if (method->amend != NULL) {
-        method->amend(options, &contract);
+        method->amend(model, options, &contract);
     }
     return contract;
 }

@@ -149,6 +149,17 @@ static void move(moe_ctx_t *c, moe_pairs_t *p, moe_tensor_t *rows,
     p->origins = got[1];
 }
 
+/* Weights of the pairs, for the experts. */
+static void send_weights(moe_ctx_t *c, const moe_pairs_t *p, moe_gathered_t *g)
+{
+    moe_tensor_t *own = moe_pair_weights(c, g->weights, p->by_rank);
+    moe_tensor_t *came = moe_alltoallv(c, MOE_GROUP_ep, own, p->send, p->recv);
+
+    g->row_weights = moe_gather_rows(c, came, g->index);
+    moe_release(c, own);
+    moe_release(c, came);
+}
+
 static void go(moe_ctx_t *c, moe_pairs_t *p, moe_gathered_t *g)
 {
     moe_tensor_t *rows;
@@ -161,6 +172,9 @@ static void go(moe_ctx_t *c, moe_pairs_t *p, moe_gathered_t *g)
     g->index =
         moe_sort_chunks(c, p->chunks, moe_ctx_group_size(c, MOE_GROUP_ep), 0);
     in = moe_to(c, came, MOE_ROLE_expert_in);
+    if (moe_ctx_weighs_activation(c)) {
+        send_weights(c, p, g);
+    }
     moe_release(c, g->x);
     moe_release(c, g->ids);
     moe_release(c, rows);

@@ -2,8 +2,8 @@
 /**
  * @file
  * Rows that go one a (token, expert) pair to the rank of the expert, and come
- * back to be weighed and summed at the source: family F3, and the low-latency
- * kernels, whose slots hold such rows. Part of moe/method.h.
+ * back to be weighed and summed at the source: family F3, and the kernels of
+ * F4 whose slots hold such rows. Part of moe/method.h.
  *
  * Rows are sorted by expert, so by rank. They arrive by source, then expert,
  * and are sorted again by expert.
@@ -72,6 +72,11 @@ void moe_pairs_plan_masked(moe_ctx_t *c, moe_pair_plan_t *p);
 void moe_pairs_plan_table(moe_ctx_t *c, moe_pair_plan_t *p);
 int64_t moe_pairs_table(const moe_layer_t *layer);
 
+/** The same of counts for every expert that ranks gather, or tell each other,
+ * and of parts that differ: a dp rank's tokens are padded to tp rows at least,
+ * and padding is routed and sent too. */
+void moe_pairs_plan_counts(moe_ctx_t *c, bool told, moe_pair_plan_t *p);
+
 /** Flags that a rank writes for another: ceil(E / R). */
 int64_t moe_pairs_numbers(const moe_layer_t *layer);
 
@@ -97,5 +102,11 @@ void moe_pairs_payload(const moe_formula_t *f, int64_t message,
 void moe_pairs_payload_of(const moe_formula_t *f, const moe_tp_part_t *part,
                           int64_t rows, int64_t padding, int64_t message,
                           moe_format_t combine, int64_t *out);
+
+/** The same of moe_pairs_plan_counts(): prepare 8 E, told 8 R ceil(E / R);
+ * padding counts. */
+void moe_pairs_payload_counts(const moe_formula_t *f, bool told,
+                              int64_t message, moe_format_t combine,
+                              int64_t *out);
 
 #endif

@@ -38,6 +38,10 @@ int moe_ctx_group_index(const moe_ctx_t *c, moe_group_t group);
  * without a fast path for them does. For plans. */
 void moe_ctx_call_alone(moe_ctx_t *c);
 
+/** True if the contract weighs what the activation gives: weights go with the
+ * rows. */
+bool moe_ctx_weighs_activation(const moe_ctx_t *c);
+
 /** The plan found that the method cannot run: ends it, one sentence. */
 void moe_ctx_refuse(moe_ctx_t *c, const char *why);
 

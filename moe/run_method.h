@@ -65,8 +65,9 @@ void moe_option_defaults(const moe_method_t *method, moe_format_t hidden,
 moe_layer_t moe_method_layer(const moe_layer_t *layer,
                              const moe_method_use_t *use);
 
-/** Contract of a method with these options. */
+/** Contract of a method with these options, of a model. */
 moe_contract_t moe_method_contract(const moe_method_t *method,
+                                   const moe_model_t *model,
                                    const int64_t *options);
 
 /** Rows of the bin of each of a rank's experts, which leave out more than so

@@ -25,11 +25,57 @@ static const char *check_capacity(const moe_layer_t *layer,
     return NULL;
 }
 
+/* What top1gating asserts of a rank's tokens. */
+static const char *check_first(const moe_layer_t *layer,
+                               const moe_gate_rule_t *rule)
+{
+    for (int i = 0; i < layer->layout.dp; i++) {
+        if (layer->tokens[i] < rule->min_capacity) {
+            return "needs min_capacity tokens on each rank: DeepSpeed's top-1 "
+                   "gate asserts as many";
+        }
+        if (rule->drop == MOE_DROP_none &&
+            layer->tokens[i] != layer->tokens[0]) {
+            return "needs equally many tokens on all ranks: without drops "
+                   "DeepSpeed's top-1 gate cuts the capacity that ranks agreed "
+                   "on to each one's own tokens";
+        }
+    }
+    return NULL;
+}
+
+static const char *check_gate(const moe_layer_t *layer,
+                              const moe_gate_rule_t *rule)
+{
+    const bool first = rule->capacity == MOE_CAPACITY_deepspeed && rule->by_k &&
+                       rule->topk == 1;
+    const char *why = moe_gating_refuses(rule);
+
+    if (why == NULL && rule->capacity == MOE_CAPACITY_deepspeed &&
+        layer->data == MOE_DATA_normal && layer->model->renormalize == first) {
+        why = "has weights by DeepSpeed's rule: top-1's gate needs "
+              "model.renormalize: false, the others true";
+    }
+    if (why == NULL && first) {
+        why = check_first(layer, rule);
+    }
+    return why != NULL || rule->drop == MOE_DROP_none
+               ? why
+               : check_capacity(layer, rule);
+}
+
 const char *moe_slots_check(const moe_layer_t *layer,
-                            const moe_gate_rule_t *rule)
+                            const moe_gate_rule_t *rule, bool has_group)
 {
     const moe_layout_t *layout = &layer->layout;
-    const char *why = moe_gating_refuses(rule);
+
+    if (!has_group && layout->dp > 1 && moe_gating_agrees(rule)) {
+        return "needs the expert group where nothing is dropped: a missing "
+               "group, which agrees on no capacity, is not a group of one";
+    }
+    if (layer->model->shared > 0) {
+        return "has a gate over all experts: shared_experts must be 0";
+    }
 
     if (layout->tp != 1 || layout->ep != layout->dp ||
         layer->model->experts % layout->ep != 0) {
@@ -39,9 +85,7 @@ const char *moe_slots_check(const moe_layer_t *layer,
         return "has no placement of experts: its gate counts rows of an expert "
                "on one rank (DeepSpeed keeps experts in order)";
     }
-    return why != NULL || rule->drop == MOE_DROP_none
-               ? why
-               : check_capacity(layer, rule);
+    return check_gate(layer, rule);
 }
 
 /* The largest count, or what a rule that drops has room for. */
@@ -122,6 +166,17 @@ void moe_slots_prepare(moe_ctx_t *c)
     moe_release(c, weights);
 }
 
+/* Weights of the slots' pairs, for the experts. */
+static void send_weights(moe_ctx_t *c, moe_slots_t *s)
+{
+    moe_tensor_t *own = moe_pair_weights(c, s->gate.weights, s->slots);
+    moe_tensor_t *came = moe_alltoall(c, MOE_GROUP_ep, own);
+
+    s->row_weights = moe_gather_rows(c, came, s->by_expert);
+    moe_release(c, own);
+    moe_release(c, came);
+}
+
 void moe_slots_permute(moe_ctx_t *c)
 {
     moe_slots_t *s = moe_ctx_plan(c);
@@ -135,6 +190,9 @@ void moe_slots_permute(moe_ctx_t *c)
     s->by_expert =
         moe_sort_chunks(c, s->chunks, moe_ctx_group_size(c, MOE_GROUP_ep), 0);
     in = moe_to(c, came, MOE_ROLE_expert_in);
+    if (moe_ctx_weighs_activation(c)) {
+        send_weights(c, s);
+    }
     moe_release(c, s->x);
     moe_release(c, rows);
     s->x = moe_gather_rows(c, in, s->by_expert);
@@ -145,7 +203,8 @@ void moe_slots_permute(moe_ctx_t *c)
 void moe_slots_experts(moe_ctx_t *c)
 {
     moe_slots_t *s = moe_ctx_plan(c);
-    s->y = moe_experts(c, s->x, s->by_expert);
+    s->y = moe_experts(c, s->x, s->by_expert, s->row_weights);
+    moe_release(c, s->row_weights);
     moe_release(c, s->x);
 }
 
@@ -175,4 +234,22 @@ void moe_slots_finalize(moe_ctx_t *c)
 
     moe_output(c, s->y);
     moe_release(c, s->y);
+}
+
+void moe_slots_payload(const moe_formula_t *f, const moe_gate_rule_t *rule,
+                       int64_t along, int64_t *out)
+{
+    const moe_model_t *m = f->layer->model;
+    const int64_t rows =
+        m->experts * moe_slots_capacity(f->layer, rule, f->routing);
+
+    if (f->layer->layout.dp == 1) {
+        return;
+    }
+    out[MOE_STAGE_prepare] = moe_gating_agrees(rule) ? 8 : 0;
+    out[MOE_STAGE_permute] =
+        rows *
+        (moe_format_row_bytes((moe_format_t)f->options[0], m->hidden) + along);
+    out[MOE_STAGE_unpermute] =
+        rows * moe_format_row_bytes((moe_format_t)f->options[1], m->hidden);
 }

@@ -22,15 +22,18 @@ typedef struct {
     int64_t *chunks;  /* [R][E_local] rows of each chunk, planned: C */
     moe_gate_t gate;
     moe_tensor_t *x;
-    moe_tensor_t *slots;     /* index of own pairs */
-    moe_tensor_t *by_expert; /* index of the rows that came */
+    moe_tensor_t *row_weights; /* of what came, where the contract weighs what
+                                * the activation gives; else NULL */
+    moe_tensor_t *slots;       /* index of own pairs */
+    moe_tensor_t *by_expert;   /* index of the rows that came */
     moe_tensor_t *y;
 } moe_slots_t;
 
 /** Precondition: each rank has tokens and as many experts as any other, the
- * gate has the policy, and all ranks the same capacity. */
+ * gate has the policy, and all ranks the same capacity, which they have to
+ * agree on in a group where nothing is dropped. */
 const char *moe_slots_check(const moe_layer_t *layer,
-                            const moe_gate_rule_t *rule);
+                            const moe_gate_rule_t *rule, bool has_group);
 
 /** C, as every rank has it. @param[in] routing  Of all tokens. */
 int64_t moe_slots_capacity(const moe_layer_t *layer,
@@ -48,5 +51,15 @@ void moe_slots_experts(moe_ctx_t *c);
 
 void moe_slots_unpermute(moe_ctx_t *c);
 void moe_slots_finalize(moe_ctx_t *c);
+
+/**
+ * Payload of a rank by stage, in bytes, R > 1: prepare 8 if ranks agree on C,
+ * permute E C row, unpermute E C rowc. The first two options are the formats
+ * "dispatch" and "combine".
+ *
+ * @param[in] along  Bytes that go with a row to the experts.
+ */
+void moe_slots_payload(const moe_formula_t *f, const moe_gate_rule_t *rule,
+                       int64_t along, int64_t *out);
 
 #endif

@@ -314,6 +314,11 @@ static moe_status_t check_all(const moe_case_settings_t *c)
 
 static moe_status_t check_input(const moe_case_settings_t *c)
 {
+    if (c->model.expert_scales && c->chain.weights != MOE_FORMAT_nvfp4) {
+        return moe_fail(MOE_ERR_INPUT,
+                        "expert_scales: true with weights %s, expected nvfp4",
+                        moe_format_name(c->chain.weights));
+    }
     return c->model.weight_on_input && c->model.topk != 1
                ? moe_fail(MOE_ERR_INPUT,
                           "weight_on_input: true with topk %d, expected "
@@ -365,13 +370,16 @@ moe_status_t moe_case_read(const char *text, moe_case_settings_t *settings_p)
 {
     moe_case_settings_t c = {0};
     char word[WORD_MAX];
+    const char *value = NULL;
     moe_status_t status = check_keys(text);
 
     for (size_t i = 0; status == MOE_OK && i < N_SETTINGS; i++) {
         const setting_t *s = &settings[i];
-        const char *value = value_of(text, s->key, word);
+        const char *given = value_of(text, s->key, word);
 
-        value = value != NULL ? value : s->standard;
+        if (given != NULL || s->standard == NULL || s->standard[0] != '=') {
+            value = given != NULL ? given : s->standard;
+        }
         status = value == NULL
                      ? moe_fail(MOE_ERR_INPUT, "%s: must be given: %s", s->key,
                                 s->text)

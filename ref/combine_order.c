@@ -28,9 +28,17 @@ static moe_format_t inner_format(moe_order_t order, moe_format_t format)
         return format == MOE_FORMAT_fp16 ? format : MOE_FORMAT_bf16;
     }
     return order == MOE_ORDER_fp32_rank || order == MOE_ORDER_fp32_slot ||
-                   order == MOE_ORDER_tree
+                   order == MOE_ORDER_fp32_expert ||
+                   order == MOE_ORDER_storage_terms || order == MOE_ORDER_tree
                ? MOE_FORMAT_fp32
                : format;
+}
+
+/* What terms are rounded to before they are added. */
+static moe_format_t term_format(moe_order_t order, moe_format_t format)
+{
+    return order == MOE_ORDER_storage_terms ? format
+                                            : inner_format(order, format);
 }
 
 /* RN(x) as a number: fp32 by the processor, others by their codes. */
@@ -67,7 +75,8 @@ static void add_cyclic(addends_t x, int count, int first, int64_t n,
 static bool begins_with_zero(moe_order_t order)
 {
     return order == MOE_ORDER_fp32_rank || order == MOE_ORDER_fp32_slot ||
-           order == MOE_ORDER_storage || order == MOE_ORDER_expert;
+           order == MOE_ORDER_storage || order == MOE_ORDER_storage_terms ||
+           moe_order_is_by_expert(order);
 }
 
 /* The numbers of slots that the kernels have a tree for. */
@@ -144,7 +153,7 @@ static void fold(addends_t x, int count, moe_order_t order, int home, int64_t n,
 
 /* x[s] = the term of slot s, RN32 and cast if the order keeps it so. */
 static void slot_term(const moe_ref_terms_t *terms, int64_t row, int slot,
-                      int64_t col, int64_t n, moe_format_t inner, double *x)
+                      int64_t col, int64_t n, moe_format_t kept, double *x)
 {
     int64_t at = row * terms->index->topk + slot;
     double weight = terms->weights == NULL ? 1.0 : (double)terms->weights[at];
@@ -152,7 +161,7 @@ static void slot_term(const moe_ref_terms_t *terms, int64_t row, int slot,
     moe_rows_values(&terms->rows, terms->index->place[at], col, n, x);
     for (int64_t i = 0; i < n; i++) {
         /* what came unrounded enters as the fp32 accumulator that it is */
-        x[i] = rounded(inner, (double)(float)(weight * (double)(float)x[i]));
+        x[i] = rounded(kept, (double)(float)(weight * (double)(float)x[i]));
     }
 }
 
@@ -164,7 +173,7 @@ static void order_slots(const int64_t *place, int topk, moe_order_t order,
     for (int s = 0; s < topk; s++) {
         int at = s;
 
-        for (; order == MOE_ORDER_expert && at > 0 &&
+        for (; moe_order_is_by_expert(order) && at > 0 &&
                place[slot[at - 1]] > place[s];
              at--) {
             slot[at] = slot[at - 1];
@@ -182,7 +191,7 @@ static void sum_slots(const moe_ref_terms_t *terms, moe_order_t order,
     const int topk = terms->index->topk;
     bool tree = order == MOE_ORDER_tree || order == MOE_ORDER_tree_storage;
     moe_format_t format = out->storage.format;
-    moe_format_t inner = inner_format(order, format);
+    moe_format_t kept = term_format(order, format);
     double x[MOE_TOPK_MAX][CHUNK] = {{0.0}};
     int slot[MOE_TOPK_MAX];
     int count = 0;
@@ -190,8 +199,7 @@ static void sum_slots(const moe_ref_terms_t *terms, moe_order_t order,
     order_slots(terms->index->place + row * topk, topk, order, slot);
     for (int i = 0; i < topk; i++) {
         if (terms->index->place[row * topk + slot[i]] >= 0) {
-            slot_term(terms, row, slot[i], col, n, inner,
-                      x[tree ? i : count++]);
+            slot_term(terms, row, slot[i], col, n, kept, x[tree ? i : count++]);
         }
     }
     count = tree ? topk : count;

@@ -57,6 +57,13 @@ static bool is_nan(uint32_t code, width_t w)
     return !is_finite(code, w) && (code & ((1u << w.fraction) - 1)) != 0;
 }
 
+/* One of two numbers is infinite. */
+static bool is_infinity(uint32_t a, uint32_t b, width_t w)
+{
+    return !is_nan(a, w) && !is_nan(b, w) &&
+           (!is_finite(a, w) || !is_finite(b, w));
+}
+
 static double value(uint32_t code, width_t w)
 {
     int exponent_bits = w.bits - 1 - w.fraction;
@@ -93,6 +100,8 @@ void moe_compare_add(moe_compare_t *compare, moe_format_t format, int64_t n,
         int64_t d = distance(a, b, w);
 
         compare->mismatching += a != b;
+        compare->nans += is_nan(a, w) != is_nan(b, w);
+        compare->infinities += a != b && is_infinity(a, b, w);
         compare->max_ulp = d > compare->max_ulp ? d : compare->max_ulp;
         if (is_finite(a, w) && is_finite(b, w)) {
             double x = value(a, w);
@@ -100,6 +109,8 @@ void moe_compare_add(moe_compare_t *compare, moe_format_t format, int64_t n,
 
             compare->sum_diff2 += diff * diff;
             compare->sum_ref2 += x * x;
+            compare->finite_ulp =
+                d > compare->finite_ulp ? d : compare->finite_ulp;
         }
     }
 }
@@ -111,6 +122,11 @@ void moe_compare_join(moe_compare_t *compare, const moe_compare_t *other)
     if (other->max_ulp > compare->max_ulp) {
         compare->max_ulp = other->max_ulp;
     }
+    if (other->finite_ulp > compare->finite_ulp) {
+        compare->finite_ulp = other->finite_ulp;
+    }
+    compare->nans += other->nans;
+    compare->infinities += other->infinities;
     compare->sum_diff2 += other->sum_diff2;
     compare->sum_ref2 += other->sum_ref2;
 }

@@ -15,6 +15,9 @@ typedef struct {
     int64_t elements;
     int64_t mismatching; /* elements whose bits differ */
     int64_t max_ulp;     /* steps between codes; INT64_MAX beside a NaN */
+    int64_t finite_ulp;  /* the same of finite pairs alone */
+    int64_t nans;        /* in got, where ref has none, or the other way */
+    int64_t infinities;  /* pairs that differ, one of them infinite, no NaN */
     double sum_diff2;    /* sum of (got - ref)^2, finite pairs */
     double sum_ref2;     /* sum of ref^2, finite pairs */
 } moe_compare_t;

@@ -28,9 +28,11 @@ typedef struct {
     int64_t faulty;  /* its elements, rows and experts at fault */
     moe_suspect_t suspect[MOE_FAULT_COUNT];
     int n_suspects;
-    bool same;     /* all of them give the same bits */
-    bool stopped;  /* not all could be tried in the time */
-    int64_t token; /* the only one at fault, or -1 */
+    bool same;                     /* all of them give the same bits */
+    double work;                   /* done, of what a diagnosis may cost */
+    bool untried[MOE_FAULT_COUNT]; /* it would have cost more; if any is, no
+                                    * mistake is named */
+    int64_t token;                 /* the only one at fault, or -1 */
     int64_t expert;
     int64_t tokens_from; /* global numbers of the tokens at fault */
     int64_t tokens_to;
@@ -41,6 +43,9 @@ typedef struct {
 /** Diagnose a judge that has run; it stays as it is but for what it holds to
  * save work. @return MOE_OK; MOE_ERR_NOMEM. */
 moe_status_t moe_diagnosis_make(moe_judge_t *judge, moe_diagnosis_t *d);
+
+/** Mistakes that were not tried. */
+int moe_diagnosis_untried(const moe_diagnosis_t *d);
 
 /** True if a mistake is named: the first suspect. */
 bool moe_diagnosis_is_named(const moe_diagnosis_t *d);

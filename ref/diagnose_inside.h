@@ -25,6 +25,11 @@ moe_status_t moe_diagnose_try(moe_judge_t *judge, moe_fault_t fault,
                               int64_t most, int64_t *faulty_p,
                               uint64_t *digest_p);
 
+/** Multiplications, and what is as dear, to try a mistake: the same on every
+ * machine. */
+double moe_diagnose_work(const moe_judge_t *judge, moe_fault_t fault,
+                         moe_role_t seen);
+
 /** What of a verdict is at fault: elements, rows and experts. */
 int64_t moe_diagnose_faulty(const moe_verdict_t *v);
 

@@ -63,7 +63,7 @@ int64_t moe_diagnose_faulty(const moe_verdict_t *v)
         return 0;
     }
     return v->codes && v->role != MOE_ROLE_topk_ids
-               ? v->differ - v->near_ties + v->scales_differ -
+               ? moe_judge_wrong_codes(v) + v->scales_differ -
                      v->scales_near_ties
                : v->beyond[MOE_WIDTH_likely] + v->rows_beyond +
                      v->experts_beyond;
@@ -82,6 +82,7 @@ static void borrow(const moe_judge_t *from, moe_fault_t fault, moe_role_t seen,
 {
     *judge = *from;
     judge->fine = (moe_rows_t){0};
+    judge->known_ids = (moe_rows_t){0};
     judge->layer.fault = fault;
     memset(judge->layer.owned, 0, sizeof(judge->layer.owned));
     memset(judge->verdict, 0, sizeof(judge->verdict));
@@ -116,6 +117,8 @@ static void give_back(moe_judge_t *from, moe_judge_t *judge)
     /* made once, used by all */
     from->layer.router = judge->layer.router;
     from->layer.bias = judge->layer.bias;
+    from->layer.before = judge->layer.before;
+    judge->layer.before = NULL;
     memcpy(from->layer.norms, judge->layer.norms, sizeof(from->layer.norms));
     judge->layer.router = NULL;
     judge->layer.bias = NULL;
@@ -201,8 +204,9 @@ moe_status_t moe_diagnose_try(moe_judge_t *judge, moe_fault_t fault,
 
     borrow(judge, fault, seen, &other);
     other.sites = sites;
-    other.only_zeros =
-        fault.kind == MOE_FAULT_not_run || fault.kind == MOE_FAULT_tail_tile;
+    other.only_zeros = fault.kind == MOE_FAULT_not_run ||
+                       fault.kind == MOE_FAULT_tail_tile ||
+                       fault.kind == MOE_FAULT_stale_padding;
     status = run(&other, fault.role, seen);
     if (status == MOE_OK) {
         *faulty_p = moe_diagnose_faulty(&other.verdict[seen]);

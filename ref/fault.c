@@ -73,11 +73,18 @@ bool moe_fault_is_at(moe_fault_kind_t kind, moe_role_t role)
 
 int moe_fault_variants(moe_fault_kind_t kind)
 {
-    return kind == MOE_FAULT_tail_tile ? TILES
-           : kind == MOE_FAULT_shared_per_rank ||
-                   kind == MOE_FAULT_bias_per_rank
-               ? RANKS
-               : 1;
+    switch ((int)kind) {
+    case MOE_FAULT_tail_tile:
+    case MOE_FAULT_rows_past:
+        return TILES;
+    case MOE_FAULT_stale_padding:
+        return 2 * TILES; /* experts one behind the other, or apart */
+    case MOE_FAULT_shared_per_rank:
+    case MOE_FAULT_bias_per_rank:
+        return RANKS;
+    default:
+        return 1;
+    }
 }
 
 bool moe_ref_fault_routes(const moe_ref_layer_t *layer)

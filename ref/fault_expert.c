@@ -9,21 +9,13 @@
 #include <math.h>
 #include <string.h>
 
-enum {
-    SMALLEST_TILE = 8
-};
-
-static moe_role_t input_of(moe_role_t role)
-{
-    return role == MOE_ROLE_gemm1_out ? MOE_ROLE_expert_in : MOE_ROLE_gemm2_in;
-}
-
 /* Compute from other rows than those that the layer holds. */
 static moe_status_t from_rows(moe_ref_layer_t *layer, moe_role_t role,
                               const moe_rows_t *in, const moe_rows_t *out)
 {
-    const moe_role_t source =
-        role == MOE_ROLE_act_out ? MOE_ROLE_gemm1_out : input_of(role);
+    const moe_role_t source = role == MOE_ROLE_act_out
+                                  ? MOE_ROLE_gemm1_out
+                                  : moe_ref_fault_input(role);
     const moe_rows_t held = layer->at[source];
     moe_status_t status;
 
@@ -37,7 +29,7 @@ static moe_status_t from_rows(moe_ref_layer_t *layer, moe_role_t role,
 static moe_status_t other_global(moe_ref_layer_t *layer, moe_role_t role,
                                  const moe_rows_t *out)
 {
-    moe_rows_t in = layer->at[input_of(role)];
+    moe_rows_t in = layer->at[moe_ref_fault_input(role)];
     const moe_global_t way = moe_profile_info(in.storage.profile)->global;
     const float right = moe_rows_global(&in.storage);
     float wrong = right * right;
@@ -62,7 +54,7 @@ static bool has_minus_zero(const moe_rows_t *rows, int64_t row)
 static moe_status_t read_fnuz(moe_ref_layer_t *layer, moe_role_t role,
                               const moe_rows_t *out)
 {
-    const moe_rows_t *in = &layer->at[input_of(role)];
+    const moe_rows_t *in = &layer->at[moe_ref_fault_input(role)];
     const moe_format_info_t *info = moe_format_info(in->storage.format);
     moe_status_t status;
 
@@ -82,52 +74,16 @@ static moe_status_t read_fnuz(moe_ref_layer_t *layer, moe_role_t role,
     return status;
 }
 
-/* Rows [begin, begin + n). */
-static moe_rows_t part_of(const moe_rows_t *rows, int64_t begin, int64_t n)
-{
-    const moe_format_info_t *info = moe_format_info(rows->storage.format);
-    moe_rows_t part = *rows;
-
-    part.rows = n;
-    part.codes = (char *)rows->codes + begin * moe_rows_code_bytes(rows);
-    if (rows->scales != NULL) {
-        part.scales =
-            (char *)rows->scales +
-            begin * moe_format_scale_cols(rows->storage.format, rows->cols) *
-                (moe_dtype_bits(info->scale) / 8);
-    }
-    return part;
-}
-
 static moe_status_t next_expert(moe_ref_layer_t *layer, moe_role_t role,
                                 const moe_rows_t *out)
 {
-    const moe_ref_weights_t *right =
-        &layer->weights[role == MOE_ROLE_gemm1_out ? MOE_W13 : MOE_W2];
     const moe_ref_index_t *index = &layer->index;
     moe_status_t status = MOE_OK;
 
     for (int64_t e = 0; status == MOE_OK && e < index->n_experts; e++) {
-        const int64_t other = (e + 1) % index->n_experts;
-        const int64_t n = index->offset[e + 1] - index->offset[e];
-        const int64_t offset[2] = {0, n};
-        const moe_rows_t in =
-            part_of(&layer->at[input_of(role)], index->offset[e], n);
-        const moe_rows_t part = part_of(out, index->offset[e], n);
-        moe_ref_weights_t weights = *right;
-
-        weights.first_expert += other;
-        if (weights.given != NULL) {
-            weights.given += other;
-        }
-        weights.bias +=
-            weights.bias != NULL
-                ? other * moe_weight_rows(right->model, right->weight)
-                : 0;
-        if (n > 0) {
-            status = moe_ref_grouped_matmul(&weights, &in, offset, 1, &part,
-                                            &layer->stats);
-        }
+        status = moe_ref_fault_multiply(
+            layer, role, (moe_range_t){index->offset[e], index->offset[e + 1]},
+            (e + 1) % index->n_experts, out);
     }
     return status;
 }
@@ -148,6 +104,22 @@ static moe_status_t other_layer(moe_ref_layer_t *layer, moe_role_t role,
     return status;
 }
 
+static moe_status_t one_alpha(moe_ref_layer_t *layer, moe_role_t role,
+                              const moe_rows_t *out)
+{
+    moe_ref_weights_t *weights =
+        &layer->weights[role == MOE_ROLE_gemm1_out ? MOE_W13 : MOE_W2];
+    moe_status_t status;
+
+    if (!moe_ref_weights_scaled(weights, layer->index.n_experts)) {
+        return moe_ref_fault_none(layer);
+    }
+    weights->one_scale = true;
+    status = moe_ref_layer_right(layer, role, out);
+    weights->one_scale = false;
+    return status;
+}
+
 static moe_status_t bias_often(moe_ref_layer_t *layer, moe_role_t role,
                                const moe_rows_t *out)
 {
@@ -160,24 +132,6 @@ static moe_status_t bias_often(moe_ref_layer_t *layer, moe_role_t role,
     weights->bias_times = 2 << layer->fault.variant;
     status = moe_ref_layer_right(layer, role, out);
     weights->bias_times = 0;
-    return status;
-}
-
-static moe_status_t skip_tail(moe_ref_layer_t *layer, moe_role_t role,
-                              const moe_rows_t *out)
-{
-    const moe_ref_index_t *index = &layer->index;
-    const int64_t tile = (int64_t)SMALLEST_TILE << layer->fault.variant;
-    const int64_t bytes = moe_rows_code_bytes(out);
-    moe_status_t status = moe_ref_layer_right(layer, role, out);
-
-    for (int64_t e = 0; status == MOE_OK && e < index->n_experts; e++) {
-        int64_t n = index->offset[e + 1] - index->offset[e];
-        int64_t done = index->offset[e] + n / tile * tile;
-
-        memset((char *)out->codes + done * bytes, 0,
-               (size_t)((index->offset[e + 1] - done) * bytes));
-    }
     return status;
 }
 
@@ -198,14 +152,18 @@ moe_status_t moe_ref_fault_matmul(moe_ref_layer_t *layer, moe_role_t role,
         return next_expert(layer, role, out);
     case MOE_FAULT_other_layer:
         return other_layer(layer, role, out);
+    case MOE_FAULT_one_alpha:
+        return one_alpha(layer, role, out);
     case MOE_FAULT_bias_per_rank:
         return bias_often(layer, role, out);
     case MOE_FAULT_tail_tile:
-        return skip_tail(layer, role, out);
+    case MOE_FAULT_rows_past:
+    case MOE_FAULT_stale_padding:
+        return moe_ref_fault_tile(layer, role, out);
     default:
         break;
     }
-    status = moe_ref_fault_copy(&layer->at[input_of(role)], &in);
+    status = moe_ref_fault_copy(&layer->at[moe_ref_fault_input(role)], &in);
     if (status == MOE_OK) {
         status = moe_ref_fault_codes(layer, &in);
         status = status == MOE_OK ? from_rows(layer, role, &in, out) : status;

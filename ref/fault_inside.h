@@ -46,10 +46,39 @@ double moe_ref_fault_round(moe_fault_kind_t kind, moe_format_t format,
 /** Families of places. */
 moe_status_t moe_ref_fault_matmul(moe_ref_layer_t *layer, moe_role_t role,
                                   const moe_rows_t *out);
+moe_status_t moe_ref_fault_tile(moe_ref_layer_t *layer, moe_role_t role,
+                                const moe_rows_t *out);
 moe_status_t moe_ref_fault_activation(moe_ref_layer_t *layer,
                                       const moe_rows_t *out);
 moe_status_t moe_ref_fault_sum(moe_ref_layer_t *layer, moe_role_t role,
                                const moe_rows_t *out);
+
+/** The place that a matmul reads. */
+moe_role_t moe_ref_fault_input(moe_role_t role);
+
+/** Rows of a tile: of a form of mistakes that know tiles. */
+int64_t moe_ref_fault_tile_rows(int variant);
+
+/** True if a form of a mistake is the same here as the one before it: all
+ * rows are in an expert's first tile. */
+bool moe_ref_fault_repeats(const moe_ref_layer_t *layer, moe_fault_t fault);
+
+/** Rows of a matmul's place made with the weights of a local expert. */
+moe_status_t moe_ref_fault_multiply(moe_ref_layer_t *layer, moe_role_t role,
+                                    moe_range_t rows, int64_t expert,
+                                    const moe_rows_t *out);
+
+/** The call before: a layer of the same router and weights, which it borrows,
+ * and hidden states of the seed before. Ended with _fini(), also if that
+ * failed; both zeroed before. */
+moe_status_t moe_ref_fault_before_init(const moe_ref_layer_t *layer,
+                                       moe_ref_layer_t *twin_p,
+                                       moe_rows_t *hidden_p);
+void moe_ref_fault_before_fini(const moe_ref_layer_t *layer,
+                               moe_ref_layer_t *twin, moe_rows_t *hidden);
+
+/** Frees what a layer keeps of the call before, or nothing. */
+void moe_ref_fault_forget(moe_ref_layer_t *layer);
 
 /** The weight of a slot that a sum takes wrongly. */
 float moe_ref_fault_weight(const moe_ref_layer_t *layer, int slot, float w);

@@ -137,35 +137,50 @@ static moe_status_t remap(moe_ref_layer_t *layer, moe_role_t role,
     return status;
 }
 
-/* The same tokens of the seed before, by this seed's router and weights. */
-static moe_status_t previous(moe_ref_layer_t *layer, moe_role_t role,
-                             const moe_rows_t *out)
+moe_status_t moe_ref_fault_before_init(const moe_ref_layer_t *layer,
+                                       moe_ref_layer_t *twin_p,
+                                       moe_rows_t *hidden_p)
 {
     const moe_storage_t bf16 = {.format = MOE_FORMAT_bf16};
     const moe_model_t *m = layer->about.model;
     const moe_draw_t before = {layer->about.data, layer->about.seed - 1, m};
-    moe_rows_t hidden;
-    moe_ref_layer_t twin;
+    const moe_range_t tokens = layer->about.tokens;
+    const int64_t n = tokens.end - tokens.begin;
     moe_status_t status;
 
     if (layer->about.chain.at[MOE_ROLE_hidden].format != MOE_FORMAT_bf16) {
         return moe_ref_fault_none(layer);
     }
-    status = moe_ref_rows_alloc(&bf16, out->rows, m->hidden, &hidden);
+    status = moe_ref_rows_alloc(&bf16, n, m->hidden, hidden_p);
     if (status != MOE_OK) {
         return status;
     }
-    moe_draw_hidden(&before, layer->about.tokens.begin, out->rows,
-                    hidden.codes);
-    status = twin_init(layer, &twin);
-    if (status == MOE_OK) {
-        status = moe_ref_layer_give(&twin, MOE_ROLE_hidden, &hidden);
-    }
+    moe_draw_hidden(&before, tokens.begin, n, hidden_p->codes);
+    status = twin_init(layer, twin_p);
+    return status == MOE_OK
+               ? moe_ref_layer_give(twin_p, MOE_ROLE_hidden, hidden_p)
+               : status;
+}
+
+void moe_ref_fault_before_fini(const moe_ref_layer_t *layer,
+                               moe_ref_layer_t *twin, moe_rows_t *hidden)
+{
+    twin_fini(layer, twin);
+    moe_ref_rows_free(hidden);
+}
+
+/* The same tokens of the seed before, by this seed's router and weights. */
+static moe_status_t previous(moe_ref_layer_t *layer, moe_role_t role,
+                             const moe_rows_t *out)
+{
+    moe_rows_t hidden = {0};
+    moe_ref_layer_t twin = {0};
+    moe_status_t status = moe_ref_fault_before_init(layer, &twin, &hidden);
+
     if (status == MOE_OK) {
         status = moe_ref_layer_compute(&twin, role, out);
     }
-    twin_fini(layer, &twin);
-    moe_ref_rows_free(&hidden);
+    moe_ref_fault_before_fini(layer, &twin, &hidden);
     return status;
 }
 

@@ -217,6 +217,10 @@ const char *moe_grid_chain_refuses(moe_data_t data, const moe_model_t *model,
     if (model->topk > 1 && moe_chain_rounds(chain, MOE_ROUNDING_weighted_in)) {
         return "these data are not exact with weights on the experts' input";
     }
+    if (moe_chain_rounds(chain, MOE_ROUNDING_weighted_act)) {
+        return "these data are not exact with weights on what the activation "
+               "gives";
+    }
     if (is_log(chain, MOE_ROLE_dispatch) ||
         !passes(&at[MOE_ROLE_dispatch], &at[MOE_ROLE_expert_in])) {
         return is_log(chain, MOE_ROLE_dispatch) ||

@@ -26,15 +26,59 @@ void moe_judge_fini(moe_judge_t *judge)
 {
     moe_ref_layer_fini(&judge->layer);
     moe_ref_rows_free(&judge->fine);
+    moe_ref_rows_free(&judge->known_ids);
     for (int r = 0; r < MOE_ROLE_COUNT; r++) {
         moe_widths_free(&judge->widths[r]);
     }
 }
 
+static bool is_known(const moe_judge_t *judge, int32_t id)
+{
+    return id >= -1 && id < judge->layer.about.model->experts;
+}
+
+static int64_t count_unknown(const moe_judge_t *judge, const moe_rows_t *ids)
+{
+    int64_t n = 0;
+
+    for (int64_t i = 0; i < ids->rows * ids->cols; i++) {
+        n += !is_known(judge, ((const int32_t *)ids->codes)[i]);
+    }
+    return n;
+}
+
+/* Let the layer have somebody's ids, as far as experts have them. */
+static moe_status_t give_ids(moe_judge_t *judge, const moe_rows_t *rows)
+{
+    moe_rows_t *known = &judge->known_ids;
+    moe_rows_t copy = {0};
+    moe_status_t status = MOE_OK;
+
+    if (count_unknown(judge, rows) > 0) {
+        status =
+            moe_ref_rows_alloc(&rows->storage, rows->rows, rows->cols, &copy);
+        for (int64_t i = 0; status == MOE_OK && i < rows->rows * rows->cols;
+             i++) {
+            const int32_t id = ((const int32_t *)rows->codes)[i];
+
+            ((int32_t *)copy.codes)[i] = is_known(judge, id) ? id : -1;
+        }
+    }
+    if (status == MOE_OK) {
+        status = moe_ref_layer_give(&judge->layer, MOE_ROLE_topk_ids,
+                                    copy.codes != NULL ? &copy : rows);
+    }
+    moe_ref_rows_free(status == MOE_OK ? known : &copy);
+    *known = status == MOE_OK ? copy : *known;
+    return status;
+}
+
 moe_status_t moe_judge_trust(moe_judge_t *judge, moe_role_t role,
                              const moe_rows_t *rows)
 {
-    return moe_ref_layer_give(&judge->layer, role, rows);
+    return role == MOE_ROLE_topk_ids
+               ? give_ids(judge, rows)
+               : moe_ref_layer_give(&judge->layer, role, rows);
 }
 
 moe_status_t moe_judge_give(moe_judge_t *judge, moe_role_t role,
@@ -42,9 +86,11 @@ moe_status_t moe_judge_give(moe_judge_t *judge, moe_role_t role,
 {
     /* ids say what the pairs are; the layer checks the others' shapes when
      * it takes them over */
-    if (role == MOE_ROLE_topk_ids &&
-        moe_ref_layer_give(&judge->layer, role, rows) != MOE_OK) {
-        return MOE_ERR_RANGE;
+    const moe_status_t status =
+        role == MOE_ROLE_topk_ids ? give_ids(judge, rows) : MOE_OK;
+
+    if (status != MOE_OK) {
+        return status;
     }
     judge->got[role] = *rows;
     judge->verdict[role] = (moe_verdict_t){0};

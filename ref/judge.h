@@ -53,10 +53,12 @@ typedef struct {
     bool from_given;  /* the place before it was somebody's own */
     int64_t elements; /* compared */
 
-    /* codes: elements that differ, those that a near tie explains, by one
-     * step, by more; and the same of scales */
+    /* codes: those that differ, those that a near tie explains, by one step,
+     * by more; those that are right and mean another number, for their scale
+     * is wrong; and of scales */
     int64_t differ;
     int64_t near_ties;
+    int64_t rescaled;
     int64_t in_budget; /* not so, but other machines may miss these */
     int64_t one_step;
     int64_t more_steps;
@@ -102,6 +104,8 @@ typedef struct {
     int partials; /* that a sum over experts is made of and rounded; 1: none */
     double log_tail;                /* -ln of the chance of one element */
     moe_rows_t got[MOE_ROLE_COUNT]; /* codes NULL: not given */
+    moe_rows_t known_ids;           /* got's ids, -1 where no expert has one;
+                                     * codes NULL: all are known */
     moe_rows_t fine;                /* fp32 of the place at work */
     moe_widths_t widths[MOE_ROLE_COUNT];
     moe_verdict_t verdict[MOE_ROLE_COUNT];
@@ -122,17 +126,25 @@ moe_status_t moe_judge_init(const moe_ref_case_t *about,
 void moe_judge_fini(moe_judge_t *judge);
 
 /** A tensor to be judged; borrowed. Ids first, then tensors of pairs, whose
- * rows are in the order of ref/layer.h for these ids.
+ * rows are in the order of ref/layer.h for these ids; an id that no expert has
+ * is a fault, and makes no pair.
  * @return MOE_OK; MOE_ERR_RANGE if the shape is not that of the place. */
 moe_status_t moe_judge_give(moe_judge_t *judge, moe_role_t role,
                             const moe_rows_t *rows);
 
-/** A tensor that is true: inputs of the kernel. */
+/** A tensor that is true: inputs of the kernel. Ids that no expert has
+ * make no pair. */
 moe_status_t moe_judge_trust(moe_judge_t *judge, moe_role_t role,
                              const moe_rows_t *rows);
 
 /** Judge all that was given. */
 moe_status_t moe_judge_run(moe_judge_t *judge);
+
+/** Codes that are no near tie, and those whose scale makes them wrong. */
+static inline int64_t moe_judge_wrong_codes(const moe_verdict_t *v)
+{
+    return v->differ - v->near_ties + v->rescaled;
+}
 
 /** True if all that was judged is good. */
 bool moe_judge_is_good(const moe_judge_t *judge);

@@ -169,7 +169,7 @@ static bool in_budget(const moe_judge_t *judge, moe_role_t role)
     const int block =
         moe_format_info(judge->layer.at[role].storage.format)->block;
 
-    return v->differ - v->near_ties == v->in_budget &&
+    return moe_judge_wrong_codes(v) == v->in_budget &&
            v->scales_more_steps == 0 &&
            (double)scales <= most_of(judge, budget->scales, v->scales) &&
            (double)(v->in_budget - scales * block) <=
@@ -197,7 +197,7 @@ static void judge_row(moe_judge_t *judge, moe_role_t role, int64_t row,
         if (steps == 0 && !(d > 0.0)) {
             continue;
         }
-        v->differ++;
+        v->differ += steps > 0;
         v->one_step += steps == 1;
         v->more_steps += steps > 1;
         v->nans += isnan(have[c]) && !isnan(want[c]);
@@ -209,7 +209,8 @@ static void judge_row(moe_judge_t *judge, moe_role_t role, int64_t row,
             ratio = ratio > 1.0 ? ratio : 0.0; /* a near tie is no fault */
             v->beyond[w] += ratio > 1.0;
         }
-        v->near_ties += ratio <= 1.0;
+        v->near_ties += steps > 0 && ratio <= 1.0;
+        v->rescaled += steps == 0 && ratio > 1.0;
         v->in_budget += ratio > 1.0 && allows(judge, role, row, c, steps);
         if (ratio > 1.0) {
             moe_judge_site(judge, row, c);
@@ -240,7 +241,7 @@ moe_status_t moe_judge_codes(moe_judge_t *judge, moe_role_t role,
     v->judged = true;
     v->codes = true;
     v->elements = ref->rows * ref->cols;
-    v->good = (v->differ == v->near_ties &&
+    v->good = (moe_judge_wrong_codes(v) == 0 &&
                v->scales_differ == v->scales_near_ties) ||
               in_budget(judge, role);
     return MOE_OK;

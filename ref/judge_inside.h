@@ -59,6 +59,10 @@ void moe_judge_site(moe_judge_t *judge, int64_t row, int64_t col);
 void moe_judge_name_row(const moe_judge_t *judge, moe_role_t role, int64_t row,
                         moe_judge_spot_t *spot);
 
+/** Let max_ulp be no less than the steps between two finite codes. */
+void moe_judge_count_ulps(moe_verdict_t *v, moe_format_t format, uint32_t code,
+                          uint32_t want);
+
 /** d over a width; a width of 0 allows none, and none what is infinitely far:
  * a number where there is none, or the other way round. */
 double moe_judge_ratio(double d, double width);

@@ -71,8 +71,8 @@ typedef struct {
     double widest;
 } row_t;
 
-static void count_ulps(moe_verdict_t *v, moe_format_t format, uint32_t code,
-                       uint32_t want)
+void moe_judge_count_ulps(moe_verdict_t *v, moe_format_t format, uint32_t code,
+                          uint32_t want)
 {
     int64_t ulps = order_of(format, code) - order_of(format, want);
 
@@ -134,7 +134,7 @@ static void judge_element(moe_judge_t *judge, moe_role_t role,
             /* a midpoint in fp32 may be either's */
             add_sums(v, value,
                      d > 0.0 ? moe_float_value(format, rounded) : value);
-            count_ulps(v, format, code, d > 0.0 ? rounded : code);
+            moe_judge_count_ulps(v, format, code, d > 0.0 ? rounded : code);
         }
     }
     ratio =

@@ -1,25 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Experts and weights that somebody's router chose. Other ids than ours are a
- * near tie if logits moved within their width, up for the chosen and down for
- * the rest, choose these; weights are compared expert by expert, in any order
- * of the columns.
+ * near tie if logits and choices moved within their widths, up for the chosen
+ * and down for the rest, choose these; weights are compared expert by expert,
+ * in any order of the columns.
+ *
+ * Where a score saturates, no small move of its logit is the rounding of the
+ * score: so what fp32 rounds after the exp moves the choice itself. 1 + e, a
+ * division of 2 ulp and the sum with the bias are below CHOICE_ERROR of the
+ * magnitudes they round; so is half the sum of a group's two.
  */
 #include "ref/judge_inside.h"
 
 #include "ref/formats.h"
 #include "ref/layer_inside.h"
+#include "ref/score.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SCORE_ERROR  0x1p-20 /* of an fp32 exp, relative: moves a logit so */
+#define CHOICE_ERROR 0x1p-22 /* of a score and of a choice, relative */
 #define WEIGHT_ERROR 0x1p-18 /* of scores, their sum and quotient */
 
 /* What a token's router is asked. */
 typedef struct {
     float *logits; /* [E], moved */
+    float *bias;   /* [E], that moves choices */
     int32_t ids[MOE_TOPK_MAX];
     float weights[MOE_TOPK_MAX];
     double moved; /* the most */
@@ -46,28 +54,88 @@ static int64_t count_missing(const int32_t *ours, const int32_t *got, int k)
     return n;
 }
 
+/* A logit's width; infinite ones stay. */
+static double logit_width(const moe_judge_t *judge, float x, int64_t at)
+{
+    const float *likely = judge->widths[MOE_ROLE_logits].at[MOE_WIDTH_likely];
+
+    return !isfinite(x) ? 0.0
+                        : SCORE_ERROR * (1.0 + fabs((double)x)) +
+                              (likely != NULL ? (double)likely[at] : 0.0);
+}
+
+/* True if only logits can be moved: a router that zeroes the groups it does
+ * not keep has no bias. */
+static bool has_no_bias(const moe_model_t *m)
+{
+    return m->group_limit == MOE_GROUP_LIMIT_max && m->topk_group < m->n_group;
+}
+
+/* The bias by which choices lie at the ends of their widths. */
+static void move_choices(moe_judge_t *judge, const float *x, const int32_t *got,
+                         token_t *token)
+{
+    const moe_model_t *m = judge->layer.about.model;
+    const bool logits_choose =
+        m->score == MOE_SCORE_softmax_chosen || m->score == MOE_SCORE_dyadic;
+
+    if (logits_choose) {
+        memcpy(token->bias, x, (size_t)m->experts * sizeof(*x));
+    } else {
+        moe_score_row(m->score, x, m->experts, token->bias,
+                      &judge->layer.stats);
+    }
+    for (int64_t e = 0; e < m->experts; e++) {
+        const double score = (double)token->bias[e];
+        const double bias =
+            judge->layer.bias != NULL ? (double)judge->layer.bias[e] : 0.0;
+        const double width =
+            isfinite(score) ? CHOICE_ERROR * (fabs(score) + fabs(score + bias))
+                            : 0.0;
+
+        token->moved =
+            logits_choose && width > token->moved ? width : token->moved;
+        token->bias[e] =
+            (float)(slot_of(got, m->topk, (int32_t)e) >= 0 ? bias + width
+                                                           : bias - width);
+    }
+}
+
+/* Route by the token's logits and, where choices are moved, its bias. */
+static moe_status_t route_moved(moe_judge_t *judge, bool move, token_t *token)
+{
+    float *bias = judge->layer.bias;
+    moe_status_t status;
+    int64_t bad[2];
+
+    if (move && !has_no_bias(judge->layer.about.model)) {
+        judge->layer.bias = token->bias;
+    }
+    status = moe_ref_layer_route(&judge->layer, token->logits, 1, token->ids,
+                                 token->weights, bad);
+    judge->layer.bias = bias;
+    return status;
+}
+
 static moe_status_t route_token(moe_judge_t *judge, int64_t row,
                                 const int32_t *got, bool move, token_t *token)
 {
     const moe_model_t *m = judge->layer.about.model;
     const moe_rows_t *logits = &judge->layer.at[MOE_ROLE_logits];
-    const moe_widths_t *widths = &judge->widths[MOE_ROLE_logits];
     const float *x = (const float *)logits->codes + row * m->experts;
-    int64_t bad[2];
 
     token->moved = SCORE_ERROR;
     for (int64_t e = 0; e < m->experts; e++) {
-        double width = SCORE_ERROR * (1.0 + fabs((double)x[e]));
+        double width = logit_width(judge, x[e], row * m->experts + e);
 
-        if (widths->at[MOE_WIDTH_likely] != NULL) {
-            width += (double)widths->at[MOE_WIDTH_likely][row * m->experts + e];
-        }
         token->moved = width > token->moved ? width : token->moved;
         width = slot_of(got, m->topk, (int32_t)e) >= 0 ? width : -width;
         token->logits[e] = move ? (float)((double)x[e] + width) : x[e];
     }
-    return moe_ref_layer_route(&judge->layer, token->logits, 1, token->ids,
-                               token->weights, bad);
+    if (move) {
+        move_choices(judge, x, got, token);
+    }
+    return route_moved(judge, move, token);
 }
 
 static void note(moe_judge_t *judge, moe_role_t role, int64_t row, int64_t col,
@@ -125,7 +193,12 @@ static void judge_weights(moe_judge_t *judge, int64_t row, const int32_t *ids,
             continue;
         }
         v->elements++;
-        v->nans += isnan(got[i]);
+        v->nans += isnan(got[i]) && !isnan(want);
+        v->infinities += isinf(got[i]) && isfinite(want);
+        if (isfinite(got[i]) && isfinite(want)) {
+            moe_judge_count_ulps(v, MOE_FORMAT_fp32, moe_f32_bits(got[i]),
+                                 moe_f32_bits((float)want));
+        }
         v->sum_diff2 += isfinite(d) ? d * d : 0.0;
         v->sum_ref2 += want * want;
         v->sum_got2 += isfinite(d) ? (double)got[i] * (double)got[i] : 0.0;
@@ -172,12 +245,13 @@ moe_status_t moe_judge_route(moe_judge_t *judge)
 {
     const moe_model_t *m = judge->layer.about.model;
     const int64_t rows = judge->layer.at[MOE_ROLE_logits].rows;
-    token_t token = {.logits = malloc((size_t)m->experts * 4 + 1)};
+    token_t token = {.logits = malloc((size_t)m->experts * 8 + 1)};
     moe_status_t status = moe_ref_layer_router(&judge->layer);
 
     if (token.logits == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory to route a token");
     }
+    token.bias = token.logits + m->experts;
     for (int64_t i = 0; status == MOE_OK && i < rows; i++) {
         status = judge_token(judge, i, &token);
     }

@@ -4,6 +4,7 @@
 #include "ref/layer.h"
 
 #include "base/checked.h"
+#include "ref/fault_inside.h"
 #include "ref/formats.h"
 #include "ref/grid.h"
 #include "ref/layer_inside.h"
@@ -141,6 +142,7 @@ void moe_ref_layer_fini(moe_ref_layer_t *layer)
                    layer->about.experts.end - layer->about.experts.begin);
         layer->norms[w] = NULL;
     }
+    moe_ref_fault_forget(layer);
     free(layer->router);
     free(layer->bias);
     layer->router = NULL;

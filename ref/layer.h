@@ -67,6 +67,7 @@ typedef struct {
     moe_ref_pairs_t pairs;     /* NULLs until the ids are there */
     moe_ref_norms_t *norms[2]; /* [local experts] by moe_weight_t, or NULL */
     moe_fault_t fault;         /* a mistake to make; none: all is right */
+    struct moe_ref_before *before; /* what ref/fault_tile.c keeps, or NULL */
     moe_ref_stats_t stats;
 } moe_ref_layer_t;
 
@@ -144,7 +145,8 @@ void moe_ref_rows_free(moe_rows_t *rows);
  * Upper bounds of the sum of the magnitudes of all products behind each
  * element of a sum: logits, gemm1_out, gemm2_out (by the norms of row and
  * weights: at most 1.6 times too large on random data), combine, output; of
- * act_out the magnitude itself. out [rows][cols]. Needs what make needs.
+ * act_out and topk_weights the magnitude itself. out [rows][cols]. Needs what
+ * make needs.
  */
 moe_status_t moe_ref_layer_abs(moe_ref_layer_t *layer, moe_role_t role,
                                float *out);

@@ -131,7 +131,7 @@ static moe_status_t make_norms(moe_ref_layer_t *layer, moe_weight_t weight,
     const int64_t n = moe_ref_weights_n(weights);
     const float drawn =
         weights->given == NULL && weights->format == MOE_FORMAT_nvfp4
-            ? moe_draw_weight_global(weights->data, moe_ref_weights_k(weights))
+            ? moe_ref_weights_global(weights, expert)
             : 0.0f;
     moe_weight_panel_t panel;
     pairs_table_t table;
@@ -300,7 +300,10 @@ static void abs_values(const moe_rows_t *rows, float *out)
 moe_status_t moe_ref_layer_abs(moe_ref_layer_t *layer, moe_role_t role,
                                float *out)
 {
-    moe_status_t status = moe_ref_layer_make_inputs(layer, role);
+    const bool alone =
+        role == MOE_ROLE_act_out || role == MOE_ROLE_topk_weights;
+    moe_status_t status = alone ? moe_ref_layer_make(layer, role)
+                                : moe_ref_layer_make_inputs(layer, role);
 
     if (status != MOE_OK) {
         return status;
@@ -319,11 +322,9 @@ moe_status_t moe_ref_layer_abs(moe_ref_layer_t *layer, moe_role_t role,
         abs_sum(layer, out);
         return MOE_OK;
     case MOE_ROLE_act_out:
-        status = moe_ref_layer_make(layer, role);
-        if (status == MOE_OK) {
-            abs_values(&layer->at[role], out);
-        }
-        return status;
+    case MOE_ROLE_topk_weights:
+        abs_values(&layer->at[role], out);
+        return MOE_OK;
     default:
         return moe_fail(MOE_ERR_RANGE, "no bound of a tensor of codes");
     }

@@ -29,10 +29,12 @@ ref_libref_la_SOURCES = \
   ref/fault_round.c \
   ref/fault_route.c \
   ref/fault_sum.c \
+  ref/fault_tile.c \
   ref/diagnose.c \
   ref/diagnose.h \
   ref/diagnose_sites.c \
   ref/diagnose_try.c \
+  ref/diagnose_work.c \
   ref/diagnose_inside.h \
   ref/formats.c \
   ref/formats.h \
@@ -311,14 +313,17 @@ tests_check_diagnosis_LDADD = $(REF_LIBS)
 EXTRA_DIST += tests/diagnosis_expected.csv
 
 # The judge, on a tiny layer and on full-size rows.
-check_PROGRAMS += tests/check_judge tests/check_judge_power
-TESTS += tests/check_judge tests/check_judge_power
+check_PROGRAMS += tests/check_judge tests/check_judge_power \
+  tests/check_judge_route
+TESTS += tests/check_judge tests/check_judge_power tests/check_judge_route
 tests_check_judge_SOURCES = tests/check_judge.c tests/tiny_layer.c \
   tests/tiny_layer.h
 tests_check_judge_LDADD = $(REF_LIBS)
 tests_check_judge_power_SOURCES = tests/check_judge_power.c \
   tests/fused_kernel.c tests/fused_kernel.h
 tests_check_judge_power_LDADD = $(REF_LIBS)
+tests_check_judge_route_SOURCES = tests/check_judge_route.c
+tests_check_judge_route_LDADD = $(REF_LIBS)
 
 # Data that are exact in any order, against a kernel that has none.
 check_PROGRAMS += tests/check_exact_data

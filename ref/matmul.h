@@ -41,6 +41,8 @@ typedef struct {
     moe_halves_t halves;     /* of W13: one of them if weights are drawn and
                               * lie in halves */
     int bias_times;          /* that the bias is added; 0: once */
+    bool one_scale;          /* all have the global scale of the first: what a
+                              * mistaken kernel takes */
 } moe_ref_weights_t;
 
 /**

@@ -318,16 +318,26 @@ static int64_t most_rows(const int64_t *offset, int64_t n_experts)
     return most;
 }
 
-/* Exact product of the two decode global scales; false if it is none. */
-static bool global_product(const moe_ref_weights_t *w, const moe_rows_t *x,
-                           double *scale_p)
+/* Exact product of the decode global scales of x and of an expert. */
+static double global_product(const moe_ref_weights_t *w, int64_t e,
+                             const moe_rows_t *x)
 {
-    int64_t k = moe_weight_cols(w->model, w->weight);
-    double scale = (double)moe_rows_global(&x->storage) *
-                   (double)moe_draw_weight_global(w->data, k);
+    return (double)moe_rows_global(&x->storage) *
+           (double)moe_ref_weights_global(w, e);
+}
 
-    *scale_p = scale;
-    return scale > 0.0 && isfinite(scale);
+/* The scale of all experts' weights is right where the first one's is. */
+static moe_status_t check_global(const moe_ref_weights_t *w,
+                                 const moe_rows_t *x)
+{
+    const double scale = global_product(w, 0, x);
+
+    return scale > 0.0 && isfinite(scale)
+               ? MOE_OK
+               : moe_fail(MOE_ERR_RANGE,
+                          "matmul: global scale %g, expected one above 0 that "
+                          "is finite, as its inverse is",
+                          (double)x->storage.global_scale);
 }
 
 moe_status_t moe_nvfp4_matmul(const moe_ref_weights_t *weights,
@@ -351,13 +361,10 @@ moe_status_t moe_nvfp4_matmul(const moe_ref_weights_t *weights,
     if (status != MOE_OK || most == 0) {
         return status;
     }
-    if (!global_product(weights, x, &target.scale)) {
-        return moe_fail(MOE_ERR_RANGE,
-                        "matmul: global scale %g, expected one above 0 that is "
-                        "finite, as its inverse is",
-                        (double)x->storage.global_scale);
+    status = check_global(weights, x);
+    if (status == MOE_OK) {
+        status = moe_nvfp4_check_scales(x, offset[0], offset[n_experts]);
     }
-    status = moe_nvfp4_check_scales(x, offset[0], offset[n_experts]);
     if (status != MOE_OK) {
         return status;
     }
@@ -373,6 +380,7 @@ moe_status_t moe_nvfp4_matmul(const moe_ref_weights_t *weights,
                                           moe_nvfp4_fetch_panel_drawn, &drawn};
 
         target.expert = e;
+        target.scale = global_product(weights, e, x);
         if (offset[e] < offset[e + 1]) {
             multiply_expert(work, &from, x, offset[e], offset[e + 1], &target);
         }

@@ -8,10 +8,13 @@
  * header is the one to include; the others, installed beside it, are its parts.
  *
  * All rounding is to nearest, ties to even, in the default floating-point
- * environment; nothing here allocates, prints, or keeps state (but the table
- * of the fast-rcp profiles, read once), so that
- * threads may call everything at once. Matrices are row-major. Arguments are
- * borrowed for the call. Outputs are untouched on error.
+ * environment. Functions on numbers and matrices neither allocate, print, nor
+ * keep state (but the table of the fast-rcp profiles, read once), so that
+ * threads may call them at once. A case (moeref_case.h) is what allocates: it
+ * keeps its tensors until moeref_case_free(), and is used by one thread at a
+ * time; moeref_error() is the thread's own. Nothing prints. Matrices are
+ * row-major. Arguments are borrowed for the call. Outputs are untouched on
+ * error.
  */
 #ifndef MOEREF_H
 #define MOEREF_H

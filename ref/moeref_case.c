@@ -5,6 +5,7 @@
 #include "moe/fill.h"
 #include "moe/fill_rows.h"
 #include "ref/moeref_inside.h"
+#include "ref/weights.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,8 @@ void moeref_case_free(moeref_case_t *c)
     moe_ref_layer_fini(&c->layer);
     for (int i = 0; i < 2; i++) {
         moe_ref_rows_free(&c->weights[i]);
+        free(c->decode[i]);
+        free(c->bias[i]);
     }
     for (int r = 0; r < MOE_ROLE_COUNT; r++) {
         free(c->abs[r]);
@@ -160,10 +163,64 @@ static moe_status_t get_weights(moeref_case_t *c, moe_weight_t weight,
         *tensor = tensor_of(&c->weights[weight]);
         if (c->settings.chain.weights == MOE_FORMAT_nvfp4) {
             tensor->decode_scale =
-                moe_draw_weight_global(c->settings.data, tensor->cols);
+                c->settings.model.expert_scales
+                    ? 0.0f
+                    : moe_ref_weights_global(&c->layer.weights[weight], 0);
         }
     }
     return status;
+}
+
+/* Decode global scales of the local experts' weights. */
+static moe_status_t get_decode(moeref_case_t *c, moe_weight_t weight,
+                               moeref_tensor_t *tensor)
+{
+    const int64_t n = c->settings.local.end - c->settings.local.begin;
+    float *decode = c->decode[weight];
+
+    if (c->settings.chain.weights != MOE_FORMAT_nvfp4) {
+        return moe_fail(MOE_ERR_INPUT, "weights in %s have no global scale",
+                        moe_format_name(c->settings.chain.weights));
+    }
+    if (decode == NULL) {
+        decode = calloc((size_t)n + 1, sizeof(*decode));
+    }
+    if (decode == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for global scales");
+    }
+    for (int64_t e = 0; e < n; e++) {
+        decode[e] = moe_ref_weights_global(&c->layer.weights[weight], e);
+    }
+    c->decode[weight] = decode;
+    *tensor = array_of(MOE_DTYPE_fp32, decode, n, 1);
+    return MOE_OK;
+}
+
+/* What the local experts add after a matmul. */
+static moe_status_t get_biases(moeref_case_t *c, moe_weight_t weight,
+                               moeref_tensor_t *tensor)
+{
+    const moe_range_t local = c->settings.local;
+    const int64_t rows = moe_weight_rows(&c->settings.model, weight);
+    const int64_t n = local.end - local.begin;
+    float *bias = c->bias[weight];
+
+    if (!c->settings.model.expert_bias) {
+        return moe_fail(MOE_ERR_INPUT, "experts of this case have no biases");
+    }
+    if (bias == NULL) {
+        bias = calloc((size_t)(n * rows) + 1, sizeof(*bias));
+        if (bias == NULL) {
+            return moe_fail(MOE_ERR_NOMEM, "no memory for biases");
+        }
+        for (int64_t e = 0; e < n; e++) {
+            moe_fill_expert_bias(c->settings.seed, weight, local.begin + e, 0,
+                                 rows, bias + e * rows);
+        }
+        c->bias[weight] = bias;
+    }
+    *tensor = array_of(MOE_DTYPE_fp32, bias, n, rows);
+    return MOE_OK;
 }
 
 /* Who the pairs are; the ids have to be there. */
@@ -248,6 +305,13 @@ static moe_status_t get(moeref_case_t *c, const char *name,
     if (strcmp(name, "w13") == 0 || strcmp(name, "w2") == 0) {
         return get_weights(c, strcmp(name, "w2") == 0 ? MOE_W2 : MOE_W13,
                            tensor);
+    }
+    if (strcmp(name, "w13.decode") == 0 || strcmp(name, "w2.decode") == 0) {
+        return get_decode(c, strcmp(name, "w2.decode") == 0 ? MOE_W2 : MOE_W13,
+                          tensor);
+    }
+    if (strcmp(name, "w13.bias") == 0 || strcmp(name, "w2.bias") == 0) {
+        return get_biases(c, name[1] == '2' ? MOE_W2 : MOE_W13, tensor);
     }
     if (strcmp(name, "token") == 0 || strcmp(name, "slot") == 0 ||
         strcmp(name, "expert") == 0) {

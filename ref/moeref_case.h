@@ -39,7 +39,8 @@ typedef struct {
     int64_t cols;
     int64_t blocks;
     float global_scale; /* of the profile; 0 without */
-    float decode_scale; /* element = code x scale x this, exactly */
+    float decode_scale; /* element = code x scale x this, exactly; 0: experts
+                         * have their own, tensor w13.decode */
 } moeref_tensor_t;
 
 /** Why the last call of this thread failed, "" if it did not. */
@@ -58,8 +59,10 @@ MOEREF_API void moeref_case_free(moeref_case_t *c);
 /**
  * A tensor of a case, made when first wanted: one of the chain; NAME.abs,
  * fp32 bounds of the sum of the magnitudes behind each element of NAME; w13
- * and w2, rows of all local experts one after the other; router [experts]
- * [hidden] and bias; token (i64), slot, expert (i32) of the pairs.
+ * and w2, rows of all local experts one after the other; w13.decode and
+ * w2.decode, fp32 [local experts], NVFP4's decode_scale; with expert_bias
+ * w13.bias and w2.bias, fp32, a row an expert; router [experts][hidden] and
+ * bias; token (i64), slot, expert (i32) of the pairs.
  * @param[out] tensor  Valid until the case ends.
  */
 MOEREF_API moeref_status_t moeref_case_tensor(moeref_case_t *c,

@@ -97,6 +97,11 @@ static void say_verdict(page_t *p, const moe_verdict_t *v,
         say(p, "%lld of %lld codes differ, %lld by more than a step",
             (long long)v->differ, (long long)v->elements,
             (long long)v->more_steps);
+        if (v->scales > 0) {
+            say(p, ", %lld of %lld scales, %lld by more than a step",
+                (long long)v->scales_differ, (long long)v->scales,
+                (long long)v->scales_more_steps);
+        }
     } else {
         say(p,
             "of %lld elements %lld outside the hard bound, %lld outside the "

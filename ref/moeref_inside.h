@@ -15,6 +15,8 @@ struct moeref_case {
     moe_case_settings_t settings;
     moe_ref_layer_t layer;
     moe_rows_t weights[2]; /* of all local experts, one after the other */
+    float *decode[2];      /* their global scales */
+    float *bias[2];        /* [local experts][N] */
     float *abs[MOE_ROLE_COUNT];
 };
 

@@ -167,8 +167,9 @@ static void linear(work_t *w, const piece_t *p, int64_t expert, double *y,
     const moe_format_t format = w->at[moe_rounding_role(p->point)].format;
     const moe_layer_t *layer = w->oracle->layer;
     const moe_draw_t from = {layer->data, layer->seed, w->m};
-    const double d = (double)w->row.decode *
-                     (double)moe_draw_weight_global(layer->data, p->k);
+    const double d =
+        (double)w->row.decode *
+        (double)moe_draw_weight_global(&from, p->weight, expert, p->k);
     int e;
     const moe_u128_t alpha = (uint64_t)(frexp(d, &e) * 0x1p48); /* exact */
 
@@ -223,7 +224,13 @@ static void weigh_input(const work_t *w, double weight, double *x)
     }
 }
 
-static void run_expert(work_t *w, int64_t expert, int64_t at)
+/* Ranks, or the only one, have parts of I. */
+static bool is_cut_up(const moe_chain_t *chain)
+{
+    return (chain->contract.points & MOE_ROUND(gemm2_part)) != 0;
+}
+
+static void run_expert(work_t *w, int64_t expert, double weight, int64_t at)
 {
     const int64_t n = w->m->intermediate;
     const int64_t h = w->m->hidden;
@@ -236,12 +243,16 @@ static void run_expert(work_t *w, int64_t expert, int64_t at)
     for (int64_t i = 0; i < n; i++) {
         y[i] = activate(w, i, n);
     }
+    for (int64_t i = 0; rounds(w, MOE_ROUNDING_weighted_act) && i < n; i++) {
+        y[i] = oracle_rounded(w->at[MOE_ROLE_act_out].format, weight * y[i]);
+    }
     store(w, y, n, MOE_ROUNDING_gemm2_in);
     for (int part = 0; part < w->parts; part++) {
         const moe_range_t own = moe_layout_part(n, w->parts, part);
         const piece_t down = {MOE_W2,
-                              w->parts > 1 ? MOE_ROUNDING_gemm2_part
-                                           : MOE_ROUNDING_gemm2_out,
+                              is_cut_up(w->oracle->chain)
+                                  ? MOE_ROUNDING_gemm2_part
+                                  : MOE_ROUNDING_gemm2_out,
                               n, own.begin, own.end - own.begin};
         const int64_t to = at + part * w->m->topk * h;
 
@@ -267,7 +278,7 @@ static moe_status_t run_token(work_t *w, const moe_oracle_token_t *token)
     }
     for (int s = 0; s < w->m->topk; s++) {
         if (token->ids[s] >= 0) { /* else dropped: terms of 0 */
-            run_expert(w, token->ids[s], s * h);
+            run_expert(w, token->ids[s], (double)token->weights[s], s * h);
         }
     }
     return w->status == MOE_OK ? oracle_combine(&terms) : w->status;
@@ -305,9 +316,8 @@ static bool work_init(work_t *w, const moe_oracle_t *oracle)
     const int64_t wide = m->hidden > twice ? m->hidden : twice;
     const moe_layout_t *layout = &oracle->layer->layout;
     /* also where they stay unrounded: ranks add them up */
-    const bool cut =
-        oracle->chain->numerics == MOE_NUMERICS_faithful &&
-        (oracle->chain->contract.points & MOE_ROUND(gemm2_part)) != 0;
+    const bool cut = oracle->chain->numerics == MOE_NUMERICS_faithful &&
+                     is_cut_up(oracle->chain);
     const int parts = cut ? layout->tp : 1;
     const int64_t terms = (int64_t)parts * m->topk * wide;
     double *p = calloc((size_t)(2 * terms + 7 * wide), sizeof(*p));

@@ -15,7 +15,7 @@ typedef struct {
     const moe_chain_t *chain;
     int64_t col;
     moe_format_t combine; /* of sums: bf16 where rows are quantised */
-    double *x;            /* [n] partial sums */
+    double *x;            /* [n] partial sums, [n] of a group of them */
     int n;                /* ranks, or parts of I */
     double *rows;         /* [k][H] quantised rows of the slots' ranks */
     oracle_nvfp4_t codes; /* what a quantiser of nvfp4 leaves */
@@ -24,8 +24,9 @@ typedef struct {
 static double weight_of(const element_t *e, int slot)
 {
     const double weight = (double)e->t->token->weights[slot];
+    const moe_weigh_t weigh = e->chain->contract.weigh;
 
-    if (e->chain->contract.weigh == MOE_WEIGH_input) {
+    if (weigh == MOE_WEIGH_input || weigh == MOE_WEIGH_activation) {
         return 1.0;
     }
     return moe_chain_rounds(e->chain, MOE_ROUNDING_routing_weight)
@@ -112,17 +113,29 @@ static double fold_exactly(const element_t *e, const double *x, int n,
     return oracle_round_sum(e->t->sum, format);
 }
 
+/* In an order, from the first on, to the combine format. */
+static double fold(const element_t *e, moe_order_t order, const double *x,
+                   int n, int first)
+{
+    return order == MOE_ORDER_exact
+               ? fold_exactly(e, x, n, e->combine)
+               : oracle_rounded(e->combine,
+                                oracle_fold(order,
+                                            oracle_adds_in(order, e->combine),
+                                            x, n, first));
+}
+
 /* The slot that is added as the i-th of k. */
 static int slot_at(const element_t *e, int i)
 {
     const int topk = e->t->oracle->layer->model->topk;
+    const bool by_expert = moe_order_is_by_expert(e->chain->contract.sum);
 
-    for (int s = 0; e->chain->contract.sum == MOE_ORDER_expert && s < topk;
-         s++) {
+    for (int s = 0; by_expert && s < topk; s++) {
         int before = 0;
 
         for (int t = 0; t < topk; t++) {
-            before += lies(e, t) < lies(e, s);
+            before += lies(e, t) < lies(e, s) + (t < s); /* dropped ones too */
         }
         if (before == i) {
             return s;
@@ -136,7 +149,7 @@ static int slot_at(const element_t *e, int i)
 static double partial(const element_t *e, int r, bool all)
 {
     const moe_order_t order = e->chain->contract.sum;
-    const moe_format_t inner = oracle_adds_in(order, e->combine);
+    const moe_format_t kept = oracle_terms_in(order, e->combine);
     const bool gaps =
         order == MOE_ORDER_tree || order == MOE_ORDER_tree_storage;
     const int topk = e->t->oracle->layer->model->topk;
@@ -148,17 +161,12 @@ static double partial(const element_t *e, int r, bool all)
 
         if (all || e->t->parts > 1 || holder(e, s) == r) {
             x[n++] =
-                oracle_rounded(inner, term_of(e, e->t->parts > 1 ? r : 0, s));
+                oracle_rounded(kept, term_of(e, e->t->parts > 1 ? r : 0, s));
         } else if (gaps) {
             x[n++] = 0.0;
         }
     }
-    if (n == 0) {
-        return 0.0;
-    }
-    return order == MOE_ORDER_exact
-               ? fold_exactly(e, x, n, e->combine)
-               : oracle_rounded(e->combine, oracle_fold(order, inner, x, n, 0));
+    return n == 0 ? 0.0 : fold(e, order, x, n, 0);
 }
 
 /* No slot before it is of the same rank. */
@@ -186,7 +194,7 @@ static double reduce_by_slot(const element_t *e, const double *x)
                 inner, oracle_rounded(MOE_FORMAT_fp32, x[holder(e, s)]));
         }
     }
-    return oracle_rounded(e->combine, oracle_fold(order, inner, y, topk, 0));
+    return fold(e, order, y, topk, 0);
 }
 
 /* The partial sums x of n ranks made one. */
@@ -195,15 +203,8 @@ static double reduce(const element_t *e, const double *x, int n, int home)
     const moe_order_t order = e->chain->contract.reduce;
     const int first = order == MOE_ORDER_ring ? (home + 1) % n : 0;
 
-    if (!moe_order_is_of_ranks(order)) {
-        return reduce_by_slot(e, x);
-    }
-    return order == MOE_ORDER_exact
-               ? fold_exactly(e, x, n, e->combine)
-               : oracle_rounded(e->combine,
-                                oracle_fold(order,
-                                            oracle_adds_in(order, e->combine),
-                                            x, n, first));
+    return moe_order_is_of_ranks(order) ? fold(e, order, x, n, first)
+                                        : reduce_by_slot(e, x);
 }
 
 /* Two levels: the ranks of a node, then the nodes. */
@@ -218,11 +219,28 @@ static double reduce_by_node(const element_t *e, double *x, int n)
     return reduce(e, x, nodes, 0);
 }
 
+/* Two levels: the ranks of the same place in their dp ranks, then those of a dp
+ * rank. home is the dp rank x tp + the tp rank. */
+static double reduce_by_dp(const element_t *e, double *x, int n, int home)
+{
+    const int tp = e->t->oracle->layer->layout.tp;
+
+    for (int t = 0; t < tp; t++) {
+        for (int d = 0; d < n / tp; d++) {
+            x[n + d] = x[d * tp + t];
+        }
+        x[t] = reduce(e, x + n, n / tp, home / tp);
+    }
+    return reduce(e, x, tp, home % tp);
+}
+
 /* The ranks' partial sums, in x, of a token or of a slot of it made one. */
 static double join(const element_t *e, int slot)
 {
     return moe_chain_rounds(e->chain, MOE_ROUNDING_node_partial)
                ? reduce_by_node(e, e->x, e->n)
+           : moe_chain_rounds(e->chain, MOE_ROUNDING_dp_partial)
+               ? reduce_by_dp(e, e->x, e->n, e->t->oracle->home[slot])
                : reduce(e, e->x, e->n, e->t->oracle->home[slot]);
 }
 
@@ -240,10 +258,7 @@ static double sum_parts_first(const element_t *e)
         }
         y[s] = oracle_rounded(inner, join(e, s));
     }
-    return order == MOE_ORDER_exact
-               ? fold_exactly(e, y, topk, e->combine)
-               : oracle_rounded(e->combine,
-                                oracle_fold(order, inner, y, topk, 0));
+    return fold(e, order, y, topk, 0);
 }
 
 /* As the modelled system rounds. */
@@ -252,8 +267,8 @@ static double sum_faithfully(const element_t *e)
     if (moe_chain_rounds(e->chain, MOE_ROUNDING_weighted_part)) {
         return sum_parts_first(e);
     }
-    if (e->chain->contract.weigh == MOE_WEIGH_source) {
-        return partial(e, 0, true);
+    if (moe_chain_rounds(e->chain, MOE_ROUNDING_returned)) {
+        return partial(e, 0, true); /* at the source */
     }
     for (int r = 0; r < e->n; r++) {
         e->x[r] = partial(e, r, false);
@@ -372,11 +387,11 @@ moe_status_t oracle_combine(const oracle_terms_t *terms)
                        moe_format_is_coded(home) ? MOE_FORMAT_bf16 : home};
     moe_status_t status;
 
-    e.x = calloc((size_t)((layer->model->topk + 2) * h + n), sizeof(*e.x));
+    e.x = calloc((size_t)((layer->model->topk + 2) * h + 2 * n), sizeof(*e.x));
     if (e.x == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "oracle: no memory for partial sums");
     }
-    e.rows = e.x + n;
+    e.rows = e.x + 2 * n;
     e.codes.twice = (int32_t *)(void *)(e.rows + layer->model->topk * h);
     e.codes.units = e.codes.twice + h;
     status = combine(&e, chain->at[MOE_ROLE_output].format);

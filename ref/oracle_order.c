@@ -39,7 +39,8 @@ double oracle_fold(moe_order_t order, moe_format_t format, const double *x,
         return tree(format, x, n, 32);
     }
     if (order == MOE_ORDER_fp32_slot || order == MOE_ORDER_fp32_rank ||
-        order == MOE_ORDER_storage || order == MOE_ORDER_expert) {
+        order == MOE_ORDER_storage || order == MOE_ORDER_storage_terms ||
+        order == MOE_ORDER_expert || order == MOE_ORDER_fp32_expert) {
         sum += 0.0; /* begins with a zero */
     }
     for (int i = 1; i < n; i++) {
@@ -53,6 +54,8 @@ moe_format_t oracle_adds_in(moe_order_t order, moe_format_t format)
     switch (order) {
     case MOE_ORDER_fp32_rank:
     case MOE_ORDER_fp32_slot:
+    case MOE_ORDER_fp32_expert:
+    case MOE_ORDER_storage_terms:
     case MOE_ORDER_tree:
         return MOE_FORMAT_fp32;
     case MOE_ORDER_expert: /* the rows' own, whatever they are summed to */
@@ -60,4 +63,10 @@ moe_format_t oracle_adds_in(moe_order_t order, moe_format_t format)
     default:
         return format;
     }
+}
+
+moe_format_t oracle_terms_in(moe_order_t order, moe_format_t format)
+{
+    return order == MOE_ORDER_storage_terms ? format
+                                            : oracle_adds_in(order, format);
 }

@@ -100,15 +100,39 @@ static int64_t row_of(const moe_ref_weights_t *w, int64_t j)
                     : w->model->intermediate + w->part * share + j - half;
 }
 
+float moe_ref_weights_global(const moe_ref_weights_t *w, int64_t e)
+{
+    const moe_draw_t draw = {w->data, w->seed, w->model};
+
+    return w->given != NULL
+               ? moe_rows_global(&w->given[w->one_scale ? 0 : e].storage)
+               : moe_draw_weight_global(
+                     &draw, w->weight, w->first_expert + (w->one_scale ? 0 : e),
+                     moe_weight_cols(w->model, w->weight));
+}
+
+bool moe_ref_weights_scaled(const moe_ref_weights_t *w, int64_t n)
+{
+    bool scaled = false;
+
+    for (int64_t e = 1; w->format == MOE_FORMAT_nvfp4 && e < n; e++) {
+        const float first = moe_ref_weights_global(w, 0);
+        const float own = moe_ref_weights_global(w, e);
+
+        scaled = scaled || own < first || own > first;
+    }
+    return scaled;
+}
+
 /* Encode global scale of drawn codes that have no other: a power of two that
  * gives them a standard deviation near 1 / sqrt(K). That of NVFP4 is nearly
  * this: its class takes moe_draw_weight_global(), to the bit. */
-static float global_of(const moe_ref_weights_t *w)
+static float global_of(const moe_ref_weights_t *w, int64_t e)
 {
     const double k = (double)moe_weight_cols(w->model, w->weight);
 
     if (w->format == MOE_FORMAT_nvfp4) {
-        return 1.0f / moe_draw_weight_global(w->data, (int64_t)k);
+        return 1.0f / moe_ref_weights_global(w, e);
     }
     if (w->data != MOE_DATA_normal) {
         return moe_format_info(w->format)->has_global ? 1.0f : 0.0f;
@@ -151,6 +175,9 @@ void moe_ref_weights_get(const moe_ref_weights_t *w, int64_t e, int64_t row,
         const moe_format_info_t *info = moe_format_info(w->format);
 
         *rows = w->given[e];
+        if (w->one_scale) {
+            rows->storage.global_scale = w->given[0].storage.global_scale;
+        }
         rows->codes = moe_rows_codes(rows, row);
         rows->rows = n;
         if (rows->scales != NULL) {
@@ -162,7 +189,7 @@ void moe_ref_weights_get(const moe_ref_weights_t *w, int64_t e, int64_t row,
         return;
     }
     *rows = (moe_rows_t){
-        .storage = {.format = w->format, .global_scale = global_of(w)},
+        .storage = {.format = w->format, .global_scale = global_of(w, e)},
         .rows = n,
         .cols = moe_ref_weights_k(w),
         .codes = panel->codes,

@@ -43,14 +43,27 @@ static bool has(json_t *object, const char *key)
     return json_object_get(object, key) != NULL;
 }
 
+/* Of codes and of scales: by how many steps; of ids, which have none, whether
+ * logits nearly tie. */
+static void say_steps(text_t *t, long long differ, long long ties,
+                      long long one, long long more)
+{
+    if (differ > 0 && one + more == 0) {
+        say(t, " (%lld near tie%s, %lld true error%s)", ties,
+            moe_unit_plural(ties), differ - ties,
+            moe_unit_plural(differ - ties));
+    } else if (differ > 0) {
+        say(t, " (%lld near tie%s; %lld by one step, %lld by more)", ties,
+            moe_unit_plural(ties), one, more);
+    }
+}
+
 static void say_codes(text_t *t, json_t *f)
 {
     say(t, "%lld of %lld codes differ", count(f, "differ"),
         count(f, "elements"));
-    if (count(f, "differ") > 0) {
-        say(t, " (%lld near ties, %lld by one step)", count(f, "near_ties"),
-            count(f, "one_step"));
-    }
+    say_steps(t, count(f, "differ"), count(f, "near_ties"),
+              count(f, "one_step"), count(f, "more_steps"));
     if (count(f, "in_budget") > 0) {
         say(t, ", %lld in the profile's budget of other machines",
             count(f, "in_budget"));
@@ -58,6 +71,11 @@ static void say_codes(text_t *t, json_t *f)
     if (has(f, "scales")) {
         say(t, ", %lld of %lld scales", count(f, "scales_differ"),
             count(f, "scales"));
+        say_steps(t, count(f, "scales_differ"), count(f, "scales_near_ties"),
+                  count(f, "scales_one_step"), count(f, "scales_more_steps"));
+    }
+    if (count(f, "rescaled") > 0) {
+        say(t, ", %lld right codes of wrong scales", count(f, "rescaled"));
     }
 }
 
@@ -113,12 +131,36 @@ void moe_check_words(json_t *finding, char *out, size_t size)
     }
 }
 
+/* Of two runs the first row that differs. */
+static void say_first(text_t *t, json_t *finding, json_t *first)
+{
+    say(t, "first in row %lld, column %lld", count(first, "row"),
+        count(first, "column"));
+    if (has(first, "token")) {
+        say(t, ", token %lld", count(first, "token"));
+    }
+    if (has(first, "src_token")) {
+        say(t, ", token %lld of rank %lld", count(first, "src_token"),
+            count(first, "src_rank"));
+    }
+    if (has(first, "expert")) {
+        say(t, ", expert %lld", count(first, "expert"));
+    }
+    if (has(finding, "rank")) {
+        say(t, ", rank %lld", count(finding, "rank"));
+    }
+}
+
 void moe_check_place(json_t *finding, char *out, size_t size)
 {
     json_t *worst = json_object_get(finding, "worst");
+    json_t *first = json_object_get(finding, "first");
     text_t t = {out, size, 0};
 
     out[0] = '\0';
+    if (json_is_object(first)) {
+        say_first(&t, finding, first);
+    }
     if (worst == NULL) {
         return;
     }

@@ -12,6 +12,7 @@ reports_libreports_la_SOURCES = \
   reports/report.h \
   reports/results.c \
   reports/results.h \
+  reports/results_faithful.c \
   reports/results_notes.c \
   reports/results_published.c \
   reports/results_select.c \

@@ -12,7 +12,8 @@ typedef enum {
     AS_us,
     AS_s,
     AS_count,
-    AS_small /* a relative error */
+    AS_small, /* a relative error */
+    AS_text   /* no number */
 } as_t;
 
 /* A column: object is "" for the method's own keys. */
@@ -33,6 +34,14 @@ static const column_t time_columns[] = {
     {"bandwidth", "parts", "bandwidth_us", AS_us},
     {"memory", "parts", "memory_us", AS_us},
     {"compute", "parts", "compute_us", AS_us},
+};
+
+static const column_t first_columns[] = {
+    {"from that of", "to_first", "method", AS_text},
+    {"elements compared", "to_first", "elements_compared", AS_count},
+    {"differing", "to_first", "elements_differing", AS_count},
+    {"max ulp", "to_first", "max_ulp", AS_count},
+    {"relative L2", "to_first", "relative_l2", AS_small},
 };
 
 static const column_t oracle_columns[] = {
@@ -66,8 +75,8 @@ static const column_t cost_columns[] = {
 
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* A table of one line for each method; first is the key whose presence means
- * that a method has a line. */
+/* A table of one line for each method; first is the key that a method with
+ * a line has, not null. */
 typedef struct listing listing_t;
 
 struct listing {
@@ -84,7 +93,9 @@ static void number_cell(moe_table_t *table, const json_t *number, as_t as)
     double value = json_number_value(number);
     char text[MOE_UNIT_SIZE];
 
-    if (!json_is_number(number)) {
+    if (as == AS_text && json_is_string(number)) {
+        moe_table_cell(table, MOE_STYLE_plain, "%s", json_string_value(number));
+    } else if (!json_is_number(number)) {
         moe_table_cell(table, MOE_STYLE_plain, "-");
     } else if (as == AS_us || as == AS_s) {
         moe_table_cell(table, MOE_STYLE_plain, "%s",
@@ -168,6 +179,8 @@ static const listing_t listings[] = {
      bytes_row, bytes_columns, N_OF(bytes_columns)},
     {"Equality with the oracle", "elements_compared", method_row,
      oracle_columns, N_OF(oracle_columns)},
+    {"Difference of the output of all tokens between methods", "to_first",
+     method_row, first_columns, N_OF(first_columns)},
     {"Cost of the run itself", "wall_s", method_row, cost_columns,
      N_OF(cost_columns)},
 };
@@ -200,7 +213,9 @@ static size_t put_rows(const listing_t *listing, const json_t *methods,
     for (size_t m = 0; m < json_array_size(methods) && table != NULL; ++m) {
         const json_t *method = json_array_get(methods, m);
 
-        if (json_object_get(method, listing->first) == NULL) {
+        const json_t *first = json_object_get(method, listing->first);
+
+        if (first == NULL || json_is_null(first)) {
             continue;
         }
         if (sweep) {

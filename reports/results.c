@@ -5,6 +5,17 @@
 
 #include <string.h>
 
+/* A method whose weights are applied nowhere computes nothing: its price is
+ * that of no output. */
+static bool is_ranked(const json_t *method)
+{
+    const char *weigh = json_string_value(
+        json_object_get(json_object_get(method, "contract"), "weigh"));
+
+    return json_is_number(json_object_get(method, "predicted_us")) &&
+           (weigh == NULL || strcmp(weigh, "nowhere") != 0);
+}
+
 int moe_results_fastest(const json_t *methods)
 {
     double best = 0.0;
@@ -12,12 +23,12 @@ int moe_results_fastest(const json_t *methods)
     size_t i;
 
     for (i = 0; i < json_array_size(methods); ++i) {
-        const json_t *us =
-            json_object_get(json_array_get(methods, i), "predicted_us");
+        const json_t *method = json_array_get(methods, i);
+        const double us =
+            json_number_value(json_object_get(method, "predicted_us"));
 
-        if (json_is_number(us) &&
-            (fastest < 0 || json_number_value(us) < best)) {
-            best = json_number_value(us);
+        if (is_ranked(method) && (fastest < 0 || us < best)) {
+            best = us;
             fastest = (int)i;
         }
     }
@@ -31,7 +42,7 @@ bool moe_results_tied(const json_t *methods, size_t i)
     const json_t *best =
         json_array_get(methods, fastest < 0 ? 0 : (size_t)fastest);
 
-    return fastest >= 0 && (size_t)fastest != i &&
+    return fastest >= 0 && (size_t)fastest != i && is_ranked(method) &&
            json_is_number(json_object_get(method, "low_us")) &&
            json_number_value(json_object_get(method, "low_us")) <=
                json_number_value(json_object_get(best, "high_us"));

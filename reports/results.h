@@ -29,12 +29,17 @@ void moe_results_notes(json_t *document, moe_line_func_t *line, void *self);
 void moe_results_selection(const json_t *document, moe_line_func_t *line,
                            void *self);
 
+/** Lines about numerics `faithful`: how far methods are from exact, and from
+ * the first method. */
+void moe_results_faithful(const json_t *document, moe_line_func_t *line,
+                          void *self);
+
 /** Published numbers with ours beside them, where they can be compared. */
 void moe_results_published(const json_t *document, moe_line_func_t *line,
                            void *self);
 
 /** Index of the lowest prediction of methods[]; -1 if none has a time above
- * 0: without tokens nothing is fast. */
+ * 0: without tokens nothing is fast. What computes nothing is not asked. */
 int moe_results_fastest(const json_t *methods);
 
 /** True if method i cannot be told from the lowest prediction: the 90 %

@@ -313,39 +313,6 @@ static void gates(json_t *document, const notes_t *notes)
     }
 }
 
-/* What `faithful` means in numbers: a property of the system modelled. */
-static void faithful(json_t *document, const notes_t *notes)
-{
-    const json_t *methods = json_object_get(document, "methods");
-    bool said = false;
-    size_t i;
-
-    for (i = 0; i < json_array_size(methods); ++i) {
-        const json_t *method = json_array_get(methods, i);
-        const json_t *exact = json_object_get(method, "to_exact");
-
-        if (!json_is_object(exact)) {
-            continue;
-        }
-        if (!said) {
-            say(notes, MOE_STYLE_plain,
-                "faithful: each method rounds where and in the order in which "
-                "its system does, and so does the oracle. How far exact, which "
-                "rounds a sum once, is from there (many ulp: sums that nearly "
-                "cancel):");
-            said = true;
-        }
-        say(notes, MOE_STYLE_plain,
-            "%s: from exact: relative L2 %.2e, at most %lld ulp, %lld of %lld "
-            "element%s",
-            text_of(method, "label"),
-            json_number_value(json_object_get(exact, "relative_l2")),
-            int_of(exact, "max_ulp"), int_of(exact, "elements_differing"),
-            int_of(method, "elements_compared"),
-            moe_unit_plural(int_of(method, "elements_compared")));
-    }
-}
-
 static void memory(json_t *document, const notes_t *notes)
 {
     const json_t *memory = json_object_get(document, "memory");
@@ -382,7 +349,7 @@ void moe_results_notes(json_t *document, moe_line_func_t *line, void *self)
     moe_results_selection(document, line, self);
     oracle(document, &notes);
     gates(document, &notes);
-    faithful(document, &notes);
+    moe_results_faithful(document, line, self);
     memory(document, &notes);
     moe_results_published(document, line, self);
     for (i = 0; i < json_array_size(warnings); ++i) {

@@ -3,6 +3,10 @@ nobase_dist_pkgdata_DATA += \
   scenarios/seeds/deepep-readme-ll.yaml \
   scenarios/seeds/deepep-readme.yaml \
   scenarios/seeds/deepspeed-7997.yaml \
+  scenarios/seeds/deepspeed-gating-k3.safetensors \
+  scenarios/seeds/deepspeed-gating-k3.yaml \
+  scenarios/seeds/deepspeed-gating-keep.safetensors \
+  scenarios/seeds/deepspeed-gating-keep.yaml \
   scenarios/seeds/deepspeed-gating.safetensors \
   scenarios/seeds/deepspeed-gating.yaml \
   scenarios/seeds/sglang-7667-decode.yaml \

@@ -126,7 +126,7 @@ static moe_status_t race_of_rank(moe_check_t *check,
     moe_status_t status = got_path(check->command->more[1], rank, &second);
 
     if (status == MOE_OK && second != NULL) {
-        status = moe_check_race(check, path, second);
+        status = moe_check_race(check, rank, path, second);
     }
     free(second);
     return status;
@@ -351,7 +351,8 @@ static moe_status_t judge(moe_check_t *check, moe_diag_t *diag)
     }
     if (status == MOE_OK && !moe_golden_is(check->ref) &&
         check->command->more[1] != NULL) {
-        status = moe_check_race(check, check->got, check->command->more[1]);
+        status =
+            moe_check_race(check, NULL, check->got, check->command->more[1]);
     }
     (void)json_object_set_new(
         check->document, "accumulator",

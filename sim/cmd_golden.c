@@ -75,7 +75,8 @@ static moe_status_t do_rank(moe_golden_job_t *job, int rank, bool writes)
     moe_status_t status;
 
     if (!writes) {
-        return moe_golden_rank(job, &share, NULL);
+        status = moe_golden_rank(job, &share, NULL);
+        return status == MOE_OK ? moe_golden_add_rank(job, &share) : status;
     }
     (void)snprintf(name, sizeof(name), MOE_GOLDEN_FILE, rank);
     path = moe_strdup_printf("%s/%s", job->folder, name);
@@ -91,7 +92,7 @@ static moe_status_t each_rank(moe_golden_job_t *job, bool writes)
     const int only = job->command->only_rank;
     moe_status_t status = MOE_OK;
 
-    job->bytes = 0;
+    (void)json_array_clear(job->ranks);
     for (int r = only >= 0 ? only : 0;
          status == MOE_OK && r < (only >= 0 ? only + 1 : world); r++) {
         status = do_rank(job, r, writes);
@@ -135,11 +136,17 @@ static moe_status_t write_folder(moe_golden_job_t *job)
     return status;
 }
 
+/* Of all files. */
 static moe_status_t check_size(moe_golden_job_t *job)
 {
     const int64_t most = job->command->max_bytes;
+    int64_t texts = 0; /* scenario and manifest */
     moe_status_t status = each_rank(job, false);
 
+    if (status == MOE_OK) {
+        status = moe_golden_text_bytes(job, &texts);
+    }
+    job->bytes += texts;
     if (status == MOE_OK && most > 0 && job->bytes > most) {
         return moe_fail(MOE_ERR_INPUT,
                         "--max-bytes: the folder would take %lld bytes, more "

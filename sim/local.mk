@@ -13,7 +13,8 @@ sim_libsim_la_SOURCES += \
   sim/scenario/field_print.h sim/scenario/find.c sim/scenario/label.c \
   sim/scenario/layout.c sim/scenario/machine.c sim/scenario/methods.c \
   sim/scenario/model.c sim/scenario/named.c sim/scenario/number.c \
-  sim/scenario/number.h sim/scenario/own_layout.c sim/scenario/parts.h \
+  sim/scenario/number.h sim/scenario/option_use.c \
+  sim/scenario/option_use.def sim/scenario/own_layout.c sim/scenario/parts.h \
   sim/scenario/placement.c sim/scenario/precision.c sim/scenario/print.c \
   sim/scenario/published.c sim/scenario/read.c sim/scenario/reader.c \
   sim/scenario/reader.h sim/scenario/reader_section.c \
@@ -59,13 +60,13 @@ sim_libsim_la_SOURCES += \
   sim/price/trace_json.c sim/price/trace_json.h
 
 sim_libsim_la_SOURCES += \
-  sim/golden/golden.h sim/golden/manifest.c sim/golden/rank.c \
+  sim/golden/biases.c sim/golden/golden.h sim/golden/manifest.c sim/golden/rank.c \
   sim/golden/read.c sim/golden/read.h sim/golden/tap.c sim/golden/tap.h \
   sim/golden/weights.c
 
 sim_libsim_la_SOURCES += \
-  sim/run/files.c sim/run/files.h sim/run/gating.c sim/run/gating.h \
-  sim/run/gating_report.c sim/run/golden.c sim/run/janitor.c \
+  sim/run/differences.c sim/run/files.c sim/run/files.h sim/run/gating.c \
+  sim/run/gating.h sim/run/gating_report.c sim/run/golden.c sim/run/janitor.c \
   sim/run/janitor.h sim/run/job.h sim/run/join.c sim/run/join.h \
   sim/run/methods.c sim/run/need.c sim/run/need.h sim/run/oracle.c \
   sim/run/output.c sim/run/output.h sim/run/place.c sim/run/plan.c \

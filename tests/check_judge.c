@@ -266,8 +266,11 @@ START_TEST(ids_and_weights_may_lie_in_any_order_of_columns)
     }
     ck_assert(judge(MOE_ROLE_topk_ids)->good);
     ck_assert(judge(MOE_ROLE_topk_weights)->good);
-    ((float *)weights->codes)[4] *= 1.001f;
+    ck_assert_int_eq(judge(MOE_ROLE_topk_weights)->max_ulp, 0);
+    ((float *)weights->codes)[4] *= 1.001f; /* 2^23 / 1000 ulp of it, or half */
     ck_assert(!judge(MOE_ROLE_topk_weights)->good);
+    ck_assert_int_ge(court.judge.verdict[MOE_ROLE_topk_weights].max_ulp, 8000);
+    ck_assert_int_le(court.judge.verdict[MOE_ROLE_topk_weights].max_ulp, 17000);
     ck_assert_int_eq(court.judge.verdict[MOE_ROLE_topk_weights].worst.token, 1);
     close_court();
 }

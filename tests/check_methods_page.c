@@ -31,10 +31,10 @@ static void put_cards(FILE *file)
     for (int i = 0; i < moe_method_count(); i++) {
         const moe_method_t *m = moe_method_get(i);
 
-        (void)fprintf(file, "| `%s` | F%d | %s | %s | %s | %s | %s |\n",
-                      m->name, (int)m->family, m->system, m->collectives,
+        (void)fprintf(file, "| `%s` | %s | %s | %s | %s | %s | %s |\n", m->name,
+                      moe_method_family(m), m->system, m->collectives,
                       m->formula, m->capturable ? "yes" : "no",
-                      m->gate != NULL ? "yes" : "no");
+                      moe_method_can_drop(m) ? "yes" : "no");
     }
 }
 

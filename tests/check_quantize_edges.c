@@ -130,6 +130,21 @@ static const edge_t edges[] = {
     EDGE(deepgemm_ue8m0, 0, "fe 7e80000000000000", INF, -448),
     EDGE(vllm_ue8m0, 0, "ff fe80000000000000", INF, -448),
     EDGE(fp8_token_vllm, 0, "7f800000 7e80000000000000", INF, -448),
+    EDGE(fp8_token_vllm, 0, "7f800000 7e80000000000000", -INF, -448),
+    EDGE(vllm_1x128, 0, "7f800000 fe80000000000000", -INF, -448),
+    /* FP8 groups whose scale underflows: the least scale; TensorRT-LLM's has
+     * none */
+    EDGE(deepep, 0, "346facad 0080008000000000", 0x1p-130f, -0x1p-130f, 0,
+         -0.0f),
+    EDGE(deepgemm, 0, "346facad 0080008000000000", 0x1p-130f, -0x1p-130f, 0,
+         -0.0f),
+    EDGE(vllm_1x128, 0, "2a7b5123 0080008000000000", 0x1p-130f, -0x1p-130f, 0,
+         -0.0f),
+    EDGE(trtllm_1x128, 0, "00000000 7efe7f7f7f7f7f7f", 0x1p-130f, -0x1p-130f, 0,
+         -0.0f),
+    EDGE(deepep_ue8m0, 0, "69 0080008000000000", 0x1p-130f, -0x1p-130f, 0,
+         -0.0f),
+    EDGE(vllm_ue8m0, 0, "5e 0080008000000000", 0x1p-130f, -0x1p-130f, 0, -0.0f),
     /* 8-bit integers: zeros; halves; NaN; infinity; all underflows */
     EDGE(int8_dispatch, 0, "00000000 0000000000000000", -0.0f),
     EDGE(int8_init_routing, 0, "00000000 0000000000000000", -0.0f),
@@ -150,6 +165,10 @@ static const edge_t edges[] = {
     EDGE(int8_combine, 0, "7f80 0000000000000000", INF, -127),
     EDGE(int8_dispatch, 0, "00000000 7f81000000000000", 0x1p-130f, -0x1p-130f),
     EDGE(int8_vllm, 0, "00001020 7f80000000000000", 0x1p-130f, -0x1p-130f),
+    EDGE(int8_init_routing, 0, "00000000 7f81000000000000", 0x1p-149f,
+         -0x1p-149f),
+    EDGE(int8_vllm, 0, "00000000 7f80000000000000", 0x1p-149f, -0x1p-149f),
+    EDGE(int8_combine, 0, "0000 7f81000000000000", 0x1p-133f, -0x1p-133f),
 };
 
 /* The stored scale in hex, a blank, the codes of 8 elements. */

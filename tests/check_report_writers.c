@@ -112,6 +112,25 @@ START_TEST(the_table_marks_the_lowest_prediction_alone)
 }
 END_TEST
 
+START_TEST(what_computes_nothing_is_never_the_fastest)
+{
+    json_t *document = load(document_text);
+    json_t *methods = json_object_get(document, "methods");
+    char *text;
+
+    (void)json_array_append_new(
+        methods, json_pack("{s:s, s:f, s:f, s:f, s:{s:s}}", "label", "idle",
+                           "predicted_us", 1.0, "low_us", 1.0, "high_us", 1.0,
+                           "contract", "weigh", "nowhere"));
+    text = written(document, false, NULL);
+    ck_assert_ptr_nonnull(strstr(text, "new, 100 us"));
+    ck_assert_ptr_null(strstr(text, "idle, "));
+    ck_assert_ptr_null(strstr(text, "from idle"));
+    free(text);
+    json_decref(document);
+}
+END_TEST
+
 START_TEST(escapes_are_written_for_colour_only)
 {
     json_t *document = load(document_text);
@@ -297,6 +316,7 @@ int main(void)
 
     tcase_add_test(tcase, json_reads_back_as_the_same_values);
     tcase_add_test(tcase, the_table_marks_the_lowest_prediction_alone);
+    tcase_add_test(tcase, what_computes_nothing_is_never_the_fastest);
     tcase_add_test(tcase, escapes_are_written_for_colour_only);
     tcase_add_test(tcase, columns_of_the_table_are_aligned);
     tcase_add_test(tcase, markdown_rows_have_as_many_cells_as_their_heading);

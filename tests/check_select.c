@@ -116,6 +116,13 @@ START_TEST(a_date_means_the_newest_revision_that_is_not_after_it)
     ck_assert_int_eq(moe_ascend_find("2026-01-01"), MOE_ASCEND_fused);
     ck_assert_int_eq(moe_ascend_find("2099-12-31"), MOE_ASCEND_head);
     ck_assert_int_eq(moe_ascend_find("head"), MOE_ASCEND_head);
+    ck_assert_int_eq(moe_ascend_find("2028-02-29"), MOE_ASCEND_head);
+    ck_assert_int_eq(moe_ascend_find("2026-02-29"), MOE_ASCEND_COUNT);
+    ck_assert_int_eq(moe_ascend_find("2100-02-29"), MOE_ASCEND_COUNT);
+    ck_assert_int_eq(moe_ascend_find("2026-04-31"), MOE_ASCEND_COUNT);
+    ck_assert_int_eq(moe_ascend_find("2025-13-01"), MOE_ASCEND_COUNT);
+    ck_assert_int_eq(moe_ascend_find("2026-00-01"), MOE_ASCEND_COUNT);
+    ck_assert_int_eq(moe_ascend_find("2026-01-00"), MOE_ASCEND_COUNT);
     ck_assert_int_eq(moe_ascend_find("2025-8-26"), MOE_ASCEND_COUNT);
     ck_assert_int_eq(moe_ascend_find("2470"), MOE_ASCEND_COUNT);
     ck_assert_int_eq(moe_ascend_find(""), MOE_ASCEND_COUNT);
@@ -222,6 +229,44 @@ START_TEST(auto_passes_over_methods_without_a_price)
 }
 END_TEST
 
+static json_t *select_of(const char *rule, const char *methods,
+                         const double *us, int *chosen)
+{
+    const moe_change_t changes[] = {{"select", rule}, {"methods", methods}};
+    moe_scenario_t *s = moe_load_good(moe_test_source(TINY), changes, 2, 0);
+    json_t *prices = priced(s, us);
+    json_t *selection = NULL;
+
+    ck_assert_int_eq(moe_selection_make(s, prices, chosen, &selection), MOE_OK);
+    json_decref(prices);
+    moe_scenario_free(s);
+    return selection;
+}
+
+/* dummy is cheap: it computes nothing. */
+START_TEST(what_computes_nothing_is_not_ranked)
+{
+    const double us[] = {1.0, 120.0};
+    int chosen = -1;
+    json_t *s = select_of("auto", "[dummy, alltoallv]", us, &chosen);
+
+    ck_assert_int_eq(chosen, 1);
+    ck_assert_uint_eq(json_array_size(json_object_get(s, "ranking")), 1);
+    ck_assert(json_is_null(json_object_get(s, "margin")));
+    json_decref(s);
+    s = select_of("auto", "[dummy]", us, &chosen);
+    ck_assert_int_eq(chosen, -1);
+    ck_assert_ptr_nonnull(strstr(text_of(s, "reason"), "no method that"));
+    json_decref(s);
+    s = select_of("{rule: ascend-2469, dummy_run: true}", "[dummy, alltoallv]",
+                  us, &chosen);
+    ck_assert_int_eq(chosen, 0);
+    ck_assert_uint_eq(json_array_size(json_object_get(s, "ranking")), 1);
+    ck_assert(json_is_null(json_object_get(s, "above_cheapest")));
+    json_decref(s);
+}
+END_TEST
+
 /* 600 tokens on one rank, 3 on the others: each of these, by its own count,
  * would take MC2, and wait for the first for ever. */
 START_TEST(a_rule_looks_at_the_agreed_count_never_at_a_local_one)
@@ -271,6 +316,7 @@ static const struct {
 } wrong[] = {
     {"best", "atlas-a2", "expected 'none', 'auto'"},
     {"ascend-1", "atlas-a2", "is no revision, expected one of 2125"},
+    {"ascend-2025-13-99", "atlas-a2", "or a date YYYY-MM-DD from the first"},
     {"ascend-2614", "dgx-h100", "does not know device H100"},
     {"{rule: ascend-2614, device: a5}", "atlas-a2", "expected an Ascend"},
     {"auto", "none", "nothing is priced without a machine"},
@@ -328,6 +374,7 @@ int main(void)
                    revisions_are_in_order_of_time_and_say_where_they_were_read);
     tcase_add_test(tcase,
                    auto_takes_the_cheapest_and_tells_margin_and_what_overlaps);
+    tcase_add_test(tcase, what_computes_nothing_is_not_ranked);
     tcase_add_test(tcase, auto_passes_over_methods_without_a_price);
     tcase_add_test(tcase,
                    a_rule_looks_at_the_agreed_count_never_at_a_local_one);

@@ -120,6 +120,33 @@ START_TEST(pairs_are_by_origin_and_destination)
 }
 END_TEST
 
+START_TEST(a_token_is_in_the_broadcast_of_its_own_root_alone)
+{
+    const int64_t rows[3] = {2, 1, 0};
+    moe_trace_sink_t sink;
+    moe_summary_t s;
+
+    ck_assert_int_eq(moe_summary_init(3, false, &s), MOE_OK);
+    sink = moe_summary_sink(&s);
+    for (int r = 0; r < 3; r++) {
+        for (int root = 0; root < 2; root++) {
+            moe_trace_record_t record = {
+                .rank = r,
+                .stage = MOE_STAGE_prepare,
+                .op = MOE_OP_broadcast,
+                .payload = r == root ? 100 * rows[root] : 0,
+                .transfer = transfer(r, NULL, rows, 100)};
+
+            record.transfer.root = root;
+            ck_assert_int_eq(sink.record(sink.self, &record), MOE_OK);
+        }
+    }
+    ck_assert_int_eq(moe_summary_dispatch_bytes_per_token(&s), 100);
+    ck_assert_int_eq(s.rank[2].dispatch_row_bytes, 0);
+    moe_summary_fini(&s);
+}
+END_TEST
+
 START_TEST(algorithms_are_named_in_order)
 {
     moe_summary_t s;
@@ -191,6 +218,7 @@ int main(void)
 
     tcase_add_test(tcase, bytes_are_summed_by_rank_and_stage);
     tcase_add_test(tcase, pairs_are_by_origin_and_destination);
+    tcase_add_test(tcase, a_token_is_in_the_broadcast_of_its_own_root_alone);
     tcase_add_test(tcase, algorithms_are_named_in_order);
     tcase_add_test(tcase, a_record_of_no_rank_is_refused);
     tcase_add_test(tcase, a_tee_gives_all_to_all_until_one_fails);

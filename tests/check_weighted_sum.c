@@ -65,10 +65,7 @@ static void sample_init(sample_t *sample, moe_format_t format)
     for (int i = 0; i < ROWS * TOPK; i++) {
         sample->weights[i] = (float)judge_number(&state, 24, -8, 0);
     }
-    for (int64_t i = 0; i < sample->index.n * COLS; i++) {
-        put(sample->codes, format, i,
-            moe_round_f64(format, judge_number(&state, 24, -10, 10)));
-    }
+    put_numbers(sample->codes, format, (int)sample->index.n * COLS, &state);
     sample->terms = (moe_ref_terms_t){.rows = {.storage = {.format = format},
                                                .rows = sample->index.n,
                                                .cols = COLS,
@@ -204,8 +201,8 @@ static double slots_say(moe_order_t order, const double *w, const double *x,
 {
     double term[MOST];
     double half[MOST];
-    bool fp32 = order == MOE_ORDER_expert && format == MOE_FORMAT_fp32;
-    moe_format_t kept = fp32 ? MOE_FORMAT_bf16 : format; /* as rows are */
+    const bool wide = order == MOE_ORDER_expert && format == MOE_FORMAT_fp32;
+    const moe_format_t kept = wide ? MOE_FORMAT_bf16 : format;
 
     for (int i = 0; i < n; i++) {
         term[i] = term_of(w[i], x[i]);
@@ -214,14 +211,17 @@ static double slots_say(moe_order_t order, const double *w, const double *x,
     switch (order) {
     case MOE_ORDER_exact:
         return judge_sum(w, x, n, format);
-    case MOE_ORDER_fp32_slot:
-        return cast(in_order(term, n, MOE_FORMAT_fp32), format);
     case MOE_ORDER_tree:
         return cast(by_tree(term, n, MOE_FORMAT_fp32), format);
     case MOE_ORDER_tree_storage:
         return by_tree(half, n, format);
+    case MOE_ORDER_storage:
+    case MOE_ORDER_expert:
+        return in_order(half, n, kept);
+    case MOE_ORDER_storage_terms:
+        return cast(in_order(half, n, MOE_FORMAT_fp32), format);
     default:
-        return in_order(half, n, kept); /* storage, expert */
+        return cast(in_order(term, n, MOE_FORMAT_fp32), format);
     }
 }
 
@@ -259,7 +259,7 @@ static void check_slots(moe_order_t order, moe_format_t format, int topk,
 
         for (int i = 0; i < topk; i++) {
             /* the experts of the slots descend */
-            int s = order == MOE_ORDER_expert ? topk - 1 - i : i;
+            int64_t s = moe_order_is_by_expert(order) ? topk - 1 - i : i;
             int64_t place = index.place[s];
 
             if (place >= 0 || tree) { /* a tree has zeros for the others */
@@ -292,7 +292,7 @@ START_TEST(each_order_of_slots_is_what_its_definition_says)
             seen++;
         }
     }
-    ck_assert_int_eq(seen, 6 * 3);
+    ck_assert_int_eq(seen, 8 * 3);
 }
 END_TEST
 

@@ -56,6 +56,19 @@ static const moe_model_t biased = {.name = "biased",
                                    .gate_up = MOE_GATE_UP_interleaved,
                                    .expert_bias = true};
 
+/* NVFP4 weights with a global scale an expert, as checkpoints have them. */
+static const moe_model_t scaled = {.name = "scaled",
+                                   .hidden = 128,
+                                   .intermediate = 128,
+                                   .experts = 8,
+                                   .topk = 3,
+                                   .n_group = 1,
+                                   .topk_group = 1,
+                                   .score = MOE_SCORE_softmax,
+                                   .renormalize = true,
+                                   .routed_scaling = 1.0f,
+                                   .expert_scales = true};
+
 static const moe_model_t wide = {.name = "wide",
                                  .hidden = 512,
                                  .intermediate = 256,
@@ -101,6 +114,16 @@ const case_t diagnosis_cases[] = {
      {0, 10},
      true,
      MOE_FAULT_shared_per_rank},
+    {"scaled-nvfp4", &scaled, MOE_FORMAT_nvfp4, 0, 12, ALL8, true,
+     MOE_FAULT_one_alpha},
+    {"scaled-rank-nvfp4",
+     &scaled,
+     MOE_FORMAT_nvfp4,
+     0,
+     12,
+     {4, 8},
+     true,
+     MOE_FAULT_one_alpha},
     {"biased-mxfp4", &biased, MOE_FORMAT_mxfp4, 0, 12, ALL8, true,
      MOE_FAULT_bias_per_rank},
 };

@@ -4,6 +4,7 @@
 #include "base/hot.h"
 #include "ref/formats.h"
 #include "ref/quantize.h"
+#include "ref/weights.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -182,10 +183,11 @@ static void load_row(const moe_rows_t *rows, int64_t row, float *out)
     }
 }
 
-static float alpha_of(const moe_ref_layer_t *layer, const moe_rows_t *rows)
+static float alpha_of(const moe_ref_layer_t *layer, moe_weight_t weight,
+                      const moe_rows_t *rows)
 {
     return moe_rows_global(&rows->storage) *
-           moe_draw_weight_global(layer->about.data, rows->cols);
+           moe_ref_weights_global(&layer->weights[weight], 0); /* all alike */
 }
 
 /* Row of expert_in of (token, slot). */
@@ -246,7 +248,7 @@ static float requantise(const moe_ref_layer_t *layer, uint16_t *act, int64_t n,
         abort();
     }
     load_row(&out, 0, x);
-    alpha = alpha_of(layer, &out);
+    alpha = alpha_of(layer, MOE_W2, &out);
     moe_ref_rows_free(&out);
     return alpha;
 }
@@ -286,7 +288,8 @@ static void run_expert(kernel_t *kernel, kernel_fault_t fault, int64_t slot,
 
     input_row(kernel, fault, slot, where % (hidden / 16), x);
     multiply(kernel, kernel->w13[slot], x, hidden, 2 * inner,
-             alpha_of(layer, &layer->at[MOE_ROLE_expert_in]), skipped, gemm1);
+             alpha_of(layer, MOE_W13, &layer->at[MOE_ROLE_expert_in]), skipped,
+             gemm1);
     activate(m, gemm1, act);
     alpha = requantise(layer, act, inner, x);
     skipped = fault == KERNEL_tile2_skipped && slot == 0

@@ -187,7 +187,7 @@ moe_method_use_t moe_test_use(const moe_method_t *method,
     if (key != NULL) {
         ck_assert(moe_option_set(method, key, value, use.options, NULL));
     }
-    use.chain.contract = moe_method_contract(method, use.options);
+    use.chain.contract = moe_method_contract(method, layer->model, use.options);
     moe_contract_of_model(layer->model, &use.chain.contract);
     lay(layer, &use);
     to_chain(&use, "dispatch", MOE_ROLE_dispatch);

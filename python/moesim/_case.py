@@ -15,12 +15,13 @@ from moesim._library import (ERR_UNSUPPORTED, ERR_WRONG, OK, MoesimError,
 MODEL_KEYS = ("hidden", "intermediate", "experts", "topk", "shared_experts",
               "n_group", "topk_group", "group_limit", "score", "bias", "renormalize",
               "routed_scaling", "activation", "gate_up", "expert_bias",
-              "weight_on_input")
+              "expert_scales", "weight_on_input")
 # names of a kernel's arguments for tensors of the chain
 NAMES = {"x": "hidden"}
 TENSORS = ("x", "logits", "topk_ids", "topk_weights", "dispatch", "expert_in",
            "gemm1_out", "act_out", "gemm2_in", "gemm2_out", "combine", "w13",
-           "w2", "router", "token", "slot", "expert")
+           "w2", "router", "bias", "w13_bias", "w2_bias", "token",
+           "slot", "expert")
 TEXT_BYTES = 16384
 injection = None  # of all cases that name no other; the pytest plugin sets it
 
@@ -68,8 +69,9 @@ class NoEffect(MoesimError):
 class Case:
     """Tensors are attributes: x, topk_ids, topk_weights, w13, w2, dispatch,
     expert_in, gemm1_out, act_out, gemm2_in, gemm2_out, combine, output, router,
+    bias (of the router), w13_bias, w2_bias (of the experts),
     token, slot, expert; scales of NAME are NAME_scale, its exact factor is
-    NAME_decode, bounds are NAME_abs. Made when first wanted, never copied."""
+    NAME_decode (an array where a model has expert_scales), bounds are NAME_abs. Made when first wanted, never copied."""
 
     def __init__(self, settings, framework="numpy"):
         text = " ".join(f"{k}={_text(v)}" for k, v in settings.items())
@@ -107,7 +109,7 @@ class Case:
         if name in ("w13", "w2"):
             count = len(self.local_experts)
             return (count, tensor.rows // max(count, 1), last)
-        if name in ("token", "slot", "expert"):
+        if name in ("token", "slot", "expert", "w13.decode", "w2.decode"):
             return (tensor.rows,)
         return (last,) if name == "bias" else (tensor.rows, last)
 
@@ -120,11 +122,20 @@ class Case:
                 return self._view(NAMES.get(base, base) + ".abs")
             if part == "scale" and base:
                 return self._view(NAMES.get(base, base), scales=True)
+            if part == "bias" and base:
+                return self._view(base + ".bias")
             if part == "decode" and base:
-                return self._tensor(NAMES.get(base, base)).decode_scale
+                return self._decode(NAMES.get(base, base))
             return self._view(NAMES.get(name, name))
         except MoesimError as problem:
             raise AttributeError(str(problem)) from problem
+
+    def _decode(self, name):
+        """One number, or one an expert where these have their own."""
+        scale = self._tensor(name).decode_scale
+        if scale == 0.0 and name in ("w13", "w2"):
+            return self._view(name + ".decode")
+        return scale
 
     def _view(self, name, scales=False):
         tensor = self._tensor(name)
@@ -149,6 +160,10 @@ class Case:
             element = want.dtype.decode()  # codes without a type of their own
         if element == "fp32" and want.dtype == b"bf16":
             element, array = _arrays.narrow(array)
+        if element == "i64" and want.dtype == b"i32":
+            # torch's ids; what does not fit is no expert's either
+            element = "i32"
+            array = array.view("i8").clip(-2**31, 2**31 - 1).astype("i4")
         got = Tensor(dtype=element.encode(), data=array.ctypes.data,
                      rows=shape[0], cols=(shape[1] if len(shape) > 1 else 1) *
                      _arrays.ELEMENTS[element][3])

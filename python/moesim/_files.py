@@ -6,6 +6,7 @@ those of ml_dtypes where that is installed, else bare bits.
 """
 
 import json
+import math
 
 import numpy
 
@@ -31,14 +32,90 @@ def _array(raw, dtype, shape):
     return _arrays.cast_numpy(raw, element).reshape(shape)
 
 
-def load(path):
-    """Tensors of a safetensors file: {name: array}."""
-    raw = numpy.fromfile(path, numpy.uint8)
-    start = 8 + int.from_bytes(raw[:8].tobytes(), "little")
-    if not 8 < start <= raw.size:
-        raise MoesimError(f"{path}: is no safetensors file")
-    header = json.loads(raw[8:start].tobytes())
+def _refuse(path, offset, what):
+    raise MoesimError(f"{path}: byte {offset}: {what}")
+
+
+def _header(path, raw):
+    """Names to dtype, shape and offsets; where the data begin."""
+    length = int.from_bytes(raw[:8].tobytes(), "little")
+    start = 8 + length
+    if raw.size < 8 or start > raw.size:
+        _refuse(path, 0, f"header of {length} bytes in a file of {raw.size}, "
+                "expected a safetensors file, whole")
+
+    def once(pairs):
+        names = [name for name, _ in pairs]
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                _refuse(path, 8, f"'{name}' is there twice, expected once")
+        return dict(pairs)
+
+    try:
+        header = json.loads(raw[8:start].tobytes(), object_pairs_hook=once)
+    except (ValueError, RecursionError) as problem:
+        if isinstance(problem, MoesimError):
+            raise
+        _refuse(path, 8 + getattr(problem, "pos", 0),
+                f"the header is no JSON: {problem}")
+    if not isinstance(header, dict):
+        _refuse(path, 8, "the header is no JSON object")
     header.pop("__metadata__", None)
+    return header, start
+
+
+def _is_count(value):
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _size(path, name, about):
+    """Bytes of a tensor's shape."""
+    if not (isinstance(about, dict) and isinstance(about.get("shape"), list)
+            and all(map(_is_count, about["shape"]))
+            and isinstance(about.get("data_offsets"), list)
+            and len(about["data_offsets"]) == 2
+            and all(map(_is_count, about["data_offsets"]))):
+        _refuse(path, 8, f"tensor '{name}': expected dtype, shape and "
+                "data_offsets")
+    dtype = about.get("dtype")
+    element = next((e for e, d in DTYPES.items() if d == dtype), None)
+    if element is None and dtype not in PLAIN:
+        _refuse(path, 8, f"tensor '{name}': dtype {dtype} is none of moesim's")
+    bits = 16 if element is None else 4 if element == "e2m1" else \
+        8 * numpy.dtype(_arrays.ELEMENTS[element][0]).itemsize
+    return math.prod(about["shape"]) * bits // 8
+
+
+def _cover(path, header, start, size):
+    """Tensors lie one behind the other, whatever their order in the header."""
+    at = start
+    for name, about in sorted(header.items(),
+                              key=lambda item: item[1]["data_offsets"]):
+        first, end = about["data_offsets"]
+        if start + first != at:
+            _refuse(path, start + first, f"tensor '{name}' " + (
+                "overlaps the one before it" if start + first < at
+                else "leaves a hole before it"))
+        at = start + end
+        if at > size:
+            _refuse(path, size, f"the file ends within tensor '{name}', "
+                    f"expected {at} bytes")
+    if at != size:
+        _refuse(path, at, f"{size - at} bytes that belong to no tensor")
+
+
+def load(path):
+    """Tensors of a safetensors file: {name: array}. MoesimError, with file and
+    byte, if it is not whole, names a tensor twice, or tensors overlap."""
+    raw = numpy.fromfile(path, numpy.uint8)
+    header, start = _header(path, raw)
+    for name, about in header.items():
+        size = _size(path, name, about)
+        first, end = about["data_offsets"]
+        if end - first != size:
+            _refuse(path, start + first, f"tensor '{name}' has {end - first} "
+                    f"bytes, expected {size} of its shape")
+    _cover(path, header, start, raw.size)
     tensors = {}
     for name, about in header.items():
         first, end = about["data_offsets"]

@@ -171,8 +171,43 @@ def test_files_are_read_as_they_were_written(tmp_path):
         assert again[name].shape == array.shape
         assert again[name].tobytes() == array.tobytes()
     path.write_bytes(b"no such thing")
-    with pytest.raises(moesim.MoesimError):
+    with pytest.raises(moesim.MoesimError, match="byte 0: header of"):
         moesim.load(path)
+
+
+ENTRY = '{"dtype":"U8","shape":[4],"data_offsets":[%d,%d]}'
+
+
+@pytest.mark.parametrize("header, data, told", [
+    ('{"a":%s,"a":%s}' % (ENTRY % (0, 4), ENTRY % (4, 8)), 8, "twice"),
+    ('{"a":%s,"b":%s}' % (ENTRY % (0, 4), ENTRY % (2, 6)), 6, "overlaps"),
+    ('{"a":%s,"b":%s}' % (ENTRY % (0, 4), ENTRY % (6, 10)), 10, "a hole"),
+    ('{"a":%s}' % (ENTRY % (0, 4)), 3, "ends within tensor 'a'"),
+    ('{"a":%s}' % (ENTRY % (0, 4)), 5, "1 bytes that belong to no"),
+    ('{"a":%s}' % (ENTRY % (0, 5)), 5, "5 bytes, expected 4"),
+    ('{"a":%s}' % (ENTRY % (0, 4)).replace("U8", "C64"), 4, "C64 is none"),
+    ('{"a":{"dtype":"U8","shape":[-4],"data_offsets":[0,4]}}', 4, "expected"),
+    ('{"a":4}', 0, "expected dtype, shape"),
+    ("[1]", 0, "no JSON object"),
+    ('{"a":', 0, "no JSON: "),
+    ("[" * 100000, 0, "no JSON: "),
+    ('{"a":\xff}', 0, "no JSON: ")])
+def test_hostile_files_are_refused_with_file_and_byte(tmp_path, header, data,
+                                                      told):
+    path = tmp_path / "x.safetensors"
+    text = header.encode("latin-1")
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(data))
+    with pytest.raises(moesim.MoesimError, match="x.safetensors: byte [0-9]+"
+                       ".*" + told):
+        moesim.load(path)
+
+
+def test_tensors_may_be_named_in_any_order(tmp_path):
+    path = tmp_path / "x.safetensors"
+    text = ('{"b":%s,"a":%s}' % (ENTRY % (4, 8), ENTRY % (0, 4))).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(range(8)))
+    read = moesim.load(path)
+    assert read["a"].tolist() == [0, 1, 2, 3] and read["b"][0] == 4
 
 
 @pytest.mark.parametrize("wrong, told", [
@@ -217,6 +252,37 @@ def test_the_models_of_the_project_are_here():
     table = moesim.models()
     assert table["deepseek-v3"]["experts"] == 256
     assert len(table) > 20
+
+
+@pytest.mark.parametrize("name", sorted({model["name"] for model in
+                                         moesim.models().values()}))
+def test_every_model_routes(name):
+    case = moesim.case(name, tokens=2, hidden=64, intermediate=64)
+    chosen = case.settings["topk"]
+    for ids in case.topk_ids:
+        assert len(set(ids)) == chosen
+
+
+def test_experts_biases_are_what_is_added():
+    model = dict(SMALL, expert_bias=True, bias=True)
+    case = moesim.case(model, tokens=16, ep=2, rank=1, gemm1_out="fp32")
+    rows = nvfp4(case.expert_in, case.expert_in_scale, case.expert_in_decode)
+    w13 = nvfp4(case.w13, case.w13_scale, case.w13_decode)
+    expert = case.expert - case.local_experts.start
+    assert case.w13_bias.shape == (4, 256) and case.w2_bias.shape == (4, 256)
+    want = numpy.einsum("nk,nik->ni", rows, w13[expert])
+    want += case.w13_bias[expert]
+    assert numpy.allclose(case.gemm1_out, want, 1e-6, 1e-6)
+    assert case.bias.shape == (8,) and case.router.shape == (8, 256)
+    assert not hasattr(moesim.case(SMALL, tokens=4), "w2_bias")
+
+
+def test_without_a_limit_every_group_may_be_used():
+    eight = dict(SMALL, n_group=4, topk=4, group_limit="each")
+    free = moesim.case(dict(eight, topk_group=4), tokens=16)
+    assert (moesim.case(eight, tokens=16).topk_ids == free.topk_ids).all()
+    with pytest.raises(moesim.MoesimError, match="1 used"):
+        moesim.case(dict(eight, topk_group=1), tokens=16)
 
 
 def test_a_rank_of_deepseek_is_made_within_a_second_or_so():

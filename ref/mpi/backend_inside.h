@@ -64,6 +64,8 @@ moe_status_t moe_ref_sort(moe_ref_backend_t *be, const moe_call_t *call);
 moe_status_t moe_ref_sort_received(moe_ref_backend_t *be,
                                    const moe_call_t *call);
 moe_status_t moe_ref_origins(moe_ref_backend_t *be, const moe_call_t *call);
+moe_status_t moe_ref_pair_weights(moe_ref_backend_t *be,
+                                  const moe_call_t *call);
 moe_status_t moe_ref_map_choices(moe_ref_backend_t *be, const moe_call_t *call);
 moe_status_t moe_ref_list_choices(moe_ref_backend_t *be,
                                   const moe_call_t *call);

@@ -53,13 +53,13 @@ moe_status_t moe_ref_sum_carried(const moe_tensor_t *rows,
  * number; ended with moe_ref_carried_free(.data). Data NULL: no memory. */
 moe_tensor_t moe_ref_carried_like(const moe_tensor_t *like, int64_t rows);
 
-/** An all-to-all-v of unrounded rows, and an all-reduce that leaves them so
+/** An all-to-all-v of unrounded rows, and reductions that leave them so
  * (ref_collectives.c, ref_carried_reduce.c). */
 moe_status_t moe_ref_alltoall_carried(const moe_call_t *call, MPI_Comm comm,
                                       moe_ledger_mpi_t *mpi);
-moe_status_t moe_ref_allreduce_carried(const moe_call_t *call, MPI_Comm comm,
-                                       moe_ledger_mpi_t *mpi);
-int64_t moe_ref_allreduce_carried_bytes(const moe_call_t *call);
+moe_status_t moe_ref_reduce_carried(const moe_call_t *call, MPI_Comm comm,
+                                    moe_ledger_mpi_t *mpi);
+int64_t moe_ref_reduce_carried_bytes(const moe_call_t *call);
 
 /** One more open element, after those before it in rows and columns. */
 moe_status_t moe_ref_carried_add_open(moe_ref_carried_t *carried, int64_t row,

@@ -52,6 +52,9 @@ MPI_TEST_LDADD = ref/mpi/librefmpi.la ref/libref.la moe/libmoe.la \
   $(GMP_LIBS) $(JANSSON_LIBS) -lm
 MPI_TEST_SOURCES = tests/mpi_support.c tests/mpi_support.h
 
+REDUCTIONS_SOURCES = tests/check_reductions.c tests/reductions.h \
+  tests/reductions_unrounded.c $(MPI_TEST_SOURCES)
+
 MPI_SUITES = \
   tests/check_world \
   tests/check_world_2.mpi2 \
@@ -99,13 +102,13 @@ tests_check_collectives_3_mpi3_SOURCES = tests/check_collectives.c $(MPI_TEST_SO
 tests_check_collectives_3_mpi3_LDADD = $(MPI_TEST_LDADD)
 tests_check_collectives_4_mpi4_SOURCES = tests/check_collectives.c $(MPI_TEST_SOURCES)
 tests_check_collectives_4_mpi4_LDADD = $(MPI_TEST_LDADD)
-tests_check_reductions_SOURCES = tests/check_reductions.c $(MPI_TEST_SOURCES)
+tests_check_reductions_SOURCES = $(REDUCTIONS_SOURCES)
 tests_check_reductions_LDADD = $(MPI_TEST_LDADD)
-tests_check_reductions_2_mpi2_SOURCES = tests/check_reductions.c $(MPI_TEST_SOURCES)
+tests_check_reductions_2_mpi2_SOURCES = $(REDUCTIONS_SOURCES)
 tests_check_reductions_2_mpi2_LDADD = $(MPI_TEST_LDADD)
-tests_check_reductions_3_mpi3_SOURCES = tests/check_reductions.c $(MPI_TEST_SOURCES)
+tests_check_reductions_3_mpi3_SOURCES = $(REDUCTIONS_SOURCES)
 tests_check_reductions_3_mpi3_LDADD = $(MPI_TEST_LDADD)
-tests_check_reductions_4_mpi4_SOURCES = tests/check_reductions.c $(MPI_TEST_SOURCES)
+tests_check_reductions_4_mpi4_SOURCES = $(REDUCTIONS_SOURCES)
 tests_check_reductions_4_mpi4_LDADD = $(MPI_TEST_LDADD)
 tests_check_large_transfer_mpi2_SOURCES = tests/check_large_transfer.c $(MPI_TEST_SOURCES)
 tests_check_large_transfer_mpi2_LDADD = $(MPI_TEST_LDADD)

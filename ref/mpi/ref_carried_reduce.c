@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An all-reduce of unrounded rows that leaves them so.
+ * Reductions of unrounded rows that leave them so.
  *
- * Every member gets its block of all members' rows, adds them up, and gives
- * the sums to every member: two all-to-alls of kept rows, so that the terms of
- * open elements come along.
+ * Every member gets its block of all members' rows and adds them up: an
+ * all-to-all of kept rows, so that the terms of open elements come along. In an
+ * all-reduce another one gives the sums to every member.
  */
 #include "config.h"
 
@@ -33,15 +33,23 @@ moe_tensor_t moe_ref_carried_like(const moe_tensor_t *like, int64_t rows)
     return t;
 }
 
-int64_t moe_ref_allreduce_carried_bytes(const moe_call_t *call)
+/* Rows that a member adds up. */
+static int64_t block_of(const moe_call_t *call, int member)
+{
+    const moe_range_t block =
+        moe_layout_part(call->in[0]->valid_rows, call->n_ranks, member);
+
+    return call->op == MOE_OP_allreduce ? block.end - block.begin
+                                        : call->send_rows[member];
+}
+
+int64_t moe_ref_reduce_carried_bytes(const moe_call_t *call)
 {
     const moe_tensor_t *in = call->in[0];
-    const int64_t block =
-        moe_layout_part(in->valid_rows, call->n_ranks, call->me).end -
-        moe_layout_part(in->valid_rows, call->n_ranks, call->me).begin;
+    const int64_t copies = call->op == MOE_OP_allreduce ? 2 : 1;
 
     return moe_ref_row_bytes(in,
-                             2 * call->n_ranks * block +
+                             copies * call->n_ranks * block_of(call, call->me) +
                                  (moe_ref_is_kept(in) ? 0 : in->valid_rows));
 }
 
@@ -125,37 +133,52 @@ static moe_status_t repeat(moe_ref_carried_t *c, int n, int64_t rows)
     return status;
 }
 
-static moe_status_t reduce(const adding_t *a, moe_tensor_t *parts,
-                           moe_tensor_t *sums)
+/* Own block of all members, added up. */
+static moe_status_t scatter(const adding_t *a, moe_ref_carried_t *sums)
 {
     const moe_call_t *call = a->call;
     const int64_t rows = a->block[call->me];
-    moe_status_t status = MOE_ERR_NOMEM;
+    moe_tensor_t parts =
+        moe_ref_carried_like(call->in[0], call->n_ranks * rows);
+    moe_status_t status;
 
-    if (parts->data == NULL || sums->data == NULL) {
-        return moe_fail(status, "no memory for unrounded rows");
+    if (parts.data == NULL || sums == NULL) {
+        moe_ref_carried_free(parts.data);
+        return moe_fail(MOE_ERR_NOMEM, "no memory for unrounded rows");
     }
-    status = move(a, call->in[0], parts, a->block, a->own);
+    status = move(a, call->in[0], &parts, a->block, a->own);
     if (status == MOE_OK) {
-        status = add_up(parts->data, call->n_ranks, rows, sums->data);
+        status = add_up(parts.data, call->n_ranks, rows, sums);
     }
-    if (status == MOE_OK) {
-        status = repeat(sums->data, call->n_ranks, rows);
-    }
-    return status == MOE_OK ? move(a, sums, call->out[0], a->own, a->block)
-                            : status;
+    moe_ref_carried_free(parts.data);
+    return status;
 }
 
-moe_status_t moe_ref_allreduce_carried(const moe_call_t *call, MPI_Comm comm,
-                                       moe_ledger_mpi_t *mpi)
+static moe_status_t allreduce(const adding_t *a)
+{
+    const moe_call_t *call = a->call;
+    const int64_t rows = a->block[call->me];
+    moe_tensor_t sums = moe_ref_carried_like(call->in[0], call->n_ranks * rows);
+    moe_status_t status = scatter(a, sums.data);
+
+    if (status == MOE_OK) {
+        status = repeat(sums.data, call->n_ranks, rows);
+    }
+    if (status == MOE_OK) {
+        status = move(a, &sums, call->out[0], a->own, a->block);
+    }
+    moe_ref_carried_free(sums.data);
+    return status;
+}
+
+moe_status_t moe_ref_reduce_carried(const moe_call_t *call, MPI_Comm comm,
+                                    moe_ledger_mpi_t *mpi)
 {
     const int n = call->n_ranks;
     adding_t a = {.call = call,
                   .comm = comm,
                   .mpi = mpi,
                   .block = calloc(2 * (size_t)n, sizeof(*a.block))};
-    moe_tensor_t parts;
-    moe_tensor_t sums;
     moe_status_t status;
 
     if (a.block == NULL) {
@@ -163,18 +186,11 @@ moe_status_t moe_ref_allreduce_carried(const moe_call_t *call, MPI_Comm comm,
     }
     a.own = a.block + n;
     for (int i = 0; i < n; i++) {
-        const moe_range_t all = moe_layout_part(call->in[0]->valid_rows, n, i);
-        const moe_range_t mine =
-            moe_layout_part(call->in[0]->valid_rows, n, call->me);
-
-        a.block[i] = all.end - all.begin;
-        a.own[i] = mine.end - mine.begin;
+        a.block[i] = block_of(call, i);
+        a.own[i] = block_of(call, call->me);
     }
-    parts = moe_ref_carried_like(call->in[0], n * a.block[call->me]);
-    sums = moe_ref_carried_like(call->in[0], n * a.block[call->me]);
-    status = reduce(&a, &parts, &sums);
-    moe_ref_carried_free(parts.data);
-    moe_ref_carried_free(sums.data);
+    status = call->op == MOE_OP_allreduce ? allreduce(&a)
+                                          : scatter(&a, call->out[0]->data);
     free(a.block);
     return status;
 }

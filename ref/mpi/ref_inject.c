@@ -142,11 +142,14 @@ static moe_status_t spoil(moe_ref_backend_t *be, const moe_call_t *call,
     const moe_rows_t out = moe_ref_rows(t);
     const int64_t first = call->n_in > 1 ? call->in[1]->first_expert : 0;
     const int64_t experts = call->n_in > 1 ? call->in[1]->n_experts : 0;
-    moe_ref_case_t about = {.model = l->model,
-                            .chain = l->chain,
-                            .seed = l->seed,
-                            .tokens = tokens_of(be, out.rows),
-                            .experts = {first, first + experts}};
+    moe_ref_case_t about = {
+        .model = l->model,
+        .chain = l->chain,
+        .seed = l->seed,
+        .tokens = injection->fault == MOE_FAULT_stale_padding
+                      ? (moe_range_t){0, moe_layer_total_tokens(l)}
+                      : tokens_of(be, out.rows),
+        .experts = {first, first + experts}};
     moe_rows_t right;
     moe_ref_layer_t layer;
     moe_status_t status = moe_ref_fault_copy(&out, &right);

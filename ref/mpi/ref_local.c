@@ -216,6 +216,7 @@ static local_func_t *const local[MOE_OP_COUNT] = {
     [MOE_OP_sort_rows] = moe_ref_sort,
     [MOE_OP_sort_chunks] = moe_ref_sort_received,
     [MOE_OP_origins] = moe_ref_origins,
+    [MOE_OP_pair_weights] = moe_ref_pair_weights,
     [MOE_OP_gather_rows] = gather_rows,
     [MOE_OP_scatter_rows] = moe_ref_scatter,
     [MOE_OP_pack_rows] = moe_ref_pack,

@@ -249,7 +249,7 @@ static int64_t reduce_bytes(const moe_layer_t *layer, const moe_call_t *call)
     moe_ref_cut_t cut = {0};
 
     if (call->out[0]->carried_exact) {
-        return moe_ref_allreduce_carried_bytes(call);
+        return moe_ref_reduce_carried_bytes(call);
     }
     if (all && !in->carried_exact &&
         layer->chain.numerics == MOE_NUMERICS_faithful) {

@@ -96,6 +96,23 @@ moe_status_t moe_ref_origins(moe_ref_backend_t *be, const moe_call_t *call)
     return MOE_OK;
 }
 
+moe_status_t moe_ref_pair_weights(moe_ref_backend_t *be, const moe_call_t *call)
+{
+    const moe_ref_index_t *index = moe_ref_index_of(call->in[1]);
+    const float *weights = call->in[0]->data;
+    float *out = call->out[0]->data;
+
+    (void)be;
+    memset(out, 0, (size_t)call->out[0]->valid_rows * sizeof(*out));
+    for (int64_t i = 0; index != NULL && i < index->source_rows * index->topk;
+         i++) {
+        if (index->place[i] >= 0) {
+            out[index->place[i]] = weights[i];
+        }
+    }
+    return MOE_OK;
+}
+
 moe_status_t moe_ref_sort(moe_ref_backend_t *be, const moe_call_t *call)
 {
     const moe_tensor_t *ids = call->in[0];

@@ -363,7 +363,7 @@ moe_status_t moe_ref_reduce(moe_ref_backend_t *be, const moe_call_t *call,
     moe_status_t status;
 
     if (call->out[0]->carried_exact) {
-        return moe_ref_allreduce_carried(call, r.comm, mpi);
+        return moe_ref_reduce_carried(call, r.comm, mpi);
     }
     status = check_formats(call);
     if (status != MOE_OK) {

@@ -82,13 +82,24 @@ static moe_status_t compare_pair(pair_t *pair)
     return status;
 }
 
+static int64_t elements_of(const moe_safetensor_t *t)
+{
+    int64_t n = 1;
+
+    for (int d = 0; d < t->ndim; d++) {
+        n *= t->dim[d]; /* no overflow: the reader looked */
+    }
+    return n;
+}
+
 static json_t *find_out(const moe_check_t *check, const pair_t *pair)
 {
     moe_format_t format;
     const bool floats = is_float(pair->t[0]->dtype, &format);
     const moe_compare_t *c = &pair->floats;
-    const bool good =
-        floats ? c->max_ulp <= check->command->max_ulp : pair->differ == 0;
+    const bool good = floats ? c->finite_ulp <= check->command->max_ulp &&
+                                   c->nans == 0 && c->infinities == 0
+                             : pair->differ == 0;
     json_t *f = moe_check_finding(pair->t[0]->name, -1, good,
                                   floats ? "floats" : "exact");
 
@@ -103,10 +114,15 @@ static json_t *find_out(const moe_check_t *check, const pair_t *pair)
         (void)json_object_set_new(f, "differ",
                                   json_integer((json_int_t)c->mismatching));
         (void)json_object_set_new(f, "max_ulp",
-                                  json_integer((json_int_t)c->max_ulp));
+                                  json_integer((json_int_t)c->finite_ulp));
+        (void)json_object_set_new(f, "nans", json_integer((json_int_t)c->nans));
+        (void)json_object_set_new(f, "infinities",
+                                  json_integer((json_int_t)c->infinities));
         (void)json_object_set_new(f, "relative_l2",
                                   json_real(isfinite(l2) ? l2 : 1e300));
     } else {
+        (void)json_object_set_new(
+            f, "elements", json_integer((json_int_t)elements_of(pair->t[0])));
         (void)json_object_set_new(
             f, "bytes", json_integer((json_int_t)pair->t[0]->size_bytes));
         (void)json_object_set_new(f, "differ",

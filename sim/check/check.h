@@ -29,9 +29,15 @@ typedef struct {
 
 /** A tensor that was read, as rows. */
 typedef struct {
-    moe_rows_t rows;    /* own memory */
-    int64_t per_expert; /* rows of each local expert, padding too; 0: packed */
+    moe_rows_t rows; /* own memory */
 } moe_check_tensor_t;
+
+/** Which row of GOT is which pair of the layer. */
+typedef struct {
+    int64_t n;     /* pairs */
+    int64_t *from; /* [n] row of GOT */
+    bool moved;    /* rows do not lie as in the golden folder */
+} moe_check_match_t;
 
 /** Add a text to warnings[]. */
 moe_status_t moe_check_warn(moe_check_t *check, const char *format, ...)
@@ -69,6 +75,25 @@ moe_status_t moe_check_tensor_read_as(const moe_safetensors_t *file,
                                       const moe_storage_t *storage,
                                       int64_t rows, int64_t cols,
                                       moe_check_tensor_t *tensor_p);
+
+/**
+ * Rows of the tensor of a name, as its header has them: -1 if it is not there;
+ * and of each local expert, padding too, 0 if they are packed.
+ * @return MOE_OK; MOE_ERR_INPUT for what cannot be rows of cols columns.
+ */
+moe_status_t moe_check_tensor_look(const moe_safetensors_t *file,
+                                   const char *path, const char *name,
+                                   const moe_storage_t *storage, int64_t cols,
+                                   int64_t *rows_p, int64_t *per_expert_p);
+
+/** Read the rows of a match in its order, and nothing else: a tensor with
+ * padding may be of any size. */
+moe_status_t moe_check_tensor_gather(const moe_safetensors_t *file,
+                                     const char *path, const char *name,
+                                     const moe_storage_t *storage, int64_t cols,
+                                     const moe_check_match_t *match,
+                                     moe_check_tensor_t *tensor_p);
+
 void moe_check_tensor_free(moe_check_tensor_t *tensor);
 
 /** A list of integers, I32 or I64, as int64; NULL and n 0 if it is not
@@ -79,16 +104,21 @@ moe_status_t moe_check_integers(const moe_safetensors_t *file, const char *path,
 
 /* sim/check/rows.c */
 
+/** Add a fault of a place, or of rows: none, with where it is in words. */
+moe_status_t moe_check_fault(moe_check_t *check, const moe_golden_rank_t *rank,
+                             moe_role_t role, const char *kind,
+                             const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/** Add a fault if ids of a layer's tokens that nobody judges are no expert's;
+ * -1 is none where REF (codes NULL: not there) has none, too. */
+moe_status_t moe_check_ids(moe_check_t *check, const moe_golden_rank_t *rank,
+                           const moe_ref_layer_t *layer, const moe_rows_t *ids,
+                           const moe_rows_t *ref);
+
 /** The layer as the golden folder's ranks lie: a run's first method may lay it
  * in its own way. */
 moe_layer_t moe_check_layer(const moe_check_t *check);
-
-/** Which row of GOT is which pair of the layer. */
-typedef struct {
-    int64_t n;     /* pairs */
-    int64_t *from; /* [n] row of GOT */
-    bool moved;    /* rows do not lie as in the golden folder */
-} moe_check_match_t;
 
 /**
  * Find GOT's row of each pair of a layer that holds its ids.
@@ -104,10 +134,6 @@ moe_status_t moe_check_match(moe_check_t *check, const moe_golden_rank_t *rank,
                              const moe_safetensors_t *file, const char *path,
                              int64_t rows, int64_t per_expert,
                              moe_check_match_t *match_p);
-
-/** Rows of a tensor in the order of a match, padding dropped. */
-moe_status_t moe_check_reorder(const moe_check_match_t *match,
-                               moe_check_tensor_t *tensor);
 
 /* sim/check/rank.c */
 
@@ -137,9 +163,10 @@ moe_status_t moe_check_bare(moe_check_t *check);
 
 /* sim/check/race.c */
 
-/** Two files of the same kernel: tensors that differ are a race; rows of pairs
- * in any order, if they say who they are, those past valid_rows not. */
-moe_status_t moe_check_race(moe_check_t *check, const char *first,
-                            const char *second);
+/** Two files of the same kernel: tensors that differ are a race, told with the
+ * first place that differs; rows of pairs in any order, if they say who they
+ * are, those past valid_rows not. rank NULL: of nobody knows whom. */
+moe_status_t moe_check_race(moe_check_t *check, const moe_golden_rank_t *rank,
+                            const char *first, const char *second);
 
 #endif

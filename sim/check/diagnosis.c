@@ -5,7 +5,7 @@
 #include "ref/diagnose.h"
 
 enum {
-    MOST = 2,   /* parts that are diagnosed: each may take a minute */
+    MOST = 2,   /* parts that are diagnosed: each may take a minute or more */
     TEXT = 1024 /* of a line */
 };
 
@@ -36,6 +36,19 @@ static json_t *names_of(const moe_diagnosis_t *d)
     return names;
 }
 
+static json_t *untried_of(const moe_diagnosis_t *d)
+{
+    json_t *names = json_array();
+
+    for (int k = 0; k < MOE_FAULT_COUNT; k++) {
+        if (d->untried[k]) {
+            (void)json_array_append_new(
+                names, json_string(moe_fault_name((moe_fault_kind_t)k)));
+        }
+    }
+    return names;
+}
+
 static moe_status_t add(moe_check_t *check, const moe_diagnosis_t *d, int rank)
 {
     json_t *list = json_object_get(check->document, "diagnosis");
@@ -44,9 +57,10 @@ static moe_status_t add(moe_check_t *check, const moe_diagnosis_t *d, int rank)
     int only;
 
     moe_diagnosis_words(d, text, sizeof(text));
-    item = json_pack("{s:i, s:s, s:b, s:o, s:s}", "rank", rank, "tensor",
-                     moe_role_name(d->role), "named", moe_diagnosis_is_named(d),
-                     "names", names_of(d), "text", text);
+    item =
+        json_pack("{s:i, s:s, s:b, s:o, s:o, s:s}", "rank", rank, "tensor",
+                  moe_role_name(d->role), "named", moe_diagnosis_is_named(d),
+                  "names", names_of(d), "untried", untried_of(d), "text", text);
     only = only_rank(check, d);
     if (item != NULL && only >= 0) {
         (void)json_object_set_new(item, "only_tokens_of_rank",

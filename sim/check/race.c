@@ -24,10 +24,18 @@ typedef struct {
 /* A run's file. */
 typedef struct {
     moe_safetensors_t *file;
+    bool named[NAMES];
     place_t *place; /* [n] valid rows of pairs, in order of who they are */
     int64_t n;
     int64_t rows; /* of pairs, padding too; 0: none */
 } run_t;
+
+/* What differs: so many bytes, the first of them where the first run has it. */
+typedef struct {
+    int64_t bytes;
+    int64_t first;        /* byte of the tensor */
+    const place_t *place; /* of pairs */
+} differ_t;
 
 static int by_who(const void *a, const void *b)
 {
@@ -117,6 +125,7 @@ static moe_status_t name_rows(const moe_check_t *check, run_t *run,
         int64_t n = 0;
 
         status = moe_check_integers(run->file, path, names[i], &list, &n);
+        run->named[i] = n > 0;
         for (int64_t r = 0; status == MOE_OK && r < run->n; r++) {
             const int64_t at = run->place[r].at;
 
@@ -158,11 +167,10 @@ static void close_run(run_t *run)
     free(run->place);
 }
 
-/* Bytes of two pieces that differ. */
+/* Two pieces, byte by byte. */
 static moe_status_t compare_bytes(const run_t run[2],
                                   const moe_safetensor_t *const t[2],
-                                  const int64_t at[2], int64_t n,
-                                  int64_t *differ_p)
+                                  const int64_t at[2], int64_t n, differ_t *d)
 {
     static uint8_t bytes[2][PIECE];
     moe_status_t status = MOE_OK;
@@ -175,7 +183,10 @@ static moe_status_t compare_bytes(const run_t run[2],
                                           bytes[i]);
         }
         for (int64_t i = 0; status == MOE_OK && i < some; i++) {
-            *differ_p += bytes[0][i] != bytes[1][i];
+            if (bytes[0][i] != bytes[1][i]) {
+                d->first = d->bytes == 0 ? at[0] + done + i : d->first;
+                d->bytes++;
+            }
         }
     }
     return status;
@@ -184,7 +195,7 @@ static moe_status_t compare_bytes(const run_t run[2],
 /* Row by row, in order of who they are. */
 static moe_status_t compare_pairs(const run_t run[2],
                                   const moe_safetensor_t *const t[2],
-                                  int64_t *differ_p)
+                                  differ_t *d)
 {
     const int64_t row = t[0]->size_bytes / run[0].rows;
     moe_status_t status = MOE_OK;
@@ -193,22 +204,76 @@ static moe_status_t compare_pairs(const run_t run[2],
         const int64_t at[2] = {run[0].place[i].at * row,
                                run[1].place[i].at * row};
 
-        status = compare_bytes(run, t, at, row, differ_p);
+        status = compare_bytes(run, t, at, row, d);
+        if (d->bytes > 0 && d->place == NULL) {
+            d->place = &run[0].place[i];
+        }
     }
     return status;
 }
 
-static moe_status_t add_race(moe_check_t *check, const char *name,
-                             int64_t differ, const char *what)
+static moe_status_t add_race(moe_check_t *check, const moe_golden_rank_t *rank,
+                             const char *name, int64_t differ, json_t *first,
+                             const char *what)
 {
-    json_t *finding = moe_check_finding(name, -1, false, "race");
+    json_t *finding =
+        moe_check_finding(name, rank != NULL ? rank->rank : -1, false, "race");
 
     if (finding != NULL) {
         (void)json_object_set_new(finding, "differ",
                                   json_integer((json_int_t)differ));
         (void)json_object_set_new(finding, "what", json_string(what));
+        if (first != NULL) {
+            (void)json_object_set(finding, "first", first);
+        }
     }
+    json_decref(first);
     return moe_check_add(check, finding);
+}
+
+static void put(json_t *to, const char *key, int64_t value)
+{
+    (void)json_object_set_new(to, key, json_integer((json_int_t)value));
+}
+
+/* Global number of the first token whose rows a tensor has; -1: of none. */
+static int64_t first_token(const moe_golden_rank_t *rank, const char *name)
+{
+    const size_t stem = strcspn(name, ".");
+
+    for (int r = MOE_ROLE_hidden; rank != NULL && r <= MOE_ROLE_output; r++) {
+        const char *role = moe_role_name((moe_role_t)r);
+
+        if (!moe_ref_layer_is_paired((moe_role_t)r) && strlen(role) == stem &&
+            strncmp(name, role, stem) == 0) {
+            return r == MOE_ROLE_combine ? rank->all_tokens.begin
+                                         : rank->tokens.begin;
+        }
+    }
+    return -1;
+}
+
+/* Where the first difference is, as far as the file says. */
+static json_t *place_of(const moe_golden_rank_t *rank, const run_t *run,
+                        const moe_safetensor_t *t, const differ_t *d)
+{
+    const int64_t cols = t->ndim > 0 ? t->dim[t->ndim - 1] : 1;
+    const int bits = moe_dtype_bits(t->dtype);
+    const int64_t row = d->first * 8 / bits / cols;
+    const int64_t token = first_token(rank, t->name);
+    json_t *first = json_object();
+
+    put(first, "row", row);
+    put(first, "column", d->first * 8 / bits % cols);
+    if (d->place == NULL && token >= 0) {
+        put(first, "token", token + row);
+    }
+    for (int i = 0; d->place != NULL && i < NAMES; i++) {
+        if (run->named[i]) {
+            put(first, names[i], d->place->who[i]);
+        }
+    }
+    return first;
 }
 
 /* True if a tensor has a row for each pair of its run. */
@@ -219,36 +284,41 @@ static bool has_pairs(const run_t *run, const moe_safetensor_t *t)
            t->size_bytes % run->rows == 0;
 }
 
-static moe_status_t compare(moe_check_t *check, const run_t run[2],
+static moe_status_t compare(moe_check_t *check, const moe_golden_rank_t *rank,
+                            const run_t run[2],
                             const moe_safetensor_t *const t[2])
 {
     static const int64_t begin[2] = {0, 0};
     const bool pairs =
         has_pairs(&run[0], t[0]) && has_pairs(&run[1], t[1]) &&
         t[0]->size_bytes / run[0].rows == t[1]->size_bytes / run[1].rows;
-    int64_t differ = 0;
+    differ_t differ = {0};
     moe_status_t status;
 
     if (t[0]->dtype != t[1]->dtype ||
         (!pairs && t[0]->size_bytes != t[1]->size_bytes)) {
-        return moe_check_add(check,
-                             moe_check_finding(t[0]->name, -1, false, "shape"));
+        return moe_check_add(
+            check, moe_check_finding(t[0]->name, rank != NULL ? rank->rank : -1,
+                                     false, "shape"));
     }
     status = pairs ? compare_pairs(run, t, &differ)
                    : compare_bytes(run, t, begin, t[0]->size_bytes, &differ);
-    return status != MOE_OK || differ == 0
+    return status != MOE_OK || differ.bytes == 0
                ? status
-               : add_race(check, t[0]->name, differ,
+               : add_race(check, rank, t[0]->name, differ.bytes,
+                          place_of(rank, &run[0], t[0], &differ),
                           "two runs of the same kernel differ: a race, or an "
                           "order of additions that changes");
 }
 
-static moe_status_t compare_runs(moe_check_t *check, const run_t run[2])
+static moe_status_t compare_runs(moe_check_t *check,
+                                 const moe_golden_rank_t *rank,
+                                 const run_t run[2])
 {
     moe_status_t status = MOE_OK;
 
     if (run[0].n != run[1].n) {
-        return add_race(check, "rows", run[0].n - run[1].n,
+        return add_race(check, rank, "rows", run[0].n - run[1].n, NULL,
                         "two runs of the same kernel have other numbers of "
                         "rows that count");
     }
@@ -258,17 +328,17 @@ static moe_status_t compare_runs(moe_check_t *check, const run_t run[2])
 
         t[1] = moe_safetensors_find(run[1].file, t[0]->name);
         if (t[1] == NULL) {
-            status = add_race(check, t[0]->name, t[0]->size_bytes,
+            status = add_race(check, rank, t[0]->name, t[0]->size_bytes, NULL,
                               "the second run does not have this tensor");
         } else {
-            status = compare(check, run, t);
+            status = compare(check, rank, run, t);
         }
     }
     return status;
 }
 
-moe_status_t moe_check_race(moe_check_t *check, const char *first,
-                            const char *second)
+moe_status_t moe_check_race(moe_check_t *check, const moe_golden_rank_t *rank,
+                            const char *first, const char *second)
 {
     run_t run[2] = {{0}, {0}};
     moe_status_t status = open_run(check, first, &run[0]);
@@ -277,7 +347,7 @@ moe_status_t moe_check_race(moe_check_t *check, const char *first,
         status = open_run(check, second, &run[1]);
     }
     if (status == MOE_OK) {
-        status = compare_runs(check, run);
+        status = compare_runs(check, rank, run);
     }
     close_run(&run[0]);
     close_run(&run[1]);

@@ -15,6 +15,8 @@ typedef struct {
     const moe_golden_rank_t *rank;
     const moe_safetensors_t *file; /* GOT's */
     const char *path;
+    const moe_safetensors_t *ref; /* REF's; NULL: of other tokens */
+    const char *ref_path;
     moe_judge_t judge;
     moe_layer_feed_t feed;
     moe_check_tensor_t tensor[MOE_ROLE_COUNT];
@@ -42,7 +44,7 @@ static bool has(const moe_safetensors_t *file, moe_role_t role)
     return moe_safetensors_find(file, moe_role_name(role)) != NULL;
 }
 
-/* Read a place's tensor; rows -1 for tensors of pairs, which may be padded. */
+/* Read a place's tensor of tokens. */
 static moe_status_t read_place(part_t *part, const moe_safetensors_t *file,
                                const char *path, moe_role_t role,
                                moe_check_tensor_t *tensor)
@@ -54,8 +56,7 @@ static moe_status_t read_place(part_t *part, const moe_safetensors_t *file,
 
     (void)moe_ref_layer_shape(&part->judge.layer, role, &rows, &cols);
     return moe_check_tensor_read(file, path, moe_role_name(role), &storage,
-                                 moe_ref_layer_is_paired(role) ? -1 : rows,
-                                 cols, tensor);
+                                 rows, cols, tensor);
 }
 
 /* Routing weights are fp32 to the judge. */
@@ -85,16 +86,16 @@ static moe_status_t widen_weights(moe_check_tensor_t *tensor)
 }
 
 /* Ids and weights of REF, where GOT has none: inputs of the kernel. */
-static moe_status_t trust(part_t *part, const moe_safetensors_t *ref,
-                          const char *ref_path, moe_role_t role)
+static moe_status_t trust(part_t *part, moe_role_t role)
 {
     moe_check_tensor_t *tensor = &part->trusted[role];
     moe_status_t status;
 
-    if (ref == NULL || !has(ref, role) || part->judge.layer.held[role]) {
+    if (part->ref == NULL || !has(part->ref, role) ||
+        part->judge.layer.held[role]) {
         return MOE_OK;
     }
-    status = read_place(part, ref, ref_path, role, tensor);
+    status = read_place(part, part->ref, part->ref_path, role, tensor);
     return status == MOE_OK ? moe_judge_trust(&part->judge, role, &tensor->rows)
                             : status;
 }
@@ -104,6 +105,25 @@ static bool is_told(const part_t *part, moe_role_t role)
 {
     return (role == MOE_ROLE_topk_ids || role == MOE_ROLE_topk_weights) &&
            part->check->scenario->router != MOE_ROUTER_data;
+}
+
+/* Ids and weights that are taken as they are. */
+static moe_status_t give_told(part_t *part, moe_role_t role)
+{
+    moe_check_tensor_t *ours = &part->trusted[role];
+    const moe_rows_t *rows = &part->tensor[role].rows;
+    moe_status_t status = MOE_OK;
+
+    if (role == MOE_ROLE_topk_ids && part->ref != NULL &&
+        has(part->ref, role)) {
+        status = read_place(part, part->ref, part->ref_path, role, ours);
+    }
+    if (status == MOE_OK && role == MOE_ROLE_topk_ids) {
+        status = moe_check_ids(part->check, part->rank, &part->judge.layer,
+                               rows, &ours->rows);
+    }
+    return status == MOE_OK ? moe_judge_trust(&part->judge, role, rows)
+                            : status;
 }
 
 /* Tensors of tokens, which lie as they are. */
@@ -121,43 +141,52 @@ static moe_status_t give_plain(part_t *part, moe_role_t role)
         return status;
     }
     return is_told(part, role)
-               ? moe_judge_trust(&part->judge, role, &tensor->rows)
+               ? give_told(part, role)
                : moe_judge_give(&part->judge, role, &tensor->rows);
 }
 
-static moe_status_t match_rows(part_t *part, const moe_check_tensor_t *tensor)
+static moe_status_t match_rows(part_t *part, int64_t rows, int64_t per_expert)
 {
     moe_status_t status;
 
-    if (part->match.from != NULL && part->match_rows == tensor->rows.rows) {
+    if (part->match.from != NULL && part->match_rows == rows) {
         return MOE_OK;
     }
     free(part->match.from);
-    part->match_rows = tensor->rows.rows;
-    status = moe_check_match(part->check, part->rank, &part->judge.layer,
-                             part->file, part->path, tensor->rows.rows,
-                             tensor->per_expert, &part->match);
+    part->match_rows = rows;
+    status =
+        moe_check_match(part->check, part->rank, &part->judge.layer, part->file,
+                        part->path, rows, per_expert, &part->match);
     part->faulty = part->match.from == NULL;
     return status;
 }
 
-/* Tensors of pairs, brought into the layer's order. */
+/* Tensors of pairs, read in the layer's order: those of another number of rows
+ * are known by their header. */
 static moe_status_t give_pairs(part_t *part, moe_role_t role)
 {
+    const moe_storage_t storage =
+        moe_ref_layer_storage(&part->judge.layer, role);
+    const char *name = moe_role_name(role);
     moe_check_tensor_t *tensor = &part->tensor[role];
-    moe_status_t status =
-        read_place(part, part->file, part->path, role, tensor);
+    int64_t rows;
+    int64_t cols;
+    int64_t per_expert;
+    moe_status_t status;
 
-    if (status != MOE_OK || tensor->rows.codes == NULL || part->faulty) {
-        return status;
+    (void)moe_ref_layer_shape(&part->judge.layer, role, &rows, &cols);
+    status = moe_check_tensor_look(part->file, part->path, name, &storage, cols,
+                                   &rows, &per_expert);
+    if (status == MOE_OK && !part->faulty) {
+        status = match_rows(part, rows, per_expert);
     }
-    status = match_rows(part, tensor);
-    if (status != MOE_OK || part->faulty) {
-        return status;
+    if (status == MOE_OK && !part->faulty) {
+        status = moe_check_tensor_gather(part->file, part->path, name, &storage,
+                                         cols, &part->match, tensor);
     }
-    status = moe_check_reorder(&part->match, tensor);
-    return status == MOE_OK ? moe_judge_give(&part->judge, role, &tensor->rows)
-                            : status;
+    return status == MOE_OK && !part->faulty
+               ? moe_judge_give(&part->judge, role, &tensor->rows)
+               : status;
 }
 
 static moe_status_t give_all(part_t *part, const bool *wanted)
@@ -215,7 +244,12 @@ judge_part(moe_check_t *check, const moe_golden_rank_t *rank,
 {
     const moe_ref_case_t about = moe_layer_case(
         check->scenario, check->golden.dispatch, tokens, experts);
-    part_t part = {.check = check, .rank = rank, .file = got, .path = path};
+    part_t part = {.check = check,
+                   .rank = rank,
+                   .file = got,
+                   .path = path,
+                   .ref = ref,
+                   .ref_path = ref_path};
     moe_status_t status = moe_judge_init(&about, check->accumulator,
                                          check->elements, &part.judge);
 
@@ -226,7 +260,7 @@ judge_part(moe_check_t *check, const moe_golden_rank_t *rank,
     for (int r = MOE_ROLE_topk_ids;
          status == MOE_OK && r <= MOE_ROLE_topk_weights; r++) {
         if (!wanted[r] || !has(got, (moe_role_t)r)) {
-            status = trust(&part, ref, ref_path, (moe_role_t)r);
+            status = trust(&part, (moe_role_t)r);
         }
     }
     if (status == MOE_OK) {

@@ -43,15 +43,12 @@ static moe_status_t names_read(const moe_safetensors_t *file, const char *path,
     return status;
 }
 
-/* A fault of rows, with its place in words. */
-static moe_status_t fault(moe_check_t *check, const moe_golden_rank_t *rank,
-                          const char *kind, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static moe_status_t fault(moe_check_t *check, const moe_golden_rank_t *rank,
-                          const char *kind, const char *format, ...)
+moe_status_t moe_check_fault(moe_check_t *check, const moe_golden_rank_t *rank,
+                             moe_role_t role, const char *kind,
+                             const char *format, ...)
 {
-    json_t *finding = moe_check_finding("rows", rank->rank, false, kind);
+    const char *name = role == MOE_ROLE_none ? "rows" : moe_role_name(role);
+    json_t *finding = moe_check_finding(name, rank->rank, false, kind);
     char text[256];
     va_list ap;
 
@@ -64,18 +61,57 @@ static moe_status_t fault(moe_check_t *check, const moe_golden_rank_t *rank,
     return moe_check_add(check, finding);
 }
 
-/* True if a row holds data. */
-static bool is_valid(const names_t *names, int64_t row, int64_t per_expert)
+moe_status_t moe_check_ids(moe_check_t *check, const moe_golden_rank_t *rank,
+                           const moe_ref_layer_t *layer, const moe_rows_t *ids,
+                           const moe_rows_t *ref)
 {
-    if (names->valid == NULL) {
-        return true;
-    }
-    if (per_expert > 0) {
-        int64_t e = row / per_expert;
+    const int64_t experts = layer->about.model->experts;
+    const int32_t *got = ids->codes;
+    const int32_t *ours = ref->codes;
+    int64_t first = -1;
+    int64_t n = 0;
 
-        return e < names->n_valid && row % per_expert < names->valid[e];
+    for (int64_t i = ids->rows * ids->cols - 1; i >= 0; i--) {
+        const bool none = got[i] == -1 && ours != NULL && ours[i] == -1;
+
+        if (!none && (got[i] < 0 || got[i] >= experts)) {
+            first = i;
+            n++;
+        }
     }
-    return names->n_valid > 0 && row < names->valid[0];
+    return n == 0
+               ? MOE_OK
+               : moe_check_fault(
+                     check, rank, MOE_ROLE_topk_ids, "unknown expert",
+                     "%lld of %lld ids are no expert's; token %lld, slot "
+                     "%lld: %d of %lld experts",
+                     (long long)n, (long long)(ids->rows * ids->cols),
+                     (long long)(layer->about.tokens.begin + first / ids->cols),
+                     (long long)(first % ids->cols), (int)got[first],
+                     (long long)experts);
+}
+
+/* Rows that hold data lie in so many pieces: one, or one an expert. */
+static int64_t pieces(const names_t *names, int64_t rows, int64_t per_expert)
+{
+    const int64_t experts = per_expert > 0 ? rows / per_expert : 1;
+
+    return names->valid == NULL || per_expert == 0 ? 1
+           : names->n_valid < experts              ? names->n_valid
+                                                   : experts;
+}
+
+static moe_range_t piece(const names_t *names, int64_t rows, int64_t per_expert,
+                         int64_t i)
+{
+    const int64_t most =
+        per_expert > 0 && names->valid != NULL ? per_expert : rows;
+    int64_t n = names->valid == NULL  ? rows
+                : names->n_valid == 0 ? 0
+                                      : names->valid[i];
+
+    n = n < 0 ? 0 : n > most ? most : n;
+    return (moe_range_t){i * most, i * most + n};
 }
 
 moe_layer_t moe_check_layer(const moe_check_t *check)
@@ -132,37 +168,55 @@ static bool names_rows(const names_t *names, int64_t rows)
            (names->rank == NULL || names->n_rank == rows);
 }
 
+static moe_status_t match_piece(moe_check_t *check,
+                                const moe_golden_rank_t *rank,
+                                const moe_ref_layer_t *layer,
+                                const names_t *names, moe_range_t range,
+                                moe_check_match_t *m, bool *good_p)
+{
+    for (int64_t i = range.begin; i < range.end; i++) {
+        const int64_t pair = pair_of(check, layer, names, i);
+
+        if (pair < 0 || m->from[pair] >= 0) {
+            *good_p = false;
+            return moe_check_fault(
+                check, rank, MOE_ROLE_none,
+                pair < 0 ? "unknown row" : "row twice",
+                "row %lld: token %lld of rank %lld %s", (long long)i,
+                (long long)names->token[i],
+                (long long)(names->rank != NULL ? names->rank[i] : 0),
+                pair < 0 ? "was not sent to this rank's experts"
+                         : "is there twice");
+        }
+        m->from[pair] = i;
+    }
+    return MOE_OK;
+}
+
 /* Rows that say who they are. *good_p: each pair has one row. */
 static moe_status_t
 match_names(moe_check_t *check, const moe_golden_rank_t *rank,
             const moe_ref_layer_t *layer, const names_t *names, int64_t rows,
             int64_t per_expert, moe_check_match_t *m, bool *good_p)
 {
-    for (int64_t i = 0; i < rows; i++) {
-        int64_t pair;
+    const int64_t n = pieces(names, rows, per_expert);
 
-        if (!is_valid(names, i, per_expert)) {
-            continue;
+    for (int64_t i = 0; *good_p && i < n; i++) {
+        const moe_range_t range = piece(names, rows, per_expert, i);
+        const moe_status_t status =
+            match_piece(check, rank, layer, names, range, m, good_p);
+
+        if (status != MOE_OK || !*good_p) {
+            return status;
         }
-        pair = pair_of(check, layer, names, i);
-        if (pair < 0 || m->from[pair] >= 0) {
-            *good_p = false;
-            return fault(check, rank, pair < 0 ? "unknown row" : "row twice",
-                         "row %lld: token %lld of rank %lld %s", (long long)i,
-                         (long long)names->token[i],
-                         (long long)(names->rank != NULL ? names->rank[i] : 0),
-                         pair < 0 ? "was not sent to this rank's experts"
-                                  : "is there twice");
-        }
-        m->from[pair] = i;
     }
     for (int64_t p = 0; p < m->n; p++) {
         if (m->from[p] < 0) {
             *good_p = false;
-            return fault(check, rank, "row missing",
-                         "no row of token %lld for expert %d",
-                         (long long)layer->pairs.token[p],
-                         (int)layer->pairs.expert[p]);
+            return moe_check_fault(check, rank, MOE_ROLE_none, "row missing",
+                                   "no row of token %lld for expert %d",
+                                   (long long)layer->pairs.token[p],
+                                   (int)layer->pairs.expert[p]);
         }
         m->moved = m->moved || (p > 0 && m->from[p] < m->from[p - 1]);
     }
@@ -175,22 +229,24 @@ match_places(moe_check_t *check, const moe_golden_rank_t *rank,
              const moe_ref_layer_t *layer, const names_t *names, int64_t rows,
              int64_t per_expert, moe_check_match_t *m, bool *good_p)
 {
+    const int64_t n = pieces(names, rows, per_expert);
     int64_t found = 0;
 
-    for (int64_t i = 0; i < rows; i++) {
-        if (is_valid(names, i, per_expert)) {
-            if (found < m->n) {
-                m->from[found] = i;
-            }
-            found++;
+    for (int64_t i = 0; i < n; i++) {
+        const moe_range_t range = piece(names, rows, per_expert, i);
+
+        for (int64_t row = range.begin;
+             row < range.end && found + row - range.begin < m->n; row++) {
+            m->from[found + row - range.begin] = row;
         }
+        found += range.end - range.begin;
     }
     if (found == m->n) {
         return MOE_OK;
     }
     *good_p = false;
-    return fault(
-        check, rank, "number of rows",
+    return moe_check_fault(
+        check, rank, MOE_ROLE_none, "number of rows",
         "%lld valid rows, %lld pairs were sent to experts %lld to %lld",
         (long long)found, (long long)m->n,
         (long long)layer->about.experts.begin,
@@ -252,8 +308,9 @@ moe_status_t moe_check_match(moe_check_t *check, const moe_golden_rank_t *rank,
     }
     if (status == MOE_OK && good && moved_too_far(check, layer, &m)) {
         good = false;
-        status = fault(check, rank, "order of rows",
-                       "rows lie in another order than --order allows");
+        status =
+            moe_check_fault(check, rank, MOE_ROLE_none, "order of rows",
+                            "rows lie in another order than --order allows");
     }
     names_free(&names);
     if (status != MOE_OK || !good) {
@@ -262,35 +319,4 @@ moe_status_t moe_check_match(moe_check_t *check, const moe_golden_rank_t *rank,
     }
     *match_p = m;
     return status;
-}
-
-moe_status_t moe_check_reorder(const moe_check_match_t *match,
-                               moe_check_tensor_t *tensor)
-{
-    const moe_rows_t *old = &tensor->rows;
-    const size_t code_bytes = (size_t)moe_rows_code_bytes(old);
-    const moe_format_info_t *info = moe_format_info(old->storage.format);
-    const size_t scale_bytes =
-        (size_t)(moe_format_scale_cols(old->storage.format, old->cols) *
-                 (moe_dtype_bits(info->scale) / 8));
-    moe_rows_t rows;
-    moe_status_t status =
-        moe_ref_rows_alloc(&old->storage, match->n, old->cols, &rows);
-
-    if (status != MOE_OK) {
-        return status;
-    }
-    for (int64_t p = 0; p < match->n; p++) {
-        int64_t from = match->from[p];
-
-        memcpy(moe_rows_codes(&rows, p), moe_rows_codes(old, from), code_bytes);
-        if (old->scales != NULL) {
-            memcpy((uint8_t *)rows.scales + (size_t)p * scale_bytes,
-                   (const uint8_t *)old->scales + (size_t)from * scale_bytes,
-                   scale_bytes);
-        }
-    }
-    moe_ref_rows_free(&tensor->rows);
-    tensor->rows = rows;
-    return MOE_OK;
 }

@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    MOST_INTEGERS = 1 << 26 /* of rows that say who they are */
+};
+
 /* What a tensor is, and where, for messages. */
 typedef struct {
     const moe_safetensors_t *file;
@@ -45,12 +49,17 @@ static bool shape_of(const moe_safetensor_t *t, int64_t *rows_p,
     return true;
 }
 
-/* A type that can hold codes of another: its own, or plain bytes. */
+/* A type that can hold codes of another: its own, or plain bytes, so many
+ * codes in each; 0: in rows of whole bytes. */
 static bool holds(moe_dtype_t type, moe_dtype_t wanted, int64_t *packed_p)
 {
     *packed_p = 1;
     if (type == wanted) {
         return true;
+    }
+    if (wanted == MOE_DTYPE_log10) {
+        *packed_p = 0;
+        return type == MOE_DTYPE_u8;
     }
     if (moe_dtype_bits(wanted) == 4) {
         *packed_p = 2;
@@ -58,6 +67,14 @@ static bool holds(moe_dtype_t type, moe_dtype_t wanted, int64_t *packed_p)
     }
     return moe_dtype_bits(wanted) == 8 &&
            (type == MOE_DTYPE_u8 || type == MOE_DTYPE_i8);
+}
+
+/* Columns of a file that hold so many of a format. */
+static bool is_wide(int64_t wide, int64_t packed, moe_format_t format,
+                    int64_t cols)
+{
+    return packed > 0 ? wide * packed == cols
+                      : wide == moe_format_code_bytes(format, cols);
 }
 
 static bool is_float_type(moe_dtype_t type)
@@ -94,7 +111,7 @@ static bool fit_storage(const moe_safetensor_t *t, moe_storage_t *storage,
     return holds(t->dtype, wanted, packed_p);
 }
 
-/* 64-bit ids to 32 bits, in place; false if one does not fit. */
+/* 64-bit ids to 32 bits: one that does not fit is one that no expert has. */
 static moe_status_t narrow_ids(const source_t *s, moe_rows_t *rows)
 {
     const int64_t n = rows->rows * rows->cols;
@@ -106,16 +123,40 @@ static moe_status_t narrow_ids(const source_t *s, moe_rows_t *rows)
     }
     status = moe_safetensors_read(s->file, s->t, 0, s->t->size_bytes, wide);
     for (int64_t i = 0; status == MOE_OK && i < n; i++) {
-        if (wide[i] < INT32_MIN || wide[i] > INT32_MAX) {
-            status = refuse(s, "expert ids");
-        }
-        ((int32_t *)rows->codes)[i] = (int32_t)wide[i];
+        ((int32_t *)rows->codes)[i] = wide[i] < INT32_MIN   ? INT32_MIN
+                                      : wide[i] > INT32_MAX ? INT32_MAX
+                                                            : (int32_t)wide[i];
     }
     free(wide);
     return status;
 }
 
+/* Bytes of rows of a tensor in a file, to lie one behind the other; from NULL:
+ * all rows as they lie. Neighbours are read at once. */
+static moe_status_t read_bytes(const source_t *s, int64_t row_bytes, int64_t n,
+                               const int64_t *from, void *out)
+{
+    moe_status_t status = MOE_OK;
+    int64_t end;
+
+    for (int64_t i = 0; status == MOE_OK && i < n; i = end) {
+        const int64_t first = from != NULL ? from[i] : i;
+
+        for (end = i + 1; end < n && from != NULL; end++) {
+            if (from[end] != first + end - i) {
+                break;
+            }
+        }
+        end = from != NULL ? end : n;
+        status = moe_safetensors_read(s->file, s->t, first * row_bytes,
+                                      (end - i) * row_bytes,
+                                      (char *)out + i * row_bytes);
+    }
+    return status;
+}
+
 static moe_status_t read_scales(const source_t *codes, const char *name,
+                                int64_t n_codes, const int64_t *from,
                                 moe_rows_t *rows)
 {
     const moe_format_info_t *info = moe_format_info(rows->storage.format);
@@ -134,23 +175,103 @@ static moe_status_t read_scales(const source_t *codes, const char *name,
                           "linear, %lld a row",
                           codes->path, name, codes->t->name, (long long)blocks);
     } else if (!holds(s.t->dtype, info->scale, &packed) ||
-               !shape_of(s.t, &n, &cols) || n != rows->rows || cols != blocks) {
+               !shape_of(s.t, &n, &cols) || n != n_codes || cols != blocks) {
         status = refuse(&s, "linear scales, one a block of each row");
     } else {
-        status =
-            moe_safetensors_read(s.file, s.t, 0, s.t->size_bytes, rows->scales);
+        status = read_bytes(&s, blocks * moe_dtype_bits(info->scale) / 8,
+                            rows->rows, from, rows->scales);
     }
     return status;
 }
 
-static moe_status_t read_rows(const source_t *s, moe_rows_t *rows)
+static moe_status_t read_rows(const source_t *s, const int64_t *from,
+                              moe_rows_t *rows)
 {
     if (rows->storage.format == MOE_FORMAT_i32 &&
         s->t->dtype == MOE_DTYPE_i64) {
         return narrow_ids(s, rows);
     }
-    return moe_safetensors_read(s->file, s->t, 0, s->t->size_bytes,
-                                rows->codes);
+    return read_bytes(s, moe_rows_code_bytes(rows), rows->rows, from,
+                      rows->codes);
+}
+
+/* Memory for a tensor of a file, which may be sparse and of any size. */
+static moe_status_t alloc_rows(const source_t *s, const moe_storage_t *storage,
+                               int64_t rows, int64_t cols, moe_rows_t *rows_p)
+{
+    moe_status_t status = moe_ref_rows_alloc(storage, rows, cols, rows_p);
+
+    if (status == MOE_ERR_NOMEM) {
+        moe_error_clear();
+        status = moe_fail(MOE_ERR_NOMEM,
+                          "%s: byte %lld: tensor '%.80s' has %lld bytes, "
+                          "expected one that fits in memory",
+                          s->path, (long long)s->t->begin, s->t->name,
+                          (long long)s->t->size_bytes);
+    }
+    return status;
+}
+
+/* The header says what was expected, or what it is: rows -1 are any number. */
+static moe_status_t look(const source_t *s, int64_t rows, int64_t cols,
+                         moe_storage_t *storage, int64_t *rows_p)
+{
+    const moe_format_t format = storage->format;
+    char expected[128];
+    int64_t packed;
+    int64_t wide;
+
+    (void)snprintf(expected, sizeof(expected), "%s of %.0lld%s%lld columns",
+                   moe_format_name(format), rows >= 0 ? (long long)rows : 0LL,
+                   rows >= 0 ? " rows, " : "", (long long)cols);
+    if (!fit_storage(s->t, storage, &packed) ||
+        !shape_of(s->t, rows_p, &wide) ||
+        !is_wide(wide, packed, format, cols) ||
+        (rows >= 0 && *rows_p != rows)) {
+        return refuse(s, expected);
+    }
+    return MOE_OK;
+}
+
+/* Rows of a tensor that was looked at: n of them, or all. */
+static moe_status_t load(const source_t *s, const char *scale,
+                         const moe_storage_t *storage, int64_t rows,
+                         int64_t cols, const int64_t *from, int64_t n,
+                         moe_check_tensor_t *tensor_p)
+{
+    moe_status_t status = alloc_rows(s, storage, n, cols, &tensor_p->rows);
+
+    if (status == MOE_OK) {
+        status = read_rows(s, from, &tensor_p->rows);
+    }
+    if (status == MOE_OK && tensor_p->rows.scales != NULL) {
+        status = read_scales(s, scale, rows, from, &tensor_p->rows);
+    }
+    if (status != MOE_OK) {
+        moe_check_tensor_free(tensor_p);
+    }
+    return status;
+}
+
+moe_status_t moe_check_tensor_read_as(const moe_safetensors_t *file,
+                                      const char *path, const char *name,
+                                      const char *scale,
+                                      const moe_storage_t *storage,
+                                      int64_t rows, int64_t cols,
+                                      moe_check_tensor_t *tensor_p)
+{
+    const source_t s = {file, path, moe_safetensors_find(file, name)};
+    moe_storage_t fit = *storage;
+    int64_t n;
+    moe_status_t status;
+
+    *tensor_p = (moe_check_tensor_t){0};
+    if (s.t == NULL) {
+        return MOE_OK;
+    }
+    status = look(&s, rows, cols, &fit, &n);
+    return status == MOE_OK ? load(&s, scale, &fit, n, cols, NULL, n, tensor_p)
+                            : status;
 }
 
 moe_status_t moe_check_tensor_read(const moe_safetensors_t *file,
@@ -171,61 +292,45 @@ moe_status_t moe_check_tensor_read(const moe_safetensors_t *file,
     return status;
 }
 
-/* Memory for a tensor of a file, which may be sparse and of any size. */
-static moe_status_t alloc_rows(const source_t *s, const moe_storage_t *storage,
-                               int64_t rows, int64_t cols, moe_rows_t *rows_p)
-{
-    moe_status_t status = moe_ref_rows_alloc(storage, rows, cols, rows_p);
-
-    if (status == MOE_ERR_NOMEM) {
-        moe_error_clear();
-        status = moe_fail(MOE_ERR_NOMEM,
-                          "%s: byte %lld: tensor '%.80s' has %lld bytes, "
-                          "expected one that fits in memory",
-                          s->path, (long long)s->t->begin, s->t->name,
-                          (long long)s->t->size_bytes);
-    }
-    return status;
-}
-
-moe_status_t moe_check_tensor_read_as(const moe_safetensors_t *file,
-                                      const char *path, const char *name,
-                                      const char *scale,
-                                      const moe_storage_t *storage,
-                                      int64_t rows, int64_t cols,
-                                      moe_check_tensor_t *tensor_p)
+moe_status_t moe_check_tensor_look(const moe_safetensors_t *file,
+                                   const char *path, const char *name,
+                                   const moe_storage_t *storage, int64_t cols,
+                                   int64_t *rows_p, int64_t *per_expert_p)
 {
     const source_t s = {file, path, moe_safetensors_find(file, name)};
     moe_storage_t fit = *storage;
-    char expected[128];
-    int64_t packed;
-    int64_t n;
-    int64_t wide;
-    moe_status_t status;
 
-    *tensor_p = (moe_check_tensor_t){0};
+    *rows_p = -1;
+    *per_expert_p = 0;
     if (s.t == NULL) {
         return MOE_OK;
     }
-    (void)snprintf(expected, sizeof(expected), "%s of %s%.0lld%s%lld columns",
-                   moe_format_name(storage->format), rows >= 0 ? "" : "",
-                   rows >= 0 ? (long long)rows : 0LL,
-                   rows >= 0 ? " rows, " : "", (long long)cols);
-    if (!fit_storage(s.t, &fit, &packed) || !shape_of(s.t, &n, &wide) ||
-        wide * packed != cols || (rows >= 0 && n != rows)) {
-        return refuse(&s, expected);
+    *per_expert_p = s.t->ndim > 2 ? s.t->dim[s.t->ndim - 2] : 0;
+    return look(&s, -1, cols, &fit, rows_p);
+}
+
+moe_status_t moe_check_tensor_gather(const moe_safetensors_t *file,
+                                     const char *path, const char *name,
+                                     const moe_storage_t *storage, int64_t cols,
+                                     const moe_check_match_t *match,
+                                     moe_check_tensor_t *tensor_p)
+{
+    const source_t s = {file, path, moe_safetensors_find(file, name)};
+    moe_storage_t fit = *storage;
+    char *scale = moe_strdup_printf("%s.scale", name);
+    int64_t rows;
+    moe_status_t status;
+
+    *tensor_p = (moe_check_tensor_t){0};
+    if (scale == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a name");
     }
-    status = alloc_rows(&s, &fit, n, cols, &tensor_p->rows);
+    status = look(&s, -1, cols, &fit, &rows);
     if (status == MOE_OK) {
-        status = read_rows(&s, &tensor_p->rows);
+        status =
+            load(&s, scale, &fit, rows, cols, match->from, match->n, tensor_p);
     }
-    if (status == MOE_OK && tensor_p->rows.scales != NULL) {
-        status = read_scales(&s, scale, &tensor_p->rows);
-    }
-    tensor_p->per_expert = s.t->ndim > 2 ? s.t->dim[s.t->ndim - 2] : 0;
-    if (status != MOE_OK) {
-        moe_check_tensor_free(tensor_p);
-    }
+    free(scale);
     return status;
 }
 
@@ -251,6 +356,9 @@ moe_status_t moe_check_integers(const moe_safetensors_t *file, const char *path,
         return refuse(&s, "integers, I32 or I64");
     }
     *n_p = s.t->size_bytes / (moe_dtype_bits(s.t->dtype) / 8);
+    if (*n_p > MOST_INTEGERS) {
+        return refuse(&s, "no more integers than a rank has rows");
+    }
     list = malloc((size_t)*n_p * sizeof(*list) + 1);
     if (list == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for %s", name);

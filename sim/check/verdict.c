@@ -41,11 +41,15 @@ static void set_codes(json_t *f, const moe_verdict_t *v)
     (void)json_object_set_new(f, "one_step", integer(v->one_step));
     (void)json_object_set_new(f, "more_steps", integer(v->more_steps));
     if (v->scales > 0) {
+        (void)json_object_set_new(f, "rescaled", integer(v->rescaled));
         (void)json_object_set_new(f, "scales", integer(v->scales));
         (void)json_object_set_new(f, "scales_differ",
                                   integer(v->scales_differ));
         (void)json_object_set_new(f, "scales_near_ties",
                                   integer(v->scales_near_ties));
+        (void)json_object_set_new(
+            f, "scales_one_step",
+            integer(v->scales_differ - v->scales_more_steps));
         (void)json_object_set_new(f, "scales_more_steps",
                                   integer(v->scales_more_steps));
     }

@@ -27,7 +27,8 @@ typedef struct {
     moe_ref_layer_t routing;
     moe_layer_feed_t feed;
     json_t *ranks;
-    int64_t bytes; /* of tensors, written so far or to be written */
+    json_t *shapes; /* of what is declared, for the manifest; NULL: not now */
+    int64_t bytes;  /* of files, written so far or to be written */
 } moe_golden_job_t;
 
 /** A rank's ranges. */
@@ -45,7 +46,7 @@ moe_golden_share_t moe_golden_share(const moe_golden_job_t *job, int rank);
 typedef struct {
     moe_golden_job_t *job;
     const moe_golden_share_t *share;
-    moe_safetensors_out_t *out; /* NULL: only sizes count */
+    moe_safetensors_out_t *out;
     moe_status_t status;
 } moe_golden_file_t;
 
@@ -60,12 +61,21 @@ void moe_golden_put_rows(moe_golden_file_t *f, const moe_rows_t *rows,
 void moe_golden_declare_weights(moe_golden_file_t *f);
 void moe_golden_put_weights(moe_golden_file_t *f);
 
+/** What goes with them: the experts' biases; router and bias, where logits
+ * choose. */
+void moe_golden_declare_biases(moe_golden_file_t *f);
+void moe_golden_put_biases(moe_golden_file_t *f);
+
 /** Name of a rank's file. */
 #define MOE_GOLDEN_FILE "rank-%04d.safetensors"
 
-/** Add a rank's line to job->ranks. */
+/** Add a rank's line, with the shapes of its tensors, to job->ranks. */
 moe_status_t moe_golden_add_rank(moe_golden_job_t *job,
                                  const moe_golden_share_t *share);
+
+/** Bytes of the scenario and of a manifest with job->ranks. */
+moe_status_t moe_golden_text_bytes(const moe_golden_job_t *job,
+                                   int64_t *bytes_p);
 
 /** Write the scenario, or the manifest, whose ranks are job->ranks, into
  * job->folder. */

@@ -19,19 +19,64 @@ static json_t *range(moe_range_t r)
     return json_pack("[I, I]", (json_int_t)r.begin, (json_int_t)r.end);
 }
 
+/* A line of the manifest, if one is being written. */
+static void add_shape(json_t *shapes, const char *name, moe_dtype_t dtype,
+                      int ndim, const int64_t *dim)
+{
+    json_t *shape = json_array();
+
+    for (int d = 0; d < ndim; d++) {
+        (void)json_array_append_new(shape, json_integer((json_int_t)dim[d]));
+    }
+    (void)json_object_set_new(
+        shapes, name, json_pack("[s, o]", moe_dtype_safetensors(dtype), shape));
+}
+
+void moe_golden_declare(moe_golden_file_t *f, const char *name,
+                        moe_dtype_t dtype, int ndim, const int64_t *dim)
+{
+    if (f->status == MOE_OK) {
+        f->status = moe_safetensors_declare(f->out, name, dtype, ndim, dim);
+    }
+    if (f->job->shapes != NULL) {
+        add_shape(f->job->shapes, name, dtype, ndim, dim);
+    }
+}
+
+/* What a rank's file declares. */
+static moe_status_t shapes_of(moe_golden_job_t *job,
+                              const moe_golden_share_t *share, json_t **shapes)
+{
+    const int64_t bytes = job->bytes;
+    moe_status_t status;
+
+    job->shapes = json_object();
+    status = moe_golden_rank(job, share, NULL);
+    *shapes = job->shapes;
+    job->shapes = NULL;
+    job->bytes = bytes;
+    return status;
+}
+
 moe_status_t moe_golden_add_rank(moe_golden_job_t *job,
                                  const moe_golden_share_t *share)
 {
     char name[64];
+    json_t *shapes = NULL;
+    moe_status_t status = shapes_of(job, share, &shapes);
 
+    if (status != MOE_OK) {
+        json_decref(shapes);
+        return status;
+    }
     (void)snprintf(name, sizeof(name), MOE_GOLDEN_FILE, share->rank);
     return json_array_append_new(
                job->ranks,
-               json_pack("{s:i, s:s, s:o, s:o, s:o, s:I}", "rank", share->rank,
-                         "file", name, "tokens", range(share->tokens),
-                         "all_tokens", range(share->all_tokens), "experts",
-                         range(share->experts), "pairs",
-                         (json_int_t)share->pairs)) != 0
+               json_pack(
+                   "{s:i, s:s, s:o, s:o, s:o, s:I, s:o}", "rank", share->rank,
+                   "file", name, "tokens", range(share->tokens), "all_tokens",
+                   range(share->all_tokens), "experts", range(share->experts),
+                   "pairs", (json_int_t)share->pairs, "tensors", shapes)) != 0
                ? moe_fail(MOE_ERR_NOMEM, "no memory for the manifest")
                : MOE_OK;
 }
@@ -119,6 +164,31 @@ static moe_status_t write_text(const moe_golden_job_t *job, const char *name,
         return status;
     }
     return moe_outfile_commit(file);
+}
+
+moe_status_t moe_golden_text_bytes(const moe_golden_job_t *job,
+                                   int64_t *bytes_p)
+{
+    json_t *root = manifest(job);
+    char *text = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
+    char *scenario = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&scenario, &size);
+    moe_status_t status = stream == NULL || text == NULL
+                              ? moe_fail(MOE_ERR_NOMEM, "no memory for the "
+                                                        "manifest")
+                              : moe_scenario_print(job->scenario, stream);
+
+    if (stream != NULL) {
+        (void)fclose(stream);
+    }
+    if (status == MOE_OK) {
+        *bytes_p = (int64_t)(strlen(text) + 1 + size);
+    }
+    json_decref(root);
+    free(text);
+    free(scenario);
+    return status;
 }
 
 moe_status_t moe_golden_write_scenario(const moe_golden_job_t *job)

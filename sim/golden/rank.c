@@ -47,20 +47,6 @@ bool moe_golden_wants(const moe_golden_job_t *job, moe_role_t role)
            (role != MOE_ROLE_gemm2_out || has_rows(job));
 }
 
-void moe_golden_declare(moe_golden_file_t *f, const char *name,
-                        moe_dtype_t dtype, int ndim, const int64_t *dim)
-{
-    int64_t bits = moe_dtype_bits(dtype);
-
-    for (int d = 0; d < ndim; d++) {
-        bits *= dim[d];
-    }
-    f->job->bytes += bits / 8;
-    if (f->out != NULL && f->status == MOE_OK) {
-        f->status = moe_safetensors_declare(f->out, name, dtype, ndim, dim);
-    }
-}
-
 void moe_golden_put(moe_golden_file_t *f, const void *data, int64_t size)
 {
     if (f->status == MOE_OK) {
@@ -77,9 +63,10 @@ static moe_ref_case_t case_of(const moe_golden_file_t *f, moe_range_t tokens,
 /* A bound goes with numbers that are computed. */
 static bool has_bound(moe_role_t role)
 {
-    return role == MOE_ROLE_logits || role == MOE_ROLE_gemm1_out ||
-           role == MOE_ROLE_act_out || role == MOE_ROLE_gemm2_out ||
-           role == MOE_ROLE_combine || role == MOE_ROLE_output;
+    return role == MOE_ROLE_logits || role == MOE_ROLE_topk_weights ||
+           role == MOE_ROLE_gemm1_out || role == MOE_ROLE_act_out ||
+           role == MOE_ROLE_gemm2_out || role == MOE_ROLE_combine ||
+           role == MOE_ROLE_output;
 }
 
 static moe_storage_t storage_of(const moe_golden_file_t *f, moe_role_t role)
@@ -355,6 +342,7 @@ static void declare_all(moe_golden_file_t *f)
         }
     }
     moe_golden_declare_weights(f);
+    moe_golden_declare_biases(f);
 }
 
 moe_status_t moe_golden_rank(moe_golden_job_t *job,
@@ -362,11 +350,15 @@ moe_status_t moe_golden_rank(moe_golden_job_t *job,
 {
     moe_golden_file_t f = {.job = job, .share = share};
 
-    if (path != NULL) {
-        f.status = moe_safetensors_create(path, &f.out);
-    }
+    f.status = moe_safetensors_create(path, &f.out);
     if (f.status == MOE_OK) {
         declare_all(&f);
+    }
+    if (f.status == MOE_OK && path == NULL) {
+        int64_t bytes = 0;
+
+        f.status = moe_safetensors_bytes(f.out, &bytes);
+        job->bytes += bytes;
     }
     if (path == NULL || f.status != MOE_OK) {
         moe_safetensors_abort(f.out);
@@ -381,6 +373,7 @@ moe_status_t moe_golden_rank(moe_golden_job_t *job,
         put_output(&f, true);
     }
     moe_golden_put_weights(&f);
+    moe_golden_put_biases(&f);
     if (f.status == MOE_OK) {
         return moe_safetensors_commit(f.out);
     }

@@ -29,7 +29,9 @@ void moe_golden_declare_weights(moe_golden_file_t *f)
     for (size_t i = 0; local_weights(f) && i < 2; i++) {
         const moe_weight_t w = weight_tensors[i].weight;
         const int64_t k = moe_weight_cols(m, w);
-        const int64_t one = 1;
+        const int64_t scales =
+            m->expert_scales ? f->share->experts.end - f->share->experts.begin
+                             : 1;
         int64_t dim[3] = {f->share->experts.end - f->share->experts.begin,
                           moe_weight_rows(m, w), k};
         char name[32];
@@ -44,7 +46,7 @@ void moe_golden_declare_weights(moe_golden_file_t *f)
         if (format == MOE_FORMAT_nvfp4) {
             (void)snprintf(name, sizeof(name), "%s.decode_scale",
                            weight_tensors[i].name);
-            moe_golden_declare(f, name, MOE_DTYPE_fp32, 1, &one);
+            moe_golden_declare(f, name, MOE_DTYPE_fp32, 1, &scales);
         }
     }
 }
@@ -86,6 +88,22 @@ static void put_weight(moe_golden_file_t *f, moe_weight_t w, bool want_scales)
     moe_ref_rows_free(&panel);
 }
 
+/* One for all experts, or one an expert. */
+static void put_globals(moe_golden_file_t *f, moe_weight_t w)
+{
+    const moe_scenario_t *s = f->job->scenario;
+    const moe_draw_t from = {s->layer.data, s->seed, &s->model};
+    const moe_range_t experts = f->share->experts;
+    const int64_t n = s->model.expert_scales ? experts.end - experts.begin : 1;
+
+    for (int64_t e = 0; e < n; e++) {
+        const float global = moe_draw_weight_global(
+            &from, w, experts.begin + e, moe_weight_cols(&s->model, w));
+
+        moe_golden_put(f, &global, sizeof(global));
+    }
+}
+
 void moe_golden_put_weights(moe_golden_file_t *f)
 {
     const moe_model_t *m = &f->job->scenario->model;
@@ -93,15 +111,13 @@ void moe_golden_put_weights(moe_golden_file_t *f)
 
     for (size_t i = 0; local_weights(f) && i < 2; i++) {
         const moe_weight_t w = weight_tensors[i].weight;
-        const float global = moe_draw_weight_global(
-            f->job->scenario->layer.data, moe_weight_cols(m, w));
 
         put_weight(f, w, false);
         if (moe_format_scale_cols(format, moe_weight_cols(m, w)) > 0) {
             put_weight(f, w, true);
         }
         if (format == MOE_FORMAT_nvfp4) {
-            moe_golden_put(f, &global, sizeof(global));
+            put_globals(f, w);
         }
     }
 }

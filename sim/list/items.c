@@ -58,26 +58,24 @@ moe_status_t moe_list_methods(json_t *items, moe_diag_t *diag)
     (void)diag;
     for (i = 0; i < moe_method_count() && status == MOE_OK; ++i) {
         const moe_method_t *m = moe_method_get(i);
-        char family[8];
         char rounding[256];
 
         moe_rounding_text(m->contract.points, rounding, sizeof(rounding));
-        (void)snprintf(family, sizeof(family), "F%d", (int)m->family);
         status = moe_list_add(
             items,
             json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, "
                       "s:s, s:s, s:s, s:b, s:b, s:o}",
                       "name", m->name, "system", m->system, "source", m->source,
-                      "how", m->how, "family", family, "collectives",
-                      m->collectives, "rounding", rounding, "sum_order",
-                      moe_order_name(m->contract.sum), "combine_order",
-                      moe_order_name(m->contract.reduce), "weighted",
-                      moe_weigh_name(m->contract.weigh), "payload", m->formula,
-                      "test", m->test, "needs",
+                      "how", m->how, "family", moe_method_family(m),
+                      "collectives", m->collectives, "rounding", rounding,
+                      "sum_order", moe_order_name(m->contract.sum),
+                      "combine_order", moe_order_name(m->contract.reduce),
+                      "weighted", moe_weigh_name(m->contract.weigh), "payload",
+                      m->formula, "test", m->test, "needs",
                       m->needs != NULL ? m->needs : "nothing", "dispatch",
                       dispatch_formats(m), "capturable", (int)m->capturable,
-                      "drops", (int)(m->gate != NULL || m->bin != NULL),
-                      "options", method_options(m)));
+                      "drops", (int)moe_method_can_drop(m), "options",
+                      method_options(m)));
     }
     return status;
 }

@@ -9,9 +9,8 @@
  * scheduler's token counts; each rank runs its experts; a reduce-scatter of the
  * same sizes brings the sums home. Equal sizes take the plain all-gather and
  * reduce-scatter, unequal ones grouped broadcasts and reduces. By a map ranks
- * know experts in order alone, and add a token's rows in that order, in bf16;
- * Megatron's sums are cast to the type of the probabilities then, and go home
- * so: combine fp32 where the router has them in fp32.
+ * know experts in order alone, and add a token's rows in that order; Megatron's
+ * sums have the type of the probabilities, and go home so: combine fp32.
  *
  * Payload of a rank: dispatch T_r (row(H) + 8 k), with logits
  * T_r (row(H) + 4 E), with a map T_r (row(H) + 5 E); combine T H b; nothing if
@@ -20,7 +19,9 @@
 #include "moe/method.h"
 
 enum {
-    OPTION_ROUTER = 2 /* its values are a moe_along_t's */
+    OPTION_COMBINE = 1,
+    OPTION_ROUTER, /* its values are a moe_along_t's */
+    OPTION_WEIGH = 4
 };
 
 static const moe_option_t options[] = {
@@ -31,6 +32,7 @@ static const moe_option_t options[] = {
      "every rank routes all tokens by; or map: a byte and an fp32 probability "
      "of every expert (Megatron-LM)"},
     MOE_OPTION_COMBINE_ORDER("reduce-scatter"),
+    MOE_OPTION_WEIGH("output"),
     MOE_OPTION_END,
 };
 
@@ -94,11 +96,29 @@ static void finalize(moe_ctx_t *c)
     moe_release(c, own);
 }
 
-static void amend(const int64_t *option, moe_contract_t *contract)
+static void amend(const moe_model_t *model, const int64_t *option,
+                  moe_contract_t *contract)
 {
     if (option[OPTION_ROUTER] == MOE_ALONG_map) {
-        contract->sum = MOE_ORDER_expert;
+        contract->sum = MOE_ORDER_fp32_expert;
+    } else {
+        moe_contract_moe_sum(model, contract);
     }
+    moe_contract_weigh_activation(option[OPTION_WEIGH] != 0, contract);
+}
+
+static const char *check(const moe_layer_t *layer, const int64_t *option)
+{
+    const char *why = moe_needs_own_unweighed(layer, option);
+
+    if (why == NULL && option[OPTION_ROUTER] == MOE_ALONG_map &&
+        option[OPTION_COMBINE] != MOE_FORMAT_fp32) {
+        why = "needs combine: fp32 with router: map, whose probabilities are "
+              "fp32: sums are cast to their type";
+    }
+    return why != NULL ? why
+                       : moe_needs_weighable_activation(
+                             layer, option[OPTION_WEIGH] != 0);
 }
 
 static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
@@ -138,7 +158,7 @@ const moe_method_t moe_method_allgather_reducescatter = {
     .options = options,
     .plan_size = sizeof(plan_t),
     .amend = amend,
-    .check = moe_needs_own_unweighed,
+    .check = check,
     .plan = plan,
     .stage = {prepare, moe_gathered_permute_stage, moe_gathered_experts_stage,
               moe_gathered_unpermute_stage, finalize},

@@ -3,55 +3,58 @@
  * ascend_allgather: vLLM-Ascend's AllGather, its default and fallback.
  *
  * How it works: with dp > 1 every rank pads its hidden states and router
- * logits with rows of zeros to the longest rank's M; two all-gathers; every
- * rank routes all P rows, padding too, and sorts those of its experts; the
- * weighed sums go home by a reduce-scatter and a slice. With tp > 1 besides a
- * dp rank's rows are cut over its tp ranks, gathered and scattered over ep, and
- * the parts joined by an all-gather over tp (sequence parallel, as of HEAD).
- * With dp = 1 all ranks have the tokens, and an all-reduce over tp adds the
- * sums up.
+ * logits with rows of zeros to the longest rank's M; two all-gathers over dp;
+ * every rank routes all P rows, padding too, and sorts those of its experts;
+ * the weighed sums go home by a reduce-scatter over dp and a slice, and with
+ * tp > 1 an all-reduce over tp. `sequence_parallel`, as of HEAD: a dp rank's
+ * rows are cut over its tp ranks, gathered and scattered over ep, and the parts
+ * joined by an all-gather over tp.
  *
- * Payload of a rank: dp > 1: B (row(H) + 4 E), combine P H b, P = R B, B =
- * ceil(M / tp), tp > 1: output B H b; dp = 1: combine T H b; nothing if R = 1.
+ * Payload of a rank: dp > 1: M (row(H) + 4 E), combine dp M H b; tp > 1:
+ * combine T_i H b besides; sequence parallel, B = ceil(M / tp): B (row(H) +
+ * 4 E), combine R B H b, output B H b.
  */
 #include "moe/method.h"
 
 static const moe_option_t options[] = {
     /* as moe/padded.h wants them */
-    {"dispatch", MOE_OPTION_format, "bf16 int8_token mxfp8", NULL,
+    {"dispatch", MOE_OPTION_format, "bf16 int8_token mxfp8 mxfp4", NULL,
      "format of rows on the way to the experts; other than bf16 as of HEAD"},
     MOE_OPTION_COMBINE,
-    MOE_OPTION_COMBINE_ORDER("reduce-scatter, or all-reduce"),
+    MOE_OPTION_COMBINE_ORDER("reduce-scatter, and all-reduce"),
     MOE_OPTION_GROUP_LIST,
+    MOE_OPTION_SEQUENCE,
     MOE_OPTION_END,
 };
 
 const moe_method_t moe_method_ascend_allgather = {
     .name = "ascend_allgather",
-    .system = "vLLM-Ascend AllGather, from #2469; quantised rows, and dp and "
-              "tp at once, as of HEAD",
+    .system = "vLLM-Ascend AllGather, from #2469; quantised rows, and "
+              "`sequence_parallel`, as of HEAD",
     .source =
         "vllm-project/vllm-ascend#2469, AllGatherCommImpl; vllm_ascend/ops/"
         "fused_moe/{prepare_finalize,token_dispatcher}.py",
     .how = "rows and logits padded to the longest rank's, all-gathers over dp, "
            "every rank routes all rows, those of padding too;\n"
            "npu_moe_init_routing_v2 sorts those of its experts;\n"
-           "npu_moe_token_unpermute, reduce-scatter and slice, with tp > 1 "
-           "of parts that tp gathers; or, with dp = 1, all-reduce over tp",
+           "npu_moe_token_unpermute, reduce-scatter over dp and slice, "
+           "all-reduce over tp; or over ep, and parts that tp gathers",
     .family = MOE_FAMILY_F1,
-    .collectives = "allgather x2 or x3, reducescatter, tp > 1: allgather; "
-                   "dp = 1: allreduce",
+    .collectives = "dp > 1: allgather x2 or x3, reducescatter; tp > 1: "
+                   "allreduce, or sequence parallel allgather",
     .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(partial) |
-                     MOE_ROUND(output),
+                     MOE_ROUND(dp_partial) | MOE_ROUND(output),
                  MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_output},
     .home = moe_padded_home,
-    .formula = "prepare B (row(H) + 4 E); finalize R B H b(combine), and B H b "
-               "if tp > 1; dp = 1: finalize T H b(combine)",
+    .formula = "prepare M (row(H) + 4 E); finalize dp M H b(combine) if dp > "
+               "1, and T_i H b(combine) if tp > 1; sequence parallel: prepare "
+               "B (row(H) + 4 E); finalize R B H b(combine) + B H b",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
     .needs = "ep = dp x tp; weights on the experts' output",
     .options = options,
     .plan_size = sizeof(moe_padded_t),
+    .amend = moe_padded_amend,
     .check = moe_padded_check,
     .plan = moe_padded_plan,
     .stage = {moe_padded_prepare, moe_gathered_permute_stage,

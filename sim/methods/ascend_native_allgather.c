@@ -9,8 +9,8 @@
  * row is added into zeros by index_add, in the hidden format. Its order is
  * nobody's promise on the device: here it is that of a token's slots.
  *
- * Payload of a rank: dp > 1: M (row(H) + 4 E), combine R M H b; dp = 1:
- * combine T H b; nothing if R = 1.
+ * Payload of a rank: dp > 1: M (row(H) + 4 E), combine dp M H b; tp > 1:
+ * combine T_i H b besides.
  */
 #include "moe/method.h"
 
@@ -18,7 +18,7 @@ static const moe_option_t options[] = {
     /* as moe/padded.h wants them */
     MOE_OPTION_DISPATCH("bf16"),
     MOE_OPTION_COMBINE,
-    MOE_OPTION_COMBINE_ORDER("reduce-scatter, or all-reduce"),
+    MOE_OPTION_COMBINE_ORDER("reduce-scatter, and all-reduce"),
     MOE_OPTION_GROUP_LIST,
     MOE_OPTION_END,
 };
@@ -31,20 +31,21 @@ const moe_method_t moe_method_ascend_native_allgather = {
            "every rank routes all rows, those of padding too;\n"
            "argsort of mapped ids, other ranks' in a bucket that is cut off;\n"
            "index_add of weight x row in the hidden format, reduce-scatter "
-           "over dp and slice; or, with dp = 1, all-reduce over tp",
+           "over dp and slice, all-reduce over tp",
     .family = MOE_FAMILY_F1,
-    .collectives = "allgather x2, reducescatter; dp = 1: allreduce",
-    .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(partial) | MOE_ROUND(output),
+    .collectives = "dp > 1: allgather x2, reducescatter; tp > 1: allreduce",
+    .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(partial) |
+                     MOE_ROUND(dp_partial) | MOE_ROUND(output),
                  MOE_ORDER_storage, MOE_ORDER_rank, MOE_WEIGH_output},
     .home = moe_padded_home,
-    .formula = "prepare M (row(H) + 4 E); finalize R M H b(combine); dp = 1: "
-               "finalize T H b(combine)",
+    .formula = "prepare M (row(H) + 4 E); finalize dp M H b(combine) if dp > "
+               "1, and T_i H b(combine) if tp > 1",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
-    .needs = "dp = 1 or tp = 1; ep = dp x tp; weights on the experts' output",
+    .needs = "ep = dp x tp; weights on the experts' output",
     .options = options,
     .plan_size = sizeof(moe_padded_t),
-    .check = moe_padded_check_seed,
+    .check = moe_padded_check,
     .plan = moe_padded_plan,
     .stage = {moe_padded_prepare, moe_gathered_permute_stage,
               moe_gathered_experts_stage, moe_gathered_unpermute_stage,

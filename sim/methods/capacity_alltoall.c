@@ -10,12 +10,12 @@
  * [E][C], empty ones zero, by an equal all-to-all to [R][E/R][C], and the same
  * way back; the source weighs and sums a token's rows. In a group of one
  * nothing is called (#7997); a missing group is no such group: no capacity is
- * agreed upon without one. Top-1's min(C, S) is left out: it changes nothing
- * where local tokens are equal, and where they are not the two sides would
- * disagree.
+ * agreed upon without one. Top-1's min(C, S) changes nothing where local tokens
+ * are equal; where they are not its two sides would disagree.
  *
  * Payload of a rank, R > 1: 8 if ranks agree on C; dispatch E C row(H), own
- * experts' rows among them; combine E C rowc(H).
+ * experts' rows among them, 4 E C besides where weights travel; combine E C
+ * rowc(H).
  */
 #include "moe/method.h"
 
@@ -29,12 +29,13 @@ enum {
     OPTION_MIN,
     OPTION_PATH,
     OPTION_FAST,
-    OPTION_GROUP
+    OPTION_GROUP,
+    OPTION_WEIGH
 };
 
-enum {
-    PATH_SPARSE,
-    PATH_DENSE
+enum { /* values */
+    PATH_DENSE = 1,
+    MIN_OF_RULE = -1
 };
 
 static const moe_option_t options[] = {
@@ -49,13 +50,15 @@ static const moe_option_t options[] = {
      "topkgating for any k"},
     {"capacity_factor", MOE_OPTION_number, NULL, "1",
      "above 0; below 0, Tutel's: of -f, at most the fullest expert's rows"},
-    {"min_capacity", MOE_OPTION_int, NULL, "4", "rows of an expert at least"},
+    {"min_capacity", MOE_OPTION_int, NULL, "-1",
+     "rows of an expert at least; -1: 4 by DeepSpeed's rule, else 0"},
     {"combine_path", MOE_OPTION_choice, "sparse dense", "sparse",
      "dense: einsums, before #8195; they round the weights to the rows' type"},
     {"singleton_fast_path", MOE_OPTION_choice, "on off", "on",
      "off: a group of one rank calls collectives, as before #7997"},
     {"expert_group", MOE_OPTION_choice, "set missing", "set",
      "missing: the gate knows no group, which is not a group of one"},
+    MOE_OPTION_WEIGH("source"),
     MOE_OPTION_END,
 };
 
@@ -66,23 +69,26 @@ static moe_gate_rule_t gate(const moe_layer_t *layer, const int64_t *option)
         (moe_drop_t)option[OPTION_DROP], option[OPTION_GATE] == 0);
 
     rule.factor = moe_option_number(option[OPTION_FACTOR]);
-    rule.min_capacity = option[OPTION_MIN];
+    rule.min_capacity = option[OPTION_MIN] != MIN_OF_RULE ? option[OPTION_MIN]
+                        : rule.capacity == MOE_CAPACITY_deepspeed ? 4
+                                                                  : 0;
     return rule;
 }
 
 static const char *check(const moe_layer_t *layer, const int64_t *option)
 {
     const moe_gate_rule_t rule = gate(layer, option);
+    const char *why = moe_slots_check(layer, &rule, option[OPTION_GROUP] == 0);
 
-    if (option[OPTION_GROUP] != 0 && layer->layout.dp > 1 &&
-        moe_gating_agrees(&rule)) {
-        return "needs the expert group where nothing is dropped: a missing "
-               "group, which agrees on no capacity, is not a group of one";
+    if (why == NULL && option[OPTION_WEIGH] != 0 &&
+        (rule.capacity != MOE_CAPACITY_megatron ||
+         option[OPTION_PATH] == PATH_DENSE)) {
+        why = "needs capacity: megatron and combine_path: sparse where the "
+              "activation is weighed";
     }
-    if (layer->model->shared > 0) {
-        return "has a gate over all experts: shared_experts must be 0";
-    }
-    return moe_slots_check(layer, &rule);
+    return why != NULL ? why
+                       : moe_needs_weighable_activation(
+                             layer, option[OPTION_WEIGH] != 0);
 }
 
 static void plan(moe_ctx_t *c)
@@ -96,28 +102,26 @@ static void plan(moe_ctx_t *c)
     moe_slots_plan(c, s, moe_ctx_option(c, OPTION_GROUP) == 0);
 }
 
-static void amend(const int64_t *option, moe_contract_t *contract)
+static void amend(const moe_model_t *model, const int64_t *option,
+                  moe_contract_t *contract)
 {
+    (void)model;
     if (option[OPTION_PATH] == PATH_DENSE) {
         contract->points |= MOE_ROUND(routing_weight);
     }
+    if (option[OPTION_CAPACITY] != MOE_CAPACITY_deepspeed) {
+        contract->sum = option[OPTION_CAPACITY] == MOE_CAPACITY_megatron
+                            ? MOE_ORDER_fp32_expert
+                            : MOE_ORDER_storage;
+    }
+    moe_contract_weigh_activation(option[OPTION_WEIGH] != 0, contract);
 }
 
 static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
 {
-    const moe_model_t *m = f->layer->model;
     const moe_gate_rule_t rule = gate(f->layer, f->options);
-    const int64_t rows =
-        m->experts * moe_slots_capacity(f->layer, &rule, f->routing);
-    moe_format_t dispatch = (moe_format_t)f->options[OPTION_DISPATCH];
-    moe_format_t combine = (moe_format_t)f->options[OPTION_COMBINE];
 
-    if (f->layer->layout.dp == 1) {
-        return;
-    }
-    out[MOE_STAGE_prepare] = moe_gating_agrees(&rule) ? 8 : 0;
-    out[MOE_STAGE_permute] = rows * moe_format_row_bytes(dispatch, m->hidden);
-    out[MOE_STAGE_unpermute] = rows * moe_format_row_bytes(combine, m->hidden);
+    moe_slots_payload(f, &rule, f->options[OPTION_WEIGH] != 0 ? 4 : 0, out);
 }
 
 const moe_method_t moe_method_capacity_alltoall = {
@@ -132,17 +136,19 @@ const moe_method_t moe_method_capacity_alltoall = {
            "local experts of all slots, empty ones zero;\n"
            "the same way back, weighed and summed at the source",
     .family = MOE_FAMILY_F2,
-    .collectives = "allreduce of the capacity if nothing is dropped, alltoall, "
-                   "alltoall",
+    .collectives = "allreduce of the capacity if nothing is dropped, alltoall "
+                   "(x2 with weights), alltoall",
     .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(returned) |
                      MOE_ROUND(output),
                  MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_source},
-    .formula = "prepare 8 if nothing is dropped, or f < 0; permute E C row(H); "
-               "unpermute "
-               "E C rowc(H)",
+    .formula = "prepare 8 if nothing is dropped, or f < 0; permute E C row(H), "
+               "+ 4 E C with weights; unpermute E C rowc(H)",
     .test = "tests/check_methods_meta.c",
     .capturable = false,
-    .needs = "tp = 1, ep = dp; without drops a known expert group",
+    .needs = "tp = 1, ep = dp, E divisible by R, experts in order, no shared "
+             "experts; with drops equal capacities (tokens) of all ranks, "
+             "without a known expert group; top-1: min_capacity "
+             "tokens, without drops equally many",
     .options = options,
     .plan_size = sizeof(moe_slots_t),
     .amend = amend,

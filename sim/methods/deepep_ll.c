@@ -118,7 +118,7 @@ const moe_method_t moe_method_deepep_ll = {
            "for this source, counts behind it as flags;\n"
            "local experts on their slots, unweighted;\n"
            "rows back to the source, which weighs and adds them in slot order",
-    .family = MOE_FAMILY_F3,
+    .family = MOE_FAMILY_F4,
     .collectives = "alltoall of flags, alltoallv, alltoallv",
     .contract = MOE_PAIRS_CONTRACT,
     .formula = "bytes written: prepare 4 R ceil(E/R); permute T_r k msg(H); "

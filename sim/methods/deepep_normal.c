@@ -10,12 +10,12 @@
  *
  * Payload of a rank, R > 1: counts 4 R (1 + ceil(E / R)), with several nodes
  * 4 R (2 + L + ceil(E / R)), L ranks a node; dispatch N1 row1 + N2 row2,
- * combine M2 rowc + M1 rowc. N1: (token, node) pairs of own tokens, and M1 of
+ * combine M2 rowc + M1 rowb. N1: (token, node) pairs of own tokens, and M1 of
  * those that come over the rail; N2: (token, rank) pairs that this rank sends
  * into its node, M2 those that it gets there; pairs with itself are among
- * them. row1 = align16(row(H) + 8 + 8 k) and row2 = row(H) + 4 + 12 k are
- * DeepEP's messages. It relays counts over rail and node; here each rank
- * tells all.
+ * them. row1 = align16(row(H) + 8 + 8 k), row2 = row(H) + 4 + 12 k and
+ * rowb = align16(rowc(H) + 8 + 4 k) are DeepEP's messages. It relays counts
+ * over rail and node; here each rank tells all.
  */
 #include "moe/method.h"
 
@@ -37,15 +37,28 @@ static const char *check(const moe_layer_t *layer, const int64_t *option)
     return moe_two_level_check(layer);
 }
 
-static void plan(moe_ctx_t *c)
-{
-    moe_two_level_plan(c, moe_ctx_plan(c));
-}
-
 /* Bytes of a message of a hop; x a row in the dispatch format. */
 static int64_t record_bytes(int hop, int64_t x, int64_t k)
 {
     return hop == 0 ? moe_align(x + 8 + 8 * k, 16) : x + 4 + 12 * k;
+}
+
+/* And of a sum that comes back over the rail; y a row in the combine format. */
+static int64_t back_bytes(int64_t y, int64_t k)
+{
+    return moe_align(y + 8 + 4 * k, 16);
+}
+
+static void plan(moe_ctx_t *c)
+{
+    moe_two_level_t *p = moe_ctx_plan(c);
+    const moe_model_t *m = moe_ctx_model(c);
+    const moe_format_t combine =
+        (moe_format_t)moe_ctx_option(c, OPTION_COMBINE);
+
+    moe_two_level_plan(c, p);
+    p->hop[0].back =
+        back_bytes(moe_format_row_bytes(combine, m->hidden), m->topk);
 }
 
 static void permute(moe_ctx_t *c)
@@ -93,7 +106,7 @@ static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
         4 * f->layer->layout.ep * moe_two_level_numbers(f->layer);
     out[MOE_STAGE_permute] = sent[0] * record_bytes(0, x, m->topk) +
                              sent[1] * record_bytes(1, x, m->topk);
-    out[MOE_STAGE_unpermute] = (got[0] + got[1]) * y;
+    out[MOE_STAGE_unpermute] = got[0] * back_bytes(y, m->topk) + got[1] * y;
 }
 
 /* Of tests/legacy: rows that come, or with several nodes those for each node.
@@ -127,7 +140,7 @@ const moe_method_t moe_method_deepep_normal = {
                      MOE_ROUND(node_partial) | MOE_ROUND(output),
                  MOE_ORDER_fp32_slot, MOE_ORDER_fp32_rank, MOE_WEIGH_output},
     .formula = "prepare 4 R (1 + E/R) or 4 R (2 + L + E/R); permute N1 row1 + "
-               "N2 row2; unpermute (M1 + M2) rowc(H)",
+               "N2 row2; unpermute M2 rowc(H) + M1 rowb",
     .test = "tests/check_methods_meta.c",
     .capturable = false,
     .needs = "ep = dp, tp = 1; full nodes",

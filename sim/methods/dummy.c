@@ -103,7 +103,7 @@ const moe_method_t moe_method_dummy = {
     .how = "each token k times, nothing is sent;\n"
            "every count is 0: no expert runs;\n"
            "zeros are returned",
-    .family = MOE_FAMILY_F1,
+    .family = MOE_FAMILY_F0,
     .collectives = "none",
     .contract = {MOE_ROUND(output), MOE_ORDER_fp32_slot, MOE_ORDER_rank,
                  MOE_WEIGH_nowhere},

@@ -133,7 +133,7 @@ const moe_method_t moe_method_mc2 = {
            "local experts, unweighted;\n"
            "rows back to where they are of, weighed and added in fp32 by slot; "
            "all-gather over tp",
-    .family = MOE_FAMILY_F3,
+    .family = MOE_FAMILY_F4,
     .collectives = "alltoall of flags, alltoallv, alltoallv; tp > 1: allgather",
     .contract = MOE_PAIRS_CONTRACT,
     .formula = "bytes written: prepare 4 R ceil(E/R); permute t_r k msg, msg = "

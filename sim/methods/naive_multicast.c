@@ -89,6 +89,13 @@ static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
                          moe_layer_total_tokens(f->layer), out);
 }
 
+static void amend(const moe_model_t *model, const int64_t *option,
+                  moe_contract_t *contract)
+{
+    (void)option;
+    moe_contract_moe_sum(model, contract);
+}
+
 const moe_method_t moe_method_naive_multicast = {
     .name = "naive_multicast",
     .system = "vLLM DP+EP, all2all backend naive, before #33728; vLLM-Ascend "
@@ -110,6 +117,7 @@ const moe_method_t moe_method_naive_multicast = {
     .needs = "ep = dp, tp = 1; weights on the experts' output",
     .options = options,
     .plan_size = sizeof(plan_t),
+    .amend = amend,
     .check = moe_needs_own_unweighed,
     .plan = plan,
     .stage = {prepare, moe_gathered_permute_stage, moe_gathered_experts_stage,

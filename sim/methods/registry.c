@@ -32,3 +32,20 @@ const moe_method_t *moe_method_find(const char *name)
     }
     return NULL;
 }
+
+const char *moe_method_family(const moe_method_t *method)
+{
+    static const char *const names[] = {[MOE_FAMILY_F0] = "F0",
+                                        [MOE_FAMILY_F1] = "F1",
+                                        [MOE_FAMILY_F2] = "F2",
+                                        [MOE_FAMILY_F3] = "F3",
+                                        [MOE_FAMILY_F4] = "F4"};
+    const size_t family = (size_t)method->family;
+
+    return family < sizeof(names) / sizeof(names[0]) ? names[family] : "none";
+}
+
+bool moe_method_can_drop(const moe_method_t *method)
+{
+    return method->gate != NULL || method->bin != NULL;
+}

@@ -55,8 +55,10 @@ static const char *check(const moe_layer_t *layer, const int64_t *option)
     return moe_needs_expert_parts(layer);
 }
 
-static void amend(const int64_t *option, moe_contract_t *contract)
+static void amend(const moe_model_t *model, const int64_t *option,
+                  moe_contract_t *contract)
 {
+    (void)model;
     if (option[OPTION_ALLREDUCE] != AFTER_MERGE) {
         contract->points |= MOE_ROUND(weighted_part);
     }
@@ -138,7 +140,8 @@ const moe_method_t moe_method_tp_allreduce = {
     .formula = "finalize T_r H b(combine); before_merge: k T_r H b(combine)",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
-    .needs = "ep = 1; I divisible by 64 tp; in exact no expert_bias",
+    .needs = "ep = 1; I divisible by 64 tp; in exact weights and gemm2_in in "
+             "nvfp4, no expert_bias",
     .options = options,
     .plan_size = sizeof(moe_gathered_t),
     .amend = amend,

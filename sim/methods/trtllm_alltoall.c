@@ -46,8 +46,10 @@ typedef struct {
     moe_hop_t hop;
 } plan_t;
 
-static void amend(const int64_t *option, moe_contract_t *contract)
+static void amend(const moe_model_t *model, const int64_t *option,
+                  moe_contract_t *contract)
 {
+    (void)model;
     if (option[OPTION_SIDES] == TWO_SIDED) {
         contract->reduce = MOE_ORDER_fp32_slot;
     }
@@ -122,6 +124,15 @@ static void payload(const moe_formula_t *f, int64_t out[MOE_STAGE_COUNT])
                     (moe_format_t)f->options[OPTION_COMBINE], out);
 }
 
+/* Tech blog 18: n min(R, k) rows, as if no two experts shared a rank. */
+static int64_t counted(const moe_formula_t *f)
+{
+    const int ranks = f->layer->layout.ep;
+    const int topk = f->layer->model->topk;
+
+    return f->layer->tokens[f->rank] * (ranks < topk ? ranks : topk);
+}
+
 const moe_method_t moe_method_trtllm_alltoall = {
     .name = "trtllm_alltoall",
     .system = "TensorRT-LLM, NVLinkOneSided and NVLinkTwoSided",
@@ -152,4 +163,5 @@ const moe_method_t moe_method_trtllm_alltoall = {
     .stage = {moe_own_prepare_stage, permute, moe_gathered_experts_stage,
               unpermute, moe_hop_finalize_stage},
     .payload = payload,
+    .counted = counted,
 };

@@ -92,6 +92,41 @@ static bool read_weights(moe_tool_job_t *job, const moe_scenario_t *s,
     return good && moe_tool_good(job);
 }
 
+/* A tensor that this model's kernels do not read is a mistake. */
+static void refuse_unused(moe_tool_job_t *job, const char *arg, const char *key)
+{
+    const moe_safetensor_t *t = moe_tool_find(job, arg, false, "");
+
+    if (t != NULL) {
+        char expected[96];
+
+        (void)snprintf(expected, sizeof(expected),
+                       "none: the model has no %s (--set model.%s=true)", key,
+                       key);
+        moe_tool_refuse(job, t, expected);
+    }
+}
+
+/* Biases of both matmuls, if the model has them. */
+static void give_biases(moe_tool_job_t *job, const moe_model_t *m,
+                        moe_ref_layer_t *layer, int64_t experts)
+{
+    static const char *const names[] = {"w13.bias", "w2.bias"};
+    const int64_t cols[] = {2 * m->intermediate, m->hidden};
+
+    for (int w = MOE_W13; w <= MOE_W2; w++) {
+        if (m->expert_bias) {
+            layer->weights[w].bias = moe_tool_data(
+                job, names[w], MOE_DTYPE_fp32, experts * cols[w], true);
+        } else {
+            refuse_unused(job, names[w], "expert_bias");
+        }
+    }
+    if (!m->bias) {
+        refuse_unused(job, "bias", "bias");
+    }
+}
+
 /* Every tensor that the layer holds, in memory of the job. */
 static void put_stages(moe_tool_job_t *job, const moe_ref_layer_t *layer)
 {
@@ -136,6 +171,7 @@ static void compute(moe_tool_job_t *job, const moe_scenario_t *s,
         layer.weights[w].given = weights[w].expert;
         layer.weights[w].format = weights[w].format;
     }
+    give_biases(job, &s->model, &layer, weights[0].experts);
     if (moe_tool_good(job)) {
         job->status = moe_ref_layer_give(&layer, MOE_ROLE_hidden, hidden);
     }

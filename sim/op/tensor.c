@@ -89,13 +89,13 @@ bool moe_tool_rows_new(moe_tool_job_t *job, const moe_storage_t *storage,
 static int64_t columns(const moe_safetensor_t *t, moe_format_t format)
 {
     int64_t cols = t->ndim > 0 ? t->dim[t->ndim - 1] : 1;
-    bool bytes = t->dtype == MOE_DTYPE_u8 || t->dtype == MOE_DTYPE_i8;
+    const int bits = moe_dtype_bits(moe_format_info(format)->code);
 
-    if (bytes && moe_dtype_bits(moe_format_info(format)->code) == 4 &&
-        !moe_mul_i64(cols, 2, &cols)) {
-        return -1;
+    if ((t->dtype != MOE_DTYPE_u8 && t->dtype != MOE_DTYPE_i8) ||
+        !moe_format_is_coded(format) || bits % 8 == 0) {
+        return cols;
     }
-    return cols;
+    return moe_mul_i64(cols, 8, &cols) ? cols / bits : -1; /* packed codes */
 }
 
 static bool give_memory(moe_tool_job_t *job, void *memory)

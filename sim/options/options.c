@@ -134,6 +134,10 @@ static int take_option(moe_parse_t *parse, const char *given, const char *next)
     const moe_opt_t *option = parse->option;
     unsigned verb = 1u << parse->command->verb;
 
+    if (given == NULL && option->arg != NULL && option->arg[0] == '[' &&
+        (next == NULL || (next[0] == '-' && next[1] != '\0'))) {
+        given = "-"; /* a value that may be left out */
+    }
     if (option->arg == NULL) {
         if (given != NULL) {
             moe_parse_problem(parse, "takes no value, got '%s'", given);

@@ -12,7 +12,7 @@
 
 #define REASON 768
 
-/* A method with a price. */
+/* A method with a price, which is that of an output. */
 typedef struct {
     size_t number;
     double us;
@@ -55,8 +55,10 @@ static moe_status_t rank(const json_t *methods, ranking_t *r)
     }
     for (size_t i = 0; i < n; i++) {
         const json_t *method = json_array_get(methods, i);
+        const moe_chain_t *chain = &r->scenario->method[i].chain;
 
-        if (json_is_number(json_object_get(method, "predicted_us"))) {
+        if (chain->contract.weigh != MOE_WEIGH_nowhere &&
+            json_is_number(json_object_get(method, "predicted_us"))) {
             r->place[r->n++] = (place_t){
                 i, number_of(method, "predicted_us"),
                 number_of(method, "low_us"), number_of(method, "high_us"),
@@ -78,12 +80,16 @@ static void choose_cheapest(ranking_t *r)
     const place_t *p = r->place;
 
     if (r->n == 0) {
-        (void)snprintf(r->reason, REASON, "no method has a price here");
+        (void)snprintf(r->reason, REASON,
+                       "no method that computes an output has a "
+                       "price here");
         return;
     }
     r->chosen = (int)p[0].number;
     if (r->n == 1) {
-        (void)snprintf(r->reason, REASON, "the only method with a price");
+        (void)snprintf(r->reason, REASON,
+                       "the only method that computes an "
+                       "output and has a price");
         return;
     }
     (void)snprintf(r->reason, REASON, "the lowest prediction of %zu methods%s",

@@ -65,16 +65,90 @@ static double stage_us(const json_t *method, const char *stage)
         json_object_get(json_object_get(stages, stage), "predicted_us"));
 }
 
-/* GB/s of what its system's tests count, over the stage that moves it. */
-static double bandwidth(const json_t *method, const char *way,
-                        const char *stage)
+/* GB/s of what its system's tests count, over the time of what moves it. */
+static double bandwidth(const json_t *method, const char *way, double us)
 {
-    const double us = stage_us(method, stage);
-
     return us <= 0.0 ? 0.0
                      : json_number_value(json_object_get(
                            json_object_get(method, "counted_bytes"), way)) /
                            us / 1e3;
+}
+
+static double dispatch_us(const json_t *method)
+{
+    return stage_us(method, "prepare") + stage_us(method, "permute");
+}
+
+static double combine_us(const json_t *method)
+{
+    return stage_us(method, "unpermute") + stage_us(method, "finalize");
+}
+
+static double dispatch_gbps(const json_t *method)
+{
+    return bandwidth(method, "dispatch", stage_us(method, "permute"));
+}
+
+static double dispatch_all_gbps(const json_t *method)
+{
+    return bandwidth(method, "dispatch", dispatch_us(method));
+}
+
+static double combine_gbps(const json_t *method)
+{
+    return bandwidth(method, "combine", stage_us(method, "unpermute"));
+}
+
+static double layer_us(const json_t *method)
+{
+    return json_number_value(json_object_get(method, "predicted_us"));
+}
+
+/* What a method's gate gave in the run; 0 where none ran. */
+static double capacity(const json_t *method)
+{
+    return json_number_value(
+        json_object_get(json_object_get(method, "gating"), "capacity"));
+}
+
+static double aux_loss(const json_t *method)
+{
+    return json_number_value(json_array_get(
+        json_object_get(json_object_get(method, "gating"), "aux_loss"), 0));
+}
+
+static double pairs_kept(const json_t *method)
+{
+    const json_t *kept =
+        json_object_get(json_object_get(method, "gating"), "kept");
+    double pairs = 0.0;
+
+    for (size_t r = 0; r < json_array_size(kept); ++r) {
+        pairs += json_number_value(json_array_get(kept, r));
+    }
+    return pairs;
+}
+
+/* The words of the scenario's key `quantity`. */
+static const struct {
+    const char *name;
+    double (*of)(const json_t *method);
+} quantities[] = {
+    {"layer_us", layer_us},         {"dispatch_us", dispatch_us},
+    {"combine_us", combine_us},     {"dispatch_gbps", dispatch_gbps},
+    {"combine_gbps", combine_gbps}, {"dispatch_all_gbps", dispatch_all_gbps},
+    {"capacity", capacity},         {"pairs_kept", pairs_kept},
+    {"aux_loss", aux_loss},
+};
+
+static double of_method(const json_t *method, const char *quantity)
+{
+    for (size_t i = 0; i < sizeof(quantities) / sizeof(quantities[0]); ++i) {
+        if (strcmp(quantity, quantities[i].name) == 0) {
+            return quantities[i].of(method);
+        }
+    }
+    return 0.0;
 }
 
 /* A quantity of a method by label, 0 if it is not there. */
@@ -84,22 +158,9 @@ static double quantity_of(const json_t *methods, const char *label,
     for (size_t i = 0; i < json_array_size(methods); ++i) {
         const json_t *m = json_array_get(methods, i);
 
-        if (strcmp(text_of(m, "label"), label) != 0) {
-            continue;
+        if (strcmp(text_of(m, "label"), label) == 0) {
+            return of_method(m, quantity);
         }
-        if (strcmp(quantity, "dispatch_us") == 0) {
-            return stage_us(m, "prepare") + stage_us(m, "permute");
-        }
-        if (strcmp(quantity, "combine_us") == 0) {
-            return stage_us(m, "unpermute") + stage_us(m, "finalize");
-        }
-        if (strcmp(quantity, "dispatch_gbps") == 0) {
-            return bandwidth(m, "dispatch", "permute");
-        }
-        if (strcmp(quantity, "combine_gbps") == 0) {
-            return bandwidth(m, "combine", "unpermute");
-        }
-        return json_number_value(json_object_get(m, "predicted_us"));
     }
     return 0.0;
 }

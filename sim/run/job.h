@@ -54,6 +54,7 @@ typedef struct {
     moe_compare_t oracle;             /* own part of the oracle's tokens */
     moe_gate_found_t gate;            /* zeros without one */
     moe_compare_t exact;              /* `faithful`: of the same, to `exact` */
+    moe_compare_t to_first; /* own part of all tokens, to moe_output_first() */
 } moe_found_t;
 
 typedef struct {

@@ -56,6 +56,7 @@ static void join_found(moe_found_t *all, const moe_found_t *part)
     all->stats.redone_exact += part->stats.redone_exact;
     moe_compare_join(&all->oracle, &part->oracle);
     moe_compare_join(&all->exact, &part->exact);
+    moe_compare_join(&all->to_first, &part->to_first);
     if (part->digest[0] != '\0') {
         memcpy(all->digest, part->digest, sizeof(all->digest));
     }

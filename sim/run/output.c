@@ -151,5 +151,8 @@ moe_status_t moe_job_judge(moe_job_t *job)
     if (status == MOE_OK) {
         status = moe_job_judge_gates(job);
     }
+    if (status == MOE_OK) {
+        status = moe_output_differences(job);
+    }
     return status == MOE_OK ? moe_output_oracle(job) : status;
 }

@@ -22,6 +22,13 @@ FILE *moe_output_open(const moe_job_t *job, size_t method);
 /** Read the next row. */
 moe_status_t moe_output_row(const moe_job_t *job, FILE *file, void *row);
 
+/** The first method that computes, with which others are compared; false if
+ * none does. */
+bool moe_output_first(const moe_job_t *job, size_t *first_p);
+
+/** Outputs of all tokens against that method's: fills job->found[].to_first. */
+moe_status_t moe_output_differences(moe_job_t *job);
+
 /** Outputs against the oracle's: fills job->found[].oracle. */
 moe_status_t moe_output_oracle(moe_job_t *job);
 

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "sim/run/gating.h"
+#include "sim/run/output.h"
 #include "sim/run/verdict.h"
 
 #include "sim/report/head.h"
@@ -111,6 +112,22 @@ static json_t *to_exact(const moe_compare_t *c)
                                         number_or_null(moe_compare_l2(c)));
 }
 
+/* How far a method is from the first one that computes, over all tokens; null
+ * for that one, and where nothing was compared. */
+static json_t *to_first(const moe_job_t *job, const moe_compare_t *c)
+{
+    size_t first;
+
+    if (c->elements == 0 || !moe_output_first(job, &first)) {
+        return json_null();
+    }
+    return json_pack("{s:s,s:I,s:I,s:o,s:o}", "method",
+                     job->scenario->method[first].label, "elements_compared",
+                     (json_int_t)c->elements, "elements_differing",
+                     (json_int_t)c->mismatching, "max_ulp", ulp_or_null(c),
+                     "relative_l2", number_or_null(moe_compare_l2(c)));
+}
+
 static moe_status_t set_judged(const moe_job_t *job, const moe_joined_t *j,
                                size_t m, json_t *method)
 {
@@ -135,6 +152,7 @@ static moe_status_t set_judged(const moe_job_t *job, const moe_joined_t *j,
                                       : json_null());
     bad |= json_object_set_new(method, "gating", moe_run_gating(job, j, m));
     bad |= json_object_set_new(method, "to_exact", to_exact(&f->exact));
+    bad |= json_object_set_new(method, "to_first", to_first(job, &f->to_first));
     bad |= json_object_set_new(method, "output_digest",
                                f->digest[0] != '\0' ? json_string(f->digest)
                                                     : json_null());

@@ -185,6 +185,27 @@ const moe_ascend_revision_t *moe_ascend_revision(moe_ascend_t revision)
     return &rules[revision].revision;
 }
 
+/* Digits at a place of a date. */
+static int number_at(const char *text, size_t begin, size_t end)
+{
+    int n = 0;
+
+    for (size_t i = begin; i < end; i++) {
+        n = 10 * n + (text[i] - '0');
+    }
+    return n;
+}
+
+/* A day of the calendar. */
+static bool has_day(int year, int month, int day)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    const bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return month >= 1 && month <= 12 && day >= 1 &&
+           day <= days[month - 1] + (leap && month == 2 ? 1 : 0);
+}
+
 static bool is_date(const char *text)
 {
     static const char shape[] = "dddd-dd-dd";
@@ -196,7 +217,9 @@ static bool is_date(const char *text)
             return false;
         }
     }
-    return text[sizeof(shape) - 1] == '\0';
+    return text[sizeof(shape) - 1] == '\0' &&
+           has_day(number_at(text, 0, 4), number_at(text, 5, 7),
+                   number_at(text, 8, 10));
 }
 
 moe_ascend_t moe_ascend_find(const char *text)

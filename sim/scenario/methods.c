@@ -68,7 +68,8 @@ static void finish_chain(const moe_layer_t *layer, moe_method_use_t *use)
     moe_storage_t *home = &use->chain.at[MOE_ROLE_combine];
 
     use->chain = layer->chain;
-    use->chain.contract = moe_method_contract(use->method, use->options);
+    use->chain.contract =
+        moe_method_contract(use->method, layer->model, use->options);
     moe_contract_of_model(layer->model, &use->chain.contract);
     if (dispatch >= 0) {
         *sent = (moe_storage_t){.format = (moe_format_t)use->options[dispatch]};
@@ -205,6 +206,7 @@ static bool read_entry(const moe_build_t *b, const moe_at_t *at,
     moe_method_use_start(&b->s->layer, method, use);
     if (moe_at_is(at, MOE_YAML_MAP)) {
         read_options(b, &options, use);
+        moe_method_check_used(b, &options, use);
     }
     finish_chain(&b->s->layer, use);
     return true;

@@ -117,6 +117,10 @@ void moe_method_use_start(const moe_layer_t *layer, const moe_method_t *method,
 void moe_method_read_layout(const moe_build_t *b, const moe_at_t *at,
                             moe_method_use_t *use);
 
+/** Options in a method's map that do nothing beside its others. */
+void moe_method_check_used(const moe_build_t *b, const moe_at_t *map,
+                           const moe_method_use_t *use);
+
 /** Cut the layer's tokens by the method's layout, if it is another. */
 moe_status_t moe_method_cut_tokens(const moe_layer_t *layer,
                                    moe_method_use_t *use);

@@ -222,6 +222,18 @@ static void check_unrounded(const moe_at_t *precision, const moe_model_t *m,
     }
 }
 
+/* Global scales of experts' own. */
+static void check_scales(const moe_at_t *precision, const moe_model_t *m,
+                         const moe_chain_t *chain)
+{
+    moe_at_t at = moe_at_key(precision, "weights");
+
+    if (m->expert_scales && chain->weights != MOE_FORMAT_nvfp4) {
+        moe_at_error(&at, "is %s, expected nvfp4: the model has expert_scales",
+                     moe_format_name(chain->weights));
+    }
+}
+
 /* The formats of all places, and what two matmuls make of them. */
 static void read_places(moe_build_t *b, const moe_at_t *precision)
 {
@@ -257,6 +269,7 @@ void moe_scenario_read_precision(moe_build_t *b)
     read_places(b, &precision);
     if (b->model_ok) {
         check_unrounded(&precision, &b->s->model, chain);
+        check_scales(&precision, &b->s->model, chain);
     }
     chain->at[MOE_ROLE_dispatch] = chain->at[MOE_ROLE_hidden];
     if (moe_at_given(&numerics)) {

@@ -13,7 +13,8 @@ uses='{mc2: {limits: off}}, alltoallv,
     ascend_allgather, {ascend_allgather: {combine_order: ring}}'
 lists='{mc2: {limits: off, group_list_type: 0}},
     {alltoallv: {group_list_type: 0}}, {ascend_allgather: {group_list_type: 0}},
-    {fused_mc2: {limits: off}}'
+    {fused_mc2: {limits: off}}, ascend_native_allgather,
+    {ascend_allgather: {sequence_parallel: true, combine_order: ring}}'
 
 # on DP TP TOKENS NUMERICS BITS [OPTION...]: pairs of uses, each with its own
 # bits, BITS of them; sums of ranks are those of rows in exact
@@ -23,19 +24,21 @@ on() {
         --set "layout={dp: $1, tp: $2, ep: $(($1 * $2))}" \
         --set "workload.tokens=$3" --set "methods=[$uses, $lists]" \
         "${@:6}"
-    holds "$report/report.json" "len(r['methods']) == 12 and
+    holds "$report/report.json" "len(r['methods']) == 14 and
         all(m['bit_identical_to_oracle'] for m in r['methods'])"
     holds "$report/report.json" "[m['output_digest'] for m in r['methods']][:6:2]
         == [m['output_digest'] for m in r['methods']][1:6:2] and
         [r['methods'][i]['output_digest'] for i in (0, 1, 6)] ==
         [m['output_digest'] for m in r['methods']][8:11] and
         r['methods'][11]['output_digest'] == r['methods'][2]['output_digest'] and
+        ('$4' != 'exact' or len({r['methods'][i]['output_digest']
+            for i in (6, 7, 10, 12, 13)}) == 1) and
         len({m['output_digest'] for m in r['methods']}) == $5"
 }
 
 on 4 1 '[7,1,0,3]' exact 3
 on 2 2 '[10,1]' exact 3
-on 2 3 '[10,1]' faithful 5
+on 2 3 '[10,1]' faithful 7
 # experts that lie elsewhere, some of them twice: of a rank's expert_map the
 # others' are -1, and -1 are those that another rank has for it
 on 4 1 '[7,1,0,3]' exact 3 --set layout.placement=round_robin

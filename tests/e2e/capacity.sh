@@ -8,18 +8,15 @@ set -eu
 tiny=$top_srcdir/scenarios/tutorial/first.yaml
 seeds=$top_srcdir/scenarios/seeds
 
-# the published (token, expert, row) triples; topkgating renormalises over what
-# was kept: a gap of 0.1 is 0.524979 to 0.475021
-expect 0 "$MOESIM" run "$seeds/deepspeed-gating.yaml" --quiet -o "$work/gating"
-report=$work/gating/report.json
-triples="{m['label']: sorted((p['token'], p['expert'], p['row'])
-    for p in m['gating']['pairs']) for m in r['methods']}"
-holds "$report" "($triples)['probs'] == [(0,1,0), (1,0,0), (1,1,1), (2,2,0),
-    (2,3,0), (3,2,1), (3,3,1)]"
-holds "$report" "($triples)['position'] == [(0,1,0), (0,3,0), (1,0,0), (1,1,1),
-    (2,2,0), (2,3,1), (3,2,1)]"
+# DeepSpeed's published vectors: kept tokens, rows, weights, auxiliary loss
+for name in deepspeed-gating deepspeed-gating-k3 deepspeed-gating-keep; do
+    expect 0 "$MOESIM" run "$seeds/$name.yaml" --quiet -o "$work/$name"
+    expect 0 "$PYTHON" "$top_srcdir/tests/e2e/gating_vectors.py" $name \
+        "$work/$name/report.json"
+done
+report=$work/deepspeed-gating/report.json
+# a gap of 0.1 is 0.524979 to 0.475021; none: as many rows as the fullest has
 holds "$report" "all(abs(m['gating']['aux_loss'][0] - 1.0334199) < 2e-7 and
-    m['gating']['expert_counts'] == [1, 2, 2, 3] and
     m['gating']['mismatching'] == 0 for m in r['methods'])"
 holds "$report" "[m['gating']['capacity'] for m in r['methods']] == [2, 2, 3]
     and [m['gating']['dropped'] for m in r['methods']] == [[1], [1], [0]]"
@@ -66,6 +63,21 @@ says 'needs the same capacity on all ranks: .*DeepSpeed #6809'
 expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/least" \
     --set 'methods=[{capacity_alltoall: {drop: position, min_capacity: 4}}]'
 
+# whose rule it is says how few rows an expert has: DeepSpeed 4, so that these
+# tokens have equal capacities, the others as many as the factor gives
+for rule in megatron tutel; do
+    expect 2 "$MOESIM" run "$tiny" --quiet -o "$work/no" --set \
+        "methods=[{capacity_alltoall: {drop: position, capacity: $rule}}]"
+    says 'needs the same capacity on all ranks'
+done
+expect 2 "$MOESIM" run "$tiny" --quiet -o "$work/no" --set model.topk=1 \
+    --set model.topk_group=1 --set model.renormalize=false --set 'methods=[capacity_alltoall]'
+says 'needs min_capacity tokens on each rank'
+expect 2 "$MOESIM" run "$tiny" --quiet -o "$work/no" --set model.topk=1 \
+    --set model.topk_group=1 --set model.renormalize=false \
+    --set 'workload.tokens=[9,4,5,40]' --set 'methods=[capacity_alltoall]'
+says 'needs equally many tokens on all ranks: without drops'
+
 # a golden folder has every pair that the router chose
 expect 2 "$MOESIM" run "$tiny" --quiet -o "$work/no" --golden \
     --set 'methods=[{capacity_alltoall: {drop: position}}]'
@@ -83,6 +95,7 @@ policy() {
         --set "model.topk=$k" --set "model.n_group=1" \
         --set "model.topk_group=1" --set "model.score=softmax" \
         --set "model.bias=false" --set "model.routed_scaling=1" \
+        --set "model.renormalize=${renormalize:-true}" \
         --set "workload.tokens=24" \
         --set "methods=[$(printf '{capacity_alltoall: {%s}},' "$@")]"
     holds "$work/$name/report.json" "len(r['methods']) == $# and
@@ -92,8 +105,12 @@ policy() {
             len(m['gating']['kept']) == $ranks for m in r['methods'])"
 }
 tight='capacity_factor: 0.5, min_capacity: 1'
-policy 2 1 "drop: position, $tight" "drop: random, $tight" \
-    "drop: probs, gate: topk, $tight" "drop: probs, capacity: megatron, $tight"
+renormalize=false policy 2 1 "drop: position, $tight" "drop: random, $tight"
+policy 2 1 "drop: probs, gate: topk, $tight" \
+    "drop: probs, capacity: megatron, $tight"
+expect 2 "$MOESIM" run "$tiny" --quiet -o "$work/no" \
+    --set model.renormalize=false --set 'methods=[capacity_alltoall]'
+says 'has weights by DeepSpeed.s rule: .* the others true'
 policy 4 2 "drop: position, $tight" "drop: probs, gate: topk, $tight" \
     "drop: position, capacity: tutel, capacity_factor: 0.75, min_capacity: 1" \
     "drop: position, capacity: tutel, capacity_factor: -0.5, min_capacity: 1" \
@@ -154,4 +171,28 @@ expect 2 "$MOESIM" run "$tiny" --set "methods=[${bins}1}},
     --set 'layout={dp: 2, tp: 2, ep: 4}' --set 'workload.tokens=[6,6]' \
     -o "$work/no"
 says 'needs tp = 1, experts in order and no shared_experts'
+
+# Megatron-LM, recent: weights travel, 4 bytes a pair or slot, and weigh what the
+# activation gives: a class of its own; older: rows are added by expert, Tutel's
+# in their own type by choice
+expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/weigh" --set 'methods=[
+    {alltoallv: {weigh: activation}},
+    {allgather_reducescatter: {weigh: activation, router: map, combine: fp32}},
+    {capacity_alltoall: {weigh: activation, capacity: megatron}}, alltoallv]'
+holds "$work/weigh/report.json" "[m['identical_to'] for m in r['methods']] ==
+    [None] + ['alltoallv-activation'] * 2 + [None] and
+    all(m['bit_identical_to_oracle'] for m in r['methods'])"
+holds "$work/weigh/report.json" "[a - b for a, b in zip(
+    r['methods'][0]['payload_bytes'], r['methods'][3]['payload_bytes'])] ==
+    [4 * 4 * n for n in (5, 3, 0, 8)]"
+expect 0 "$MOESIM" run "$tiny" --quiet -o "$work/orders" --numerics faithful \
+    --set 'methods=[{capacity_alltoall: {capacity: megatron}},
+    {alltoallv: {sum_order: fp32_expert}}, {capacity_alltoall: {capacity: tutel}},
+    capacity_alltoall, alltoallv, {alltoallv: {weigh: activation}}]'
+holds "$work/orders/report.json" "all(m['bit_identical_to_oracle']
+    for m in r['methods']) and [len({m['output_digest'] for m in r['methods'][a:b]})
+    for a, b in ((0, 2), (3, 5), (0, 6))] == [1, 1, 3]"
+expect 2 "$MOESIM" golden "$tiny" -o "$work/no" \
+    --set 'methods=[{alltoallv: {weigh: activation}}]'
+says 'golden: knows weights on .* expected alltoallv without weigh: activation'
 finish

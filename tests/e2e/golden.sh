@@ -3,6 +3,7 @@
 # again, and what it refuses.
 . "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 
+model='model={name: small, source: "test", hidden: 128, intermediate: 64, experts: 8, topk: 3, score: sigmoid, bias: true, renormalize: true, routed_scaling: 2.5, layers: 1, moe_layers: 1}'
 cat >"$work/in.yaml" <<END
 moesim: 1
 name: golden
@@ -26,11 +27,36 @@ holds "$work/g/manifest.json" "r['schema'] == 'moesim-golden-1' and
     and [x['pairs'] for x in r['ranks']] != [0, 0] and
     sum(x['pairs'] for x in r['ranks']) == 3 * 16"
 export MOESIM
-"$PYTHON" "$top_srcdir/tests/e2e/golden_judge.py" "$work/g" "$work" \
-    >"$work/judged" || fail "a tensor is not what op makes of the one before"
-n_pass=$((n_pass + $(grep -c '^pass' "$work/judged")))
-n_fail=$((n_fail + $(grep -c '^FAIL' "$work/judged")))
-grep '^FAIL' "$work/judged"
+# judged NAME: tensors of a folder are what op makes of the ones before
+judged() {
+    "$PYTHON" "$top_srcdir/tests/e2e/golden_judge.py" "$work/$1" "$work" \
+        >"$work/judged" || fail "$1: a tensor is not what op makes of the one before"
+    n_pass=$((n_pass + $(grep -c '^pass' "$work/judged")))
+    n_fail=$((n_fail + $(grep -c '^FAIL' "$work/judged")))
+    grep '^FAIL' "$work/judged"
+}
+judged g
+# a global scale an expert
+golden 0 -o "$work/scaled" --weights local --set model.expert_scales=true
+judged scaled
+
+# the manifest has the shapes of the files, the size is that of all of them
+"$PYTHON" - "$work/g" "$top_srcdir/tests/e2e" <<'END' &&
+import json, sys
+sys.path.insert(0, sys.argv[2])
+import tensors as T
+for rank in json.load(open(sys.argv[1] + "/manifest.json"))["ranks"]:
+    file = T.read(sys.argv[1] + "/" + rank["file"])
+    assert rank["tensors"] == {n: [t[0], list(t[1])] for n, t in file.items()}
+    assert list(rank["tensors"]) == list(file)
+    assert all(w <= b <= w * 1.0001 for w, b in zip(
+        T.values(file["topk_weights"]), T.values(file["topk_weights.abs"])))
+END
+    pass "shapes in the manifest" || fail "shapes in the manifest"
+bytes=$(cat "$work/g"/* | wc -c)
+golden 2 -o "$work/most" --weights local --max-bytes $((bytes - 1))
+says "would take $bytes bytes"
+golden 0 -o "$work/most" --weights local --max-bytes $bytes
 
 # parts: one rank, some stages, without weights: the same bytes of less
 golden 0 -o "$work/part" --only-rank 1 --stages dispatch,combine
@@ -50,6 +76,27 @@ END
 golden 0 -o "$work/again" --weights local
 cmp "$work/g/rank-0000.safetensors" "$work/again/rank-0000.safetensors" &&
     pass "the same bytes twice" || fail "bytes differ"
+
+# all that an implementation needs of gpt-oss' kind, of the file alone
+biased="--set model.score=softmax_chosen --set model.renormalize=false
+    --set model.activation=swiglu_oai --set model.gate_up=interleaved
+    --set model.expert_bias=true"
+golden 0 -o "$work/biased" --weights local --ranks 1 $biased
+for ids in topk_ids none; do # the ids of the file, or of its router and bias
+    expect 0 "$MOESIM" op moe-layer --in "$work/biased/rank-0000.safetensors" \
+        --out "$work/layer.safetensors" --tensor topk_ids=$ids \
+        --set dispatch=nvfp4 --set "$model" $biased
+    "$PYTHON" - "$work" "$top_srcdir/tests/e2e" <<'END' &&
+import sys
+sys.path.insert(0, sys.argv[2])
+import tensors as T
+want = T.read(sys.argv[1] + "/biased/rank-0000.safetensors")
+got = T.read(sys.argv[1] + "/layer.safetensors")
+assert got["output"] == want["output"] and got["gemm1_out"] == want["gemm1_out"]
+assert want["w13.bias"][1] == (8, 128) and any(T.values(want["w2.bias"]))
+END
+        pass "a layer from its file, $ids" || fail "a layer, $ids"
+done
 
 # one rank, other ranks
 golden 0 -o "$work/four" --ranks 4

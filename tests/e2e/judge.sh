@@ -64,7 +64,7 @@ pass "diagnosis in line 2"
 judge 1 shift:output keep:output
 holds "$work/check.json" "r['diagnosis'][0]['names'] == ['rows-permuted']"
 judge 1 scale:expert_in
-bad expert_in "f['scales_differ'] == 1 and f['scales_more_steps'] == 0"
+bad expert_in "f['scales_differ'] == 1 and f['scales_more_steps'] == 0 and f['differ'] == 0 and 0 < f['rescaled'] <= 16"
 judge 1 nan:gemm1_out
 bad gemm1_out "f['nans'] == 1"
 judge 1 zero-row:gemm2_out:3
@@ -75,6 +75,30 @@ judge 1 shift:output keep:output
 bad output "f['rows_beyond'] > 0 and f['worst']['token'] >= 0"
 judge 1 other-expert keep:topk_ids
 bad topk_ids "f['worst']['token'] == 0"
+# ids that no expert has are faults of the router, not of the file
+for id in 999 -1; do
+    judge 1 "id:5:$id"
+    bad topk_ids "f['worst']['token'] == 5 and f['worst']['got'] == $id"
+    grep -q "^topk_ids: token 5, .*got $id" "$work/stdout" &&
+        pass "says where" || fail "$(cat "$work/stdout")"
+done
+judge 1 i64 id:5:99999999999 keep:topk_ids,output
+bad topk_ids "f['worst']['token'] == 5"
+holds "$work/check.json" "not any(d['named'] for d in r['diagnosis'])"
+# a tensor of another number of rows is known by its header; of one with
+# padding only what valid_rows says is read
+for keep in topk_ids,gemm1_out topk_ids,gemm1_out,valid_rows; do
+    $spoil "$golden/rank-0000.safetensors" "$work/huge.safetensors" \
+        huge:gemm1_out keep:$keep
+    expect 1 bash -c 'ulimit -v 2000000; exec timeout 20 "$@"' _ \
+        "$MOESIM" check "$golden" "$work/huge.safetensors" --only-rank 0 \
+        --json "$work/$keep.json"
+    rm "$work/huge.safetensors"
+done
+holds "$work/topk_ids,gemm1_out.json" \
+    "[f['kind'] for f in r['findings'] if f['verdict'] == 'bad'] == ['number of rows']"
+holds "$work/topk_ids,gemm1_out,valid_rows.json" \
+    "[f['elements'] for f in r['findings'] if f['verdict'] == 'bad'] == [69 * 512]"
 judge 1 drop-row
 bad rows "f['kind'] == 'row missing'"
 
@@ -120,11 +144,46 @@ expect 1 "$MOESIM" check "$golden" "$work/padded.safetensors" \
     "$work/turned.safetensors" --only-rank 0 --order exact
 expect 1 "$MOESIM" check "$golden" "$work/padded.safetensors" \
     "$work/raced.safetensors" --only-rank 0 --json "$work/check.json"
-bad gemm2_out "f['kind'] == 'race'"
+bad gemm2_out "f['kind'] == 'race' and f['rank'] == 0 and f['differ'] == 1"
+"$PYTHON" - "$work" "$top_srcdir/tests/e2e" <<'END' &&
+import json, sys
+sys.path.insert(0, sys.argv[2])
+import tensors as T
+first, = [f["first"] for f in json.load(open(sys.argv[1] + "/check.json"))
+          ["findings"] if f["kind"] == "race"]
+a, b = (T.read(sys.argv[1] + name) for name in ("/padded.safetensors",
+                                                "/raced.safetensors"))
+def rows(r): # by who they are, without padding
+    width = len(r["gemm2_out"][2]) // r["gemm2_out"][1][0]
+    who = [T.values(r[n]) for n in ("src_rank", "src_token", "slot", "expert")]
+    return {w: (i, r["gemm2_out"][2][i * width:(i + 1) * width])
+            for i, w in enumerate(list(zip(*who))[:T.values(r["valid_rows"])[0]])}
+one, two = rows(a), rows(b)
+(who, (row, data)), = [(w, r) for w, r in one.items() if r[1] != two[w][1]]
+at, = [i for i in range(len(data)) if data[i] != two[who][1][i]]
+assert first == {"row": row, "column": at // 2, "src_rank": who[0],
+                 "src_token": who[1], "slot": who[2], "expert": who[3]}, first
+END
+    pass "place of a race" || fail "place of a race"
+grep -qE "first in row [0-9]+, column [0-9]+, token [0-9]+ of rank [01], expert [0-9], rank 0" \
+    "$work/stdout" && pass "told with its place" || fail "race without a place"
 expect 2 "$MOESIM" check "$work/a.safetensors" "$work/b.safetensors"
 says "max-ulp"
 expect 0 "$MOESIM" check "$work/a.safetensors" "$work/b.safetensors" \
     --max-ulp 2000
+# NaN and infinity are counted, not measured; codes have elements
+expect 1 "$MOESIM" check "$work/a.safetensors" "$work/b.safetensors" --max-ulp 0
+$spoil "$golden/rank-0000.safetensors" "$work/nan.safetensors" keep:output \
+    bits:output:7:7fc0 bits:output:8:7f80 bits:output:9:ff80
+expect 1 "$MOESIM" check "$work/a.safetensors" "$work/nan.safetensors" \
+    --max-ulp 9 --json "$work/check.json"
+grep -q "1 NaN, 2 infinite" "$work/stdout" && pass "counts" ||
+    fail "$(cat "$work/stdout")"
+bad output "f['nans'] == 1 and f['infinities'] == 2 and f['max_ulp'] == 0"
+$spoil "$golden/rank-0000.safetensors" "$work/codes.safetensors" keep:dispatch
+expect 0 "$MOESIM" check "$work/codes.safetensors" "$work/codes.safetensors"
+grep -q "^good: .* tensors, [1-9][0-9]* elements checked" "$work/stdout" &&
+    pass "elements of codes" || fail "$(cat "$work/stdout")"
 expect 2 "$MOESIM" check "$golden" "$work/a.safetensors"
 says "only-rank"
 expect 2 "$MOESIM" check "$golden"

@@ -19,6 +19,7 @@ E2E_TESTS = \
   tests/e2e/selection.sh \
   tests/e2e/command_line.sh \
   tests/e2e/price.sh \
+  tests/e2e/differences.sh \
   tests/e2e/table.sh
 TESTS += $(E2E_TESTS)
 FULL_TESTS += tests/e2e/full.sh tests/e2e/model_kinds.sh \
@@ -28,5 +29,8 @@ EXTRA_DIST += tests/e2e/table_full.sh tests/e2e/table_uses.py \
   tests/fixtures/scenario/table.yaml
 EXTRA_DIST += $(E2E_TESTS) tests/e2e/full.sh tests/e2e/model_kinds.sh \
   tests/e2e/lib.sh tests/e2e/pair_bytes.py \
-  tests/e2e/make_inputs.py tests/e2e/method_uses.py tests/e2e/golden_judge.py \
-  tests/e2e/op_judge.py tests/e2e/spoil.py tests/e2e/tensors.py
+  tests/e2e/gating_vectors.py \
+  tests/e2e/make_inputs.py tests/e2e/method_differences.py \
+  tests/e2e/method_uses.py tests/e2e/golden_judge.py \
+  tests/e2e/op_judge.py tests/e2e/op_layer.py \
+  tests/e2e/spoil.py tests/e2e/tensors.py

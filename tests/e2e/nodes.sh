@@ -40,6 +40,21 @@ fi
 # a rail over the nodes is in the ledger
 grep -q '"group":"rail"' "$work/8x4-exact/ledger.jsonl" &&
     pass "the rail is used" || fail "no call on a rail"
+# DeepEP's records: 2 x 256 + 8 + 8 k out and 2 x 256 + 8 + 4 k back over it, to
+# whole 16 bytes, k = 4; executed as counted in both numerics
+"$PYTHON" - "$work/8x4-exact" "$work/6x2-faithful" <<'EOF' &&
+import json, sys
+for folder in sys.argv[1:]:
+    seen = set()
+    for line in open(folder + "/ledger.jsonl"):
+        c = json.loads(line)
+        if c["method"].startswith("deepep_normal-bf16") and c.get("group") == "rail":
+            rows = sum(c["send_rows"])
+            seen |= {(c["stage"], c["payload"] / rows)} if rows else set()
+    print(folder, seen)
+    assert seen == {("permute", 560.0), ("unpermute", 544.0)}, seen
+EOF
+    pass "records of DeepEP on the rail" || fail "records of the rail"
 
 # experts fewer than ranks; all tokens on one rank
 expect 0 "$MOESIM" run "$work/nodes-of-4.yaml" --quiet \

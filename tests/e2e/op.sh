@@ -4,8 +4,10 @@
 . "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 
 export MOESIM
-"$PYTHON" "$top_srcdir/tests/e2e/op_judge.py" "$work" >"$work/judged" ||
-    fail "an operation is not what its definition says"
+for judge in op_judge op_layer; do
+    "$PYTHON" "$top_srcdir/tests/e2e/$judge.py" "$work" >>"$work/judged" ||
+        fail "an operation is not what its definition says"
+done
 n_pass=$((n_pass + $(grep -c '^pass' "$work/judged")))
 n_fail=$((n_fail + $(grep -c '^FAIL' "$work/judged")))
 grep '^FAIL' "$work/judged"

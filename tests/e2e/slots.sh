@@ -62,6 +62,18 @@ while read -r name bytes tokens; do
         if p['unit'] == 'GB/s' and p['at'] == '8 $tokens'] == [True, True]"
 done <<<'deepep-readme 7492 4096
 deepep-readme-ll 7408 128'
+# the blog's GB/s: n min(R, k) rows, over the time that it prints beside them
+expect 0 "$MOESIM" price "$top_srcdir/scenarios/seeds/trtllm-blog18.yaml" \
+    --quiet --set 'sweep={layout.dp: [4, 8], workload.tokens: [2048]}' \
+    --json "$work/gbps.json"
+holds "$work/gbps.json" "[s['methods'][f]['counted_bytes'] for s in r['sweep']
+    for f in (0, 2)] == [{'dispatch': 2048 * n * row, 'combine':
+        2048 * n * 14336} for n in (4, 8) for row in (14336, 4032)]"
+holds "$work/gbps.json" "[round(p['ours'] / (2048 * 8 * 14.336 / sum(
+        r['sweep'][1]['methods'][0]['by_stage'][s]['predicted_us']
+        for s in ways)), 9)
+    for p, ways in zip([p for p in r['published'] if p['unit'] == 'GB/s'],
+        (('prepare', 'permute'), ('unpermute', 'finalize')))] == [1, 1]"
 
 # MegaBlocks' blocks of 128: the same bits and bytes sent; experts compute the
 # rows that the report tells

@@ -14,8 +14,13 @@ drop-row          the last pair is missing
 pad               two rows of NaN behind the pairs, valid_rows says so
 swap-columns      ids and weights in another order of columns
 other-expert      a token goes to another expert
+id:ROW:ID         a token goes to expert ID, which may be none
+i64               ids as 64-bit integers
+huge:NAME         NAME has 2^30 rows: a header over a sparse file
+bits:NAME:AT:HEX  16 bits of an element
 """
 import json
+import math
 import struct
 import sys
 
@@ -37,14 +42,19 @@ def read(path):
 def write(path, tensors):
     head, at = {}, 0
     for name, (dtype, shape, data) in tensors.items():
+        size = len(data) if data is not None else 2 * math.prod(shape)
         head[name] = {"dtype": dtype, "shape": shape,
-                      "data_offsets": [at, at + len(data)]}
-        at += len(data)
+                      "data_offsets": [at, at + size]}
+        at += size
     text = json.dumps(head).encode()
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
-        for _, _, data in tensors.values():
-            file.write(data)
+        for _, shape, data in tensors.values():
+            if data is None:  # a hole
+                file.seek(2 * math.prod(shape), 1)
+            else:
+                file.write(data)
+        file.truncate(8 + len(text) + at)
 
 
 def rows_of(tensor):
@@ -113,6 +123,24 @@ def apply(tensors, change):
     elif what == "other-expert":
         tensors["topk_ids"][2][0:4] = struct.pack(
             "<i", (tensors["topk_ids"][2][0] + 1) % 16)
+    elif what == "id":
+        at = int(name) * tensors["topk_ids"][1][1]
+        size, letter = ((8, "<q") if tensors["topk_ids"][0] == "I64" else
+                        (4, "<i"))
+        tensors["topk_ids"][2][size * at:size * at + size] = struct.pack(
+            letter, int(more))
+    elif what == "i64":
+        t = tensors["topk_ids"]
+        ids = struct.unpack("<%di" % (len(t[2]) // 4), t[2])
+        tensors["topk_ids"] = ["I64", t[1],
+                               bytearray(struct.pack("<%dq" % len(ids), *ids))]
+    elif what == "huge":
+        tensors[name] = [tensors[name][0], [1 << 30] + tensors[name][1][1:],
+                         None]
+    elif what == "bits":
+        at, _, code = more.partition(":")
+        tensors[name][2][2 * int(at):2 * int(at) + 2] = struct.pack(
+            "<H", int(code, 16))
     else:
         raise SystemExit(f"spoil.py: {change}?")
 

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What goes with the weights in a golden folder: the experts' biases, the
+ * router and its bias. */
+#include "sim/golden/golden.h"
+
+#include "moe/draw.h"
+#include "moe/fill_rows.h"
+#include "sim/inputs/inputs.h"
+
+#include <stdlib.h>
+
+static const struct {
+    const char *name;
+    moe_weight_t weight;
+} biases[] = {{"w13.bias", MOE_W13}, {"w2.bias", MOE_W2}};
+
+/* Routing that no logits make has no router. */
+static bool has_router(const moe_scenario_t *s)
+{
+    return s->router == MOE_ROUTER_data;
+}
+
+void moe_golden_declare_biases(moe_golden_file_t *f)
+{
+    const moe_scenario_t *s = f->job->scenario;
+    const moe_model_t *m = &s->model;
+    const int64_t router[2] = {m->experts, m->hidden};
+
+    if (f->job->command->weights != MOE_GOLDEN_WEIGHTS_local) {
+        return;
+    }
+    for (size_t i = 0; m->expert_bias && i < 2; i++) {
+        const int64_t dim[2] = {f->share->experts.end - f->share->experts.begin,
+                                moe_weight_rows(m, biases[i].weight)};
+
+        moe_golden_declare(f, biases[i].name, MOE_DTYPE_fp32, 2, dim);
+    }
+    if (has_router(s)) {
+        moe_golden_declare(f, "router", MOE_DTYPE_bf16, 2, router);
+    }
+    if (has_router(s) && m->bias) {
+        moe_golden_declare(f, "bias", MOE_DTYPE_fp32, 1, router);
+    }
+}
+
+static void put_expert_biases(moe_golden_file_t *f, moe_weight_t w, float *room)
+{
+    const moe_scenario_t *s = f->job->scenario;
+    const int64_t rows = moe_weight_rows(&s->model, w);
+
+    for (int64_t e = f->share->experts.begin; e < f->share->experts.end; e++) {
+        moe_fill_expert_bias(s->seed, w, e, 0, rows, room);
+        moe_golden_put(f, room, rows * (int64_t)sizeof(*room));
+    }
+}
+
+/* As the layer's own, or of a file. */
+static void put_router(moe_golden_file_t *f, void *room)
+{
+    const moe_scenario_t *s = f->job->scenario;
+    const moe_draw_t draw = {s->layer.data, s->seed, &s->model};
+
+    if (s->gate_file != NULL) {
+        f->status = f->status == MOE_OK ? moe_inputs_gate(s, room) : f->status;
+    } else {
+        moe_draw_router(&draw, room);
+    }
+    moe_golden_put(f, room, s->model.experts * s->model.hidden * 2);
+    if (s->model.bias) {
+        moe_draw_bias(&draw, room);
+        moe_golden_put(f, room, s->model.experts * (int64_t)sizeof(float));
+    }
+}
+
+void moe_golden_put_biases(moe_golden_file_t *f)
+{
+    const moe_scenario_t *s = f->job->scenario;
+    const moe_model_t *m = &s->model;
+    const int64_t most = moe_weight_rows(m, MOE_W13) + m->hidden;
+    void *room;
+
+    if (f->job->command->weights != MOE_GOLDEN_WEIGHTS_local ||
+        f->status != MOE_OK) {
+        return;
+    }
+    room = malloc((size_t)(most * 4 + m->experts * (m->hidden * 2 + 4)) + 1);
+    if (room == NULL) {
+        f->status = moe_fail(MOE_ERR_NOMEM, "no memory for biases");
+        return;
+    }
+    for (size_t i = 0; m->expert_bias && i < 2; i++) {
+        put_expert_biases(f, biases[i].weight, room);
+    }
+    if (has_router(s)) {
+        put_router(f, room);
+    }
+    free(room);
+}
