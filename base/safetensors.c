@@ -74,22 +74,6 @@ static moe_status_t read_length(moe_safetensors_header_t *h, int fd)
     return MOE_OK;
 }
 
-static int compare_begin(const void *a, const void *b)
-{
-    const moe_safetensor_t *x = a;
-    const moe_safetensor_t *y = b;
-    int64_t x_end = x->begin + x->size_bytes;
-    int64_t y_end = y->begin + y->size_bytes;
-
-    if (x->begin != y->begin) {
-        return x->begin < y->begin ? -1 : 1;
-    }
-    if (x_end != y_end) {
-        return x_end < y_end ? -1 : 1;
-    }
-    return strcmp(x->name, y->name);
-}
-
 /* Fill file->tensor from file->root. */
 static moe_status_t read_entries(moe_safetensors_t *file,
                                  const moe_safetensors_header_t *h)
@@ -114,7 +98,6 @@ static moe_status_t read_entries(moe_safetensors_t *file,
         }
         file->n++;
     }
-    qsort(file->tensor, file->n, sizeof(*file->tensor), compare_begin);
     return moe_safetensors_cover(h, file->tensor, file->n);
 }
 

@@ -4,9 +4,9 @@
  * Reader of safetensors files (huggingface/safetensors: 8-byte header
  * length, JSON header, data). Files come from strangers: every number is
  * checked, nothing is allocated beyond what the header needs (at most 100 MB
- * of text and a million values). As in the format's own library, tensors must
- * cover the data without holes or overlaps, in any order of the header; keys
- * of an entry that it does not know are ignored.
+ * of text and a million values). Tensors must cover the data without holes or
+ * overlaps, in the order of the header, as the format's own library writes
+ * them; keys of an entry that it does not know are ignored.
  */
 #ifndef BASE_SAFETENSORS_H
 #define BASE_SAFETENSORS_H

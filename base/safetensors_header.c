@@ -190,6 +190,22 @@ moe_status_t moe_safetensors_entry(const moe_safetensors_header_t *h,
     return why == NULL ? MOE_OK : refuse(h, name, why);
 }
 
+/* Why tensor i does not begin at byte `at`, where those before it end. */
+static const char *misplaced(const moe_safetensor_t *tensor, size_t n, size_t i,
+                             int64_t at)
+{
+    if (tensor[i].begin < at) {
+        return "overlaps the one before it, expected to follow it";
+    }
+    for (size_t j = i + 1; j < n; j++) {
+        if (tensor[j].begin < tensor[i].begin) {
+            return "comes before one whose data come earlier, expected the "
+                   "header in order of data_offsets";
+        }
+    }
+    return "leaves a hole before it, expected none";
+}
+
 moe_status_t moe_safetensors_cover(const moe_safetensors_header_t *h,
                                    const moe_safetensor_t *tensor, size_t n)
 {
@@ -197,12 +213,10 @@ moe_status_t moe_safetensors_cover(const moe_safetensors_header_t *h,
 
     for (size_t i = 0; i < n; i++) {
         if (tensor[i].begin != at) {
-            return moe_fail(
-                MOE_ERR_INPUT, "%s: byte %lld: tensor '%.80s' %s", h->path,
-                (long long)tensor[i].begin, tensor[i].name,
-                tensor[i].begin < at
-                    ? "overlaps the one before it, expected to follow it"
-                    : "leaves a hole before it, expected none");
+            return moe_fail(MOE_ERR_INPUT,
+                            "%s: byte %lld: tensor '%.80s' %s", h->path,
+                            (long long)tensor[i].begin, tensor[i].name,
+                            misplaced(tensor, n, i, at));
         }
         at += tensor[i].size_bytes;
     }

@@ -33,7 +33,7 @@ moe_status_t moe_safetensors_entry(const moe_safetensors_header_t *h,
                                    const char *name, const json_t *entry,
                                    moe_safetensor_t *tensor);
 
-/* Tensors, in order of their data, must cover the data without holes. */
+/* Tensors, in order of the header, must lie so in the data, without holes. */
 moe_status_t moe_safetensors_cover(const moe_safetensors_header_t *h,
                                    const moe_safetensor_t *tensor, size_t n);
 

@@ -67,10 +67,10 @@ START_TEST(tensors_come_in_order_of_their_data)
     unsigned char data[8];
 
     write_tensors("{\"__metadata__\":{\"format\":\"pt\"},"
-                  "\"b\":{\"dtype\":\"BF16\",\"shape\":[2,3],"
-                  "\"data_offsets\":[4,16]},"
                   "\"a\":{\"shape\":[],\"dtype\":\"F32\","
                   "\"data_offsets\":[0,4]},"
+                  "\"b\":{\"dtype\":\"BF16\",\"shape\":[2,3],"
+                  "\"data_offsets\":[4,16]},"
                   "\"z\":{\"dtype\":\"I64\",\"shape\":[0,7],"
                   "\"data_offsets\":[16,16],\"note\":1},"
                   "\"f\":{\"dtype\":\"F4\",\"shape\":[2,2],"
@@ -195,6 +195,8 @@ static const struct {
      "tensor 'y' overlaps the one before it"},
     {"{\"x\":" U8("[3]", "[0,3]") ",\"y\":" U8("[4]", "[4,8]") "}",
      "tensor 'y' leaves a hole before it"},
+    {"{\"x\":" U8("[4]", "[4,8]") ",\"y\":" U8("[4]", "[0,4]") "}",
+     "tensor 'x' comes before one whose data come earlier"},
     {"{\"x\":" U8("[8]", "[0,8]") ",\"x\":" U8("[8]", "[0,8]") "}",
      "duplicate object key"},
     {"{\"x\":{\"dtype\":\"U8\",\"dtype\":\"U8\"}}", "duplicate object key"},

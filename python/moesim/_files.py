@@ -87,15 +87,14 @@ def _size(path, name, about):
 
 
 def _cover(path, header, start, size):
-    """Tensors lie one behind the other, whatever their order in the header."""
+    """Tensors lie one behind the other, in the order of the header."""
     at = start
-    for name, about in sorted(header.items(),
-                              key=lambda item: item[1]["data_offsets"]):
+    for name, about in header.items():
         first, end = about["data_offsets"]
         if start + first != at:
             _refuse(path, start + first, f"tensor '{name}' " + (
                 "overlaps the one before it" if start + first < at
-                else "leaves a hole before it"))
+                else "is not the next one in the data: unsorted, or a hole"))
         at = start + end
         if at > size:
             _refuse(path, size, f"the file ends within tensor '{name}', "
@@ -106,7 +105,8 @@ def _cover(path, header, start, size):
 
 def load(path):
     """Tensors of a safetensors file: {name: array}. MoesimError, with file and
-    byte, if it is not whole, names a tensor twice, or tensors overlap."""
+    byte, if it is not whole, names a tensor twice, or tensors overlap or are not
+    in order of their data."""
     raw = numpy.fromfile(path, numpy.uint8)
     header, start = _header(path, raw)
     for name, about in header.items():

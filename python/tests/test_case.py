@@ -182,6 +182,7 @@ ENTRY = '{"dtype":"U8","shape":[4],"data_offsets":[%d,%d]}'
     ('{"a":%s,"a":%s}' % (ENTRY % (0, 4), ENTRY % (4, 8)), 8, "twice"),
     ('{"a":%s,"b":%s}' % (ENTRY % (0, 4), ENTRY % (2, 6)), 6, "overlaps"),
     ('{"a":%s,"b":%s}' % (ENTRY % (0, 4), ENTRY % (6, 10)), 10, "a hole"),
+    ('{"b":%s,"a":%s}' % (ENTRY % (4, 8), ENTRY % (0, 4)), 8, "unsorted"),
     ('{"a":%s}' % (ENTRY % (0, 4)), 3, "ends within tensor 'a'"),
     ('{"a":%s}' % (ENTRY % (0, 4)), 5, "1 bytes that belong to no"),
     ('{"a":%s}' % (ENTRY % (0, 5)), 5, "5 bytes, expected 4"),
