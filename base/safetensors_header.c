@@ -213,9 +213,8 @@ moe_status_t moe_safetensors_cover(const moe_safetensors_header_t *h,
 
     for (size_t i = 0; i < n; i++) {
         if (tensor[i].begin != at) {
-            return moe_fail(MOE_ERR_INPUT,
-                            "%s: byte %lld: tensor '%.80s' %s", h->path,
-                            (long long)tensor[i].begin, tensor[i].name,
+            return moe_fail(MOE_ERR_INPUT, "%s: byte %lld: tensor '%.80s' %s",
+                            h->path, (long long)tensor[i].begin, tensor[i].name,
                             misplaced(tensor, n, i, at));
         }
         at += tensor[i].size_bytes;

@@ -12,6 +12,14 @@ static moe_global_t direction_of(const moe_storage_t *storage)
     return moe_profile_info(storage->profile)->global;
 }
 
+void moe_chain_take(moe_chain_t *chain, const moe_contract_t *contract)
+{
+    chain->contract = *contract;
+    if (contract->weighs_sums && chain->numerics == MOE_NUMERICS_faithful) {
+        chain->at[MOE_ROLE_gemm2_out].format = MOE_FORMAT_fp32;
+    }
+}
+
 float moe_storage_decode(const moe_storage_t *storage)
 {
     if (!moe_format_info(storage->format)->has_global) {

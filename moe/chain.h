@@ -35,6 +35,12 @@ typedef struct {
     moe_contract_t contract; /* where it rounds: a method's own */
 } moe_chain_t;
 
+/**
+ * Give a layer's chain a method's contract. In `faithful`, rows of gemm2_out
+ * that its system weighs as fp32 sums are fp32.
+ */
+void moe_chain_take(moe_chain_t *chain, const moe_contract_t *contract);
+
 /** Decode global scale of a storage: RN32(1 / global_scale), or itself where
  * the profile takes it so; 1 if none. */
 float moe_storage_decode(const moe_storage_t *storage);

@@ -69,11 +69,13 @@ void moe_contract_weigh_activation(bool activation, moe_contract_t *contract)
         contract->weigh = MOE_WEIGH_activation;
         contract->points |= MOE_ROUND(weighted_act);
         contract->sum = MOE_ORDER_expert;
+        contract->weighs_sums = false;
     }
 }
 
-void moe_contract_moe_sum(const moe_model_t *model, moe_contract_t *contract)
+void moe_contract_fused_moe(const moe_model_t *model, moe_contract_t *contract)
 {
+    contract->weighs_sums = !model->weight_on_input;
     contract->sum = model->topk >= 2 && model->topk <= 4
                         ? MOE_ORDER_storage
                         : MOE_ORDER_storage_terms;

@@ -51,6 +51,8 @@ typedef struct {
     moe_order_t sum;    /* of a token's terms on one rank */
     moe_order_t reduce; /* of the ranks' partial sums */
     moe_weigh_t weigh;
+    bool weighs_sums; /* `faithful` weighs what gemm2 adds up in fp32, before
+                       * its rows are rounded */
 } moe_contract_t;
 
 /** True if a point is declared, and rounds: where its rows are quantised, in
@@ -66,9 +68,10 @@ moe_contract_t moe_contract_default(void);
  * without weights are summed as Megatron-LM does. */
 void moe_contract_weigh_activation(bool activation, moe_contract_t *contract);
 
-/** vLLM's moe_sum: of 2, 3 and 4 rows a token in their own type, else terms of
- * that type in fp32. */
-void moe_contract_moe_sum(const moe_model_t *model, moe_contract_t *contract);
+/** vLLM's fused_moe and moe_sum: the second matmul weighs its own fp32 sums;
+ * 2, 3 and 4 rows a token are added in their own type, else terms of that type
+ * in fp32. */
+void moe_contract_fused_moe(const moe_model_t *model, moe_contract_t *contract);
 
 /** What a model changes in any contract: where its weights are applied. */
 void moe_contract_of_model(const moe_model_t *model, moe_contract_t *contract);

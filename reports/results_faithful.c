@@ -42,6 +42,11 @@ static void put_distance(const json_t *d, long long compared, char *out,
                    moe_unit_plural(compared));
 }
 
+static bool is_set(const json_t *method, const char *key)
+{
+    return json_is_object(json_object_get(method, key));
+}
+
 static void from_exact(const json_t *method, moe_line_func_t *line, void *self)
 {
     char far[192];
@@ -66,29 +71,37 @@ static void from_first(const json_t *method, moe_line_func_t *line, void *self)
     line(self, MOE_STYLE_plain, text);
 }
 
+/* Some method of a faithful run is one that exact takes. */
+static bool is_faithful(const json_t *methods)
+{
+    for (size_t i = 0; i < json_array_size(methods); ++i) {
+        if (is_set(json_array_get(methods, i), "to_exact")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void moe_results_faithful(const json_t *document, moe_line_func_t *line,
                           void *self)
 {
     const json_t *methods = json_object_get(document, "methods");
-    bool said = false;
 
+    if (!is_faithful(methods)) {
+        return;
+    }
+    line(self, MOE_STYLE_plain,
+         "faithful: each method rounds where and in the order in which its "
+         "system does, and so does the oracle. How far exact, which rounds a "
+         "sum once, is from there, and the first method's output of all "
+         "tokens (many ulp: sums that nearly cancel):");
     for (size_t i = 0; i < json_array_size(methods); ++i) {
         const json_t *method = json_array_get(methods, i);
 
-        if (!json_is_object(json_object_get(method, "to_exact"))) {
-            continue;
+        if (is_set(method, "to_exact")) {
+            from_exact(method, line, self);
         }
-        if (!said) {
-            line(self, MOE_STYLE_plain,
-                 "faithful: each method rounds where and in the order in which "
-                 "its system does, and so does the oracle. How far exact, "
-                 "which rounds a sum once, is from there, and the first "
-                 "method's output of all tokens (many ulp: sums that nearly "
-                 "cancel):");
-            said = true;
-        }
-        from_exact(method, line, self);
-        if (json_is_object(json_object_get(method, "to_first"))) {
+        if (is_set(method, "to_first")) {
             from_first(method, line, self);
         }
     }

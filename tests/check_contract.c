@@ -22,6 +22,25 @@ START_TEST(every_order_has_a_name_a_text_and_a_source)
 }
 END_TEST
 
+START_TEST(faithful_keeps_the_sums_that_a_contract_weighs)
+{
+    moe_contract_t contract = moe_contract_default();
+
+    for (int weighs = 0; weighs < 2; weighs++) {
+        for (int faithful = 0; faithful < 2; faithful++) {
+            moe_chain_t chain = {.numerics = (moe_numerics_t)faithful};
+
+            chain.at[MOE_ROLE_gemm2_out].format = MOE_FORMAT_bf16;
+            contract.weighs_sums = weighs != 0;
+            moe_chain_take(&chain, &contract);
+            ck_assert(chain.at[MOE_ROLE_gemm2_out].format ==
+                      (weighs && faithful ? MOE_FORMAT_fp32 : MOE_FORMAT_bf16));
+            ck_assert(chain.contract.weighs_sums == contract.weighs_sums);
+        }
+    }
+}
+END_TEST
+
 static tiny_t tiny;
 static tiny_result_t stages;
 static tiny_result_t oracle;
@@ -62,6 +81,7 @@ int main(void)
     TCase *tcase = tcase_create("contract");
 
     tcase_add_test(tcase, every_order_has_a_name_a_text_and_a_source);
+    tcase_add_test(tcase, faithful_keeps_the_sums_that_a_contract_weighs);
     tcase_add_test(tcase, the_oracle_rounds_where_the_contract_says);
     suite_add_tcase(suite, tcase);
     return moe_suite_main(suite);

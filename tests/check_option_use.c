@@ -68,6 +68,7 @@ static bool same(const seen_t *a, const seen_t *b)
            a->contract.sum == b->contract.sum &&
            a->contract.reduce == b->contract.reduce &&
            a->contract.weigh == b->contract.weigh &&
+           a->contract.weighs_sums == b->contract.weighs_sums &&
            memcmp(a->rule, b->rule, sizeof(a->rule)) == 0 &&
            memcmp(a->bin, b->bin, sizeof(a->bin)) == 0 &&
            memcmp(a->payload, b->payload, sizeof(a->payload)) == 0;

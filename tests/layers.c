@@ -179,6 +179,7 @@ moe_method_use_t moe_test_use(const moe_method_t *method,
                               const char *value)
 {
     moe_method_use_t use = {.method = method, .chain = layer->chain};
+    moe_contract_t contract;
 
     (void)snprintf(use.label, sizeof(use.label), "%s", method->name);
     moe_option_defaults(method, layer->chain.at[MOE_ROLE_hidden].format,
@@ -187,8 +188,9 @@ moe_method_use_t moe_test_use(const moe_method_t *method,
     if (key != NULL) {
         ck_assert(moe_option_set(method, key, value, use.options, NULL));
     }
-    use.chain.contract = moe_method_contract(method, layer->model, use.options);
-    moe_contract_of_model(layer->model, &use.chain.contract);
+    contract = moe_method_contract(method, layer->model, use.options);
+    moe_contract_of_model(layer->model, &contract);
+    moe_chain_take(&use.chain, &contract);
     lay(layer, &use);
     to_chain(&use, "dispatch", MOE_ROLE_dispatch);
     to_chain(&use, "combine", MOE_ROLE_combine);

@@ -21,11 +21,17 @@ static bool has_sums(const moe_golden_job_t *job)
            moe_golden_tap_rules(job->tap, MOE_ROLE_combine, storage);
 }
 
-/* A run whose ranks have parts of I has no whole rows of an expert. */
+/* A run whose ranks have parts of I has no whole rows of an expert; one that
+ * weighs fp32 sums has none as the layer rounds them. */
 static bool has_rows(const moe_golden_job_t *job)
 {
-    return job->tap == NULL ||
-           (job->tap->use->chain.contract.points & MOE_ROUND(gemm2_out)) != 0;
+    const moe_chain_t *own = job->tap == NULL ? NULL : &job->tap->use->chain;
+    const int at = MOE_ROLE_gemm2_out;
+
+    return own == NULL ||
+           ((own->contract.points & MOE_ROUND(gemm2_out)) != 0 &&
+            moe_storage_equal(&own->at[at],
+                              &job->scenario->layer.chain.at[at]));
 }
 
 /* No file has a format for numbers that are not rounded. */

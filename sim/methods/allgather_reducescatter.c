@@ -102,7 +102,7 @@ static void amend(const moe_model_t *model, const int64_t *option,
     if (option[OPTION_ROUTER] == MOE_ALONG_map) {
         contract->sum = MOE_ORDER_fp32_expert;
     } else {
-        moe_contract_moe_sum(model, contract);
+        moe_contract_fused_moe(model, contract);
     }
     moe_contract_weigh_activation(option[OPTION_WEIGH] != 0, contract);
 }

@@ -93,7 +93,7 @@ static void amend(const moe_model_t *model, const int64_t *option,
                   moe_contract_t *contract)
 {
     (void)option;
-    moe_contract_moe_sum(model, contract);
+    moe_contract_fused_moe(model, contract);
 }
 
 const moe_method_t moe_method_naive_multicast = {

@@ -180,9 +180,22 @@ static question_t question(const moe_job_t *job, size_t method, bool exact)
 
     q.chain = q.use->chain;
     if (exact) {
+        q.chain = job->scenario->layer.chain;
+        q.chain.at[MOE_ROLE_dispatch] = q.use->chain.at[MOE_ROLE_dispatch];
+        q.chain.at[MOE_ROLE_combine] = q.use->chain.at[MOE_ROLE_combine];
         q.chain.numerics = MOE_NUMERICS_exact;
+        moe_chain_take(&q.chain, &q.use->chain.contract);
     }
     return q;
+}
+
+/* A method that `exact` would refuse is asked nothing of it. */
+static bool is_asked(const moe_job_t *job, const question_t *q)
+{
+    moe_layer_t layer = moe_method_layer(&job->scenario->layer, q->use);
+
+    layer.chain.numerics = MOE_NUMERICS_exact;
+    return !q->exact || q->use->method->check(&layer, q->use->options) == NULL;
 }
 
 /* The layer as a method lays it and the oracle knows it: of experts. */
@@ -250,7 +263,8 @@ static bool same_answer(const moe_job_t *job, const question_t *a,
                         const question_t *b)
 {
     return a->method == b->method ||
-           (moe_job_routes_alike(job, a->method, b->method) &&
+           (is_asked(job, a) && is_asked(job, b) &&
+            moe_job_routes_alike(job, a->method, b->method) &&
             moe_chain_rounds_alike(&a->chain, &b->chain));
 }
 
@@ -263,7 +277,7 @@ static moe_status_t judge_token(moe_job_t *job, const rows_t *rows, int64_t i,
 
     for (size_t m = 0; status == MOE_OK && m < n; m++) {
         const question_t asked = question(job, m, exact);
-        bool done = false;
+        bool done = !is_asked(job, &asked);
 
         for (size_t p = 0; p < m; p++) {
             const question_t before = question(job, p, exact);

@@ -67,10 +67,12 @@ static void finish_chain(const moe_layer_t *layer, moe_method_use_t *use)
     moe_storage_t *sent = &use->chain.at[MOE_ROLE_dispatch];
     moe_storage_t *home = &use->chain.at[MOE_ROLE_combine];
 
-    use->chain = layer->chain;
-    use->chain.contract =
+    moe_contract_t contract =
         moe_method_contract(use->method, layer->model, use->options);
-    moe_contract_of_model(layer->model, &use->chain.contract);
+
+    moe_contract_of_model(layer->model, &contract);
+    use->chain = layer->chain;
+    moe_chain_take(&use->chain, &contract);
     if (dispatch >= 0) {
         *sent = (moe_storage_t){.format = (moe_format_t)use->options[dispatch]};
         if (sent->format == layer->chain.at[MOE_ROLE_expert_in].format) {

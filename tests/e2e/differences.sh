@@ -37,6 +37,21 @@ grep -q '^| home | one | 10240 | [1-9][0-9]* | [1-9]' \
     "$work/from-one/report.md" && pass "report.md has it" ||
     fail "$(grep -A 6 'between methods' "$work/from-one/report.md")"
 
+# vLLM's second matmul weighs fp32 sums, whatever the rows' format; others do not
+for format in bf16 fp32; do
+    expect 0 "$MOESIM" run "$first" --numerics faithful --quiet \
+        --set "precision.gemm2_out=$format" --set "$tokens" \
+        --set 'methods=[allgather_reducescatter,naive_multicast,allgatherv]' \
+        -o "$work/rows-$format"
+done
+"$PYTHON" - "$work" <<'E' && pass "vLLM's terms are of fp32 sums" || fail "$work"
+import json, sys
+bf16, fp32 = ([m["output_digest"] for m in json.load(open(
+    f"{sys.argv[1]}/rows-{f}/report.json"))["methods"]] for f in
+    ("bf16", "fp32"))
+sys.exit([a == b for a, b in zip(bf16, fp32)] != [True, True, False])
+E
+
 # one line of the terminal for each but the first, in faithful alone
 expect 0 "$MOESIM" run "$first" --numerics faithful -o "$work/told" \
     --set "methods=[${use[ranks]},${use[home]}]"
