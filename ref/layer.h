@@ -141,6 +141,10 @@ moe_status_t moe_ref_rows_alloc(const moe_storage_t *storage, int64_t rows,
                                 int64_t cols, moe_rows_t *rows_p);
 void moe_ref_rows_free(moe_rows_t *rows);
 
+/** Rows of one storage to another, row by row: rounded, quantised or decoded.
+ * @return MOE_OK; MOE_ERR_UNSUPPORTED; MOE_ERR_NOMEM. */
+moe_status_t moe_ref_to_storage(const moe_rows_t *src, const moe_rows_t *dst);
+
 /**
  * Upper bounds of the sum of the magnitudes of all products behind each
  * element of a sum: logits, gemm1_out, gemm2_out (by the norms of row and

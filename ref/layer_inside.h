@@ -12,9 +12,6 @@
 moe_status_t moe_ref_layer_hold(moe_ref_layer_t *layer, moe_role_t role,
                                 const moe_rows_t *rows, bool owned);
 
-/** Rows of one storage to another. */
-moe_status_t moe_ref_to_storage(const moe_rows_t *src, const moe_rows_t *dst);
-
 /** Let layer->router and layer->bias be there. */
 moe_status_t moe_ref_layer_router(moe_ref_layer_t *layer);
 

@@ -122,19 +122,6 @@ static void copy_scales(const moe_rows_t *src, int64_t from,
     }
 }
 
-/* A slot without a row; scales are linear. */
-static void clear_row(const moe_rows_t *dst, int64_t row)
-{
-    const moe_format_info_t *info = moe_format_info(dst->storage.format);
-    int64_t blocks = moe_format_scale_cols(dst->storage.format, dst->cols);
-    int64_t bytes = blocks * moe_dtype_bits(info->scale) / 8;
-
-    memset(moe_rows_codes(dst, row), 0, (size_t)moe_rows_code_bytes(dst));
-    if (dst->scales != NULL) {
-        memset((char *)dst->scales + row * bytes, 0, (size_t)bytes);
-    }
-}
-
 /* A row that no pair has: codes and scales 0. */
 static void zero_row(const moe_rows_t *dst, int64_t row)
 {
@@ -149,24 +136,27 @@ static void zero_row(const moe_rows_t *dst, int64_t row)
     }
 }
 
+void moe_ref_gather_some(const moe_rows_t *src, int64_t first,
+                         const moe_ref_index_t *index, const moe_rows_t *dst)
+{
+    const size_t bytes = (size_t)moe_rows_code_bytes(src);
+
+    for (int64_t i = 0; i < index->n; i++) {
+        const int64_t from = index->row[i] - first;
+
+        if (index->row[i] < 0) {
+            zero_row(dst, i);
+        } else if (from >= 0 && from < src->rows) {
+            memcpy(moe_rows_codes(dst, i), moe_rows_codes(src, from), bytes);
+            if (src->scales != NULL) {
+                copy_scales(src, from, dst, i);
+            }
+        }
+    }
+}
+
 void moe_ref_gather_rows(const moe_rows_t *src, const moe_ref_index_t *index,
                          const moe_rows_t *dst)
 {
-    size_t bytes = (size_t)moe_rows_code_bytes(src);
-
-    for (int64_t i = 0; i < index->n; i++) {
-        if (index->row[i] < 0) {
-            zero_row(dst, i);
-            continue;
-        }
-        if (index->row[i] < 0) {
-            clear_row(dst, i);
-            continue;
-        }
-        memcpy(moe_rows_codes(dst, i), moe_rows_codes(src, index->row[i]),
-               bytes);
-        if (src->scales != NULL) {
-            copy_scales(src, index->row[i], dst, i);
-        }
-    }
+    moe_ref_gather_some(src, 0, index, dst);
 }

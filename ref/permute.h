@@ -38,4 +38,9 @@ int64_t moe_ref_index_bytes(int64_t rows, int topk, int64_t n_experts,
 void moe_ref_gather_rows(const moe_rows_t *src, const moe_ref_index_t *index,
                          const moe_rows_t *dst);
 
+/** The same of a part of the rows: src holds rows from `first` on, and rows of
+ * dst whose own are not among them are left as they are. */
+void moe_ref_gather_some(const moe_rows_t *src, int64_t first,
+                         const moe_ref_index_t *index, const moe_rows_t *dst);
+
 #endif

@@ -24,7 +24,7 @@ moe_golden_share_t moe_golden_share(const moe_golden_job_t *job, int rank)
     const int size = moe_layout_group_size(l, MOE_GROUP_ep, rank);
     const int first = moe_layout_group_member(l, MOE_GROUP_ep, rank, 0);
     const int last = moe_layout_group_member(l, MOE_GROUP_ep, rank, size - 1);
-    const int32_t *ids = job->routing.at[MOE_ROLE_topk_ids].codes;
+    const int32_t *ids = job->routing.ids;
     moe_golden_share_t share = {
         .rank = rank,
         .tokens = moe_layer_tokens(&job->layer, moe_layout_dp_rank(l, rank)),
@@ -42,28 +42,6 @@ moe_golden_share_t moe_golden_share(const moe_golden_job_t *job, int rank)
             ids[i] >= share.experts.begin && ids[i] < share.experts.end;
     }
     return share;
-}
-
-static moe_status_t make_routing(moe_golden_job_t *job)
-{
-    const moe_range_t all = {0, moe_layer_total_tokens(&job->scenario->layer)};
-    const moe_range_t none = {0, 0};
-    const moe_ref_case_t about =
-        moe_layer_case(job->scenario, job->dispatch, all, none);
-    moe_status_t status = moe_ref_layer_init(&about, &job->routing);
-
-    if (status == MOE_OK) {
-        status = moe_layer_feed(job->scenario, &job->routing, &job->feed);
-    }
-    if (status == MOE_OK) {
-        status = moe_ref_layer_make(&job->routing, MOE_ROLE_topk_ids);
-    }
-    if (status == MOE_OK) {
-        status = moe_ref_layer_make(&job->routing, MOE_ROLE_topk_weights);
-    }
-    moe_ref_layer_drop(&job->routing, MOE_ROLE_logits);
-    moe_ref_layer_drop(&job->routing, MOE_ROLE_hidden);
-    return status;
 }
 
 /* One rank: its size only, or its file and its line of the manifest. */
@@ -218,7 +196,7 @@ static moe_status_t make(const moe_command_t *c, const moe_scenario_t *s)
         job.dispatch = s->method[0].chain.at[MOE_ROLE_dispatch].format;
     }
     if (status == MOE_OK) {
-        status = make_routing(&job);
+        status = moe_golden_route(&job);
     }
     if (status == MOE_OK) {
         status = check_size(&job);
@@ -231,8 +209,7 @@ static moe_status_t make(const moe_command_t *c, const moe_scenario_t *s)
                (long long)job.bytes, moe_format_name(job.dispatch));
         warn_of_drops(s);
     }
-    moe_ref_layer_fini(&job.routing);
-    moe_layer_feed_fini(&job.feed);
+    moe_routing_fini(&job.routing);
     json_decref(job.ranks);
     return status;
 }

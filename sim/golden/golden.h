@@ -23,9 +23,7 @@ typedef struct {
     moe_format_t dispatch;
     moe_golden_tap_t *tap; /* of a run; NULL: computed in process alone */
     unsigned held;         /* bit r: every rank's place r is the run's */
-    /* routing of all tokens, made once */
-    moe_ref_layer_t routing;
-    moe_layer_feed_t feed;
+    moe_routing_t routing; /* of all tokens, made once */
     json_t *ranks;
     json_t *shapes; /* of what is declared, for the manifest; NULL: not now */
     int64_t bytes;  /* of files, written so far or to be written */
@@ -50,12 +48,31 @@ typedef struct {
     moe_status_t status;
 } moe_golden_file_t;
 
+/** Fill job->routing; ended with moe_routing_fini(). */
+moe_status_t moe_golden_route(moe_golden_job_t *job);
+
 /** Announce a tensor; append data to the file, and rows' codes or scales. */
 void moe_golden_declare(moe_golden_file_t *f, const char *name,
                         moe_dtype_t dtype, int ndim, const int64_t *dim);
 void moe_golden_put(moe_golden_file_t *f, const void *data, int64_t size);
 void moe_golden_put_rows(moe_golden_file_t *f, const moe_rows_t *rows,
                          bool scales);
+
+/** A layer that has the routing of its tokens, which was made once, and what
+ * the scenario reads, unless feed is NULL. Ended with moe_golden_close(). */
+void moe_golden_open(moe_golden_file_t *f, moe_range_t tokens,
+                     moe_range_t experts, moe_ref_layer_t *layer,
+                     moe_layer_feed_t *feed);
+void moe_golden_close(moe_ref_layer_t *layer, moe_layer_feed_t *feed);
+
+/** Tokens whose hidden states are there at a time. */
+#define MOE_GOLDEN_TOKENS 4096
+
+/** Give a layer expert_in, made of some tokens at a time, if a place from
+ * there to combine is wanted. @param[out] rows  Ended with
+ * moe_ref_rows_free() when the layer has dropped the place. */
+void moe_golden_gather(moe_golden_file_t *f, moe_ref_layer_t *layer,
+                       moe_rows_t *rows);
 
 /** The weights of a rank's experts, with --weights local. */
 void moe_golden_declare_weights(moe_golden_file_t *f);

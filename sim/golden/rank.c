@@ -204,13 +204,12 @@ static void put_place(moe_golden_file_t *f, moe_ref_layer_t *layer,
     }
 }
 
-/* A layer that has the routing of its tokens, which was made once. */
-static void open_layer(moe_golden_file_t *f, moe_range_t tokens,
-                       moe_range_t experts, moe_ref_layer_t *layer,
-                       moe_layer_feed_t *feed)
+void moe_golden_open(moe_golden_file_t *f, moe_range_t tokens,
+                     moe_range_t experts, moe_ref_layer_t *layer,
+                     moe_layer_feed_t *feed)
 {
     const moe_ref_case_t about = case_of(f, tokens, experts);
-    const moe_ref_layer_t *all = &f->job->routing;
+    const moe_routing_t *all = &f->job->routing;
     const int topk = about.model->topk;
     const int64_t first = tokens.begin * topk;
     moe_rows_t ids = {.storage = {.format = MOE_FORMAT_i32},
@@ -218,13 +217,15 @@ static void open_layer(moe_golden_file_t *f, moe_range_t tokens,
                       .cols = topk};
     moe_rows_t weights = ids;
 
-    *feed = (moe_layer_feed_t){0};
-    ids.codes = (int32_t *)all->at[MOE_ROLE_topk_ids].codes + first;
+    ids.codes = all->ids + first;
     weights.storage.format = MOE_FORMAT_fp32;
-    weights.codes = (float *)all->at[MOE_ROLE_topk_weights].codes + first;
+    weights.codes = all->weights + first;
     f->status = moe_ref_layer_init(&about, layer);
-    if (f->status == MOE_OK) {
-        f->status = moe_layer_feed(f->job->scenario, layer, feed);
+    if (feed != NULL) {
+        *feed = (moe_layer_feed_t){0};
+        if (f->status == MOE_OK) {
+            f->status = moe_layer_feed(f->job->scenario, layer, feed);
+        }
     }
     if (f->status == MOE_OK) {
         f->status = moe_ref_layer_give(layer, MOE_ROLE_topk_ids, &ids);
@@ -234,10 +235,12 @@ static void open_layer(moe_golden_file_t *f, moe_range_t tokens,
     }
 }
 
-static void close_layer(moe_ref_layer_t *layer, moe_layer_feed_t *feed)
+void moe_golden_close(moe_ref_layer_t *layer, moe_layer_feed_t *feed)
 {
     moe_ref_layer_fini(layer);
-    moe_layer_feed_fini(feed);
+    if (feed != NULL) {
+        moe_layer_feed_fini(feed);
+    }
 }
 
 /* Who the pairs are. */
@@ -274,33 +277,38 @@ static void put_own(moe_golden_file_t *f)
     moe_ref_layer_t layer = {0};
     moe_layer_feed_t feed;
 
-    open_layer(f, f->share->tokens, none, &layer, &feed);
+    moe_golden_open(f, f->share->tokens, none, &layer, &feed);
     for (int r = MOE_ROLE_hidden; r <= MOE_ROLE_dispatch; r++) {
         if (moe_golden_wants(f->job, (moe_role_t)r)) {
             put_place(f, &layer, (moe_role_t)r);
         }
     }
-    close_layer(&layer, &feed);
+    moe_golden_close(&layer, &feed);
 }
 
 /* What the rank's experts make of all tokens of its group. */
 static void put_experts(moe_golden_file_t *f)
 {
     moe_ref_layer_t layer = {0};
-    moe_layer_feed_t feed;
+    moe_rows_t in = {0};
 
-    open_layer(f, f->share->all_tokens, f->share->experts, &layer, &feed);
+    moe_golden_open(f, f->share->all_tokens, f->share->experts, &layer, NULL);
     if (f->status == MOE_OK && layer.index.n != f->share->pairs) {
         f->status = moe_fail(MOE_ERR_INTERNAL, "pairs were miscounted");
     }
     put_names(f, &layer);
+    moe_golden_gather(f, &layer, &in);
     for (int r = MOE_ROLE_expert_in; r <= MOE_ROLE_combine; r++) {
         if (moe_golden_wants(f->job, (moe_role_t)r)) {
             put_place(f, &layer, (moe_role_t)r);
             moe_ref_layer_drop(&layer, (moe_role_t)(r - 1));
         }
+        if (!layer.held[MOE_ROLE_expert_in]) {
+            moe_ref_rows_free(&in);
+        }
     }
-    close_layer(&layer, &feed);
+    moe_golden_close(&layer, NULL);
+    moe_ref_rows_free(&in);
 }
 
 /* Values, or bounds, of the output of the own tokens, some at a time. */
@@ -319,7 +327,7 @@ static void put_output(moe_golden_file_t *f, bool bounds)
         moe_ref_layer_t layer = {0};
         moe_layer_feed_t feed;
 
-        open_layer(f, some, experts, &layer, &feed);
+        moe_golden_open(f, some, experts, &layer, &feed);
         if (f->status == MOE_OK) {
             f->status = moe_ref_layer_make(&layer, MOE_ROLE_output);
         }
@@ -330,7 +338,7 @@ static void put_output(moe_golden_file_t *f, bool bounds)
 
             moe_golden_put_rows(f, &rows, false);
         }
-        close_layer(&layer, &feed);
+        moe_golden_close(&layer, &feed);
     }
 }
 

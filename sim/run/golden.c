@@ -22,10 +22,9 @@ static moe_golden_job_t golden_of(moe_job_t *job, size_t method, char *folder)
         .layer = moe_method_layer(&s->layer, &s->method[method]),
         .folder = folder,
         .dispatch = s->method[method].chain.at[MOE_ROLE_dispatch].format,
-        .tap = &job->tap};
+        .tap = &job->tap,
+        .routing = job->routing};
 
-    g.routing.at[MOE_ROLE_topk_ids].codes = job->routing.ids;
-    g.routing.at[MOE_ROLE_topk_weights].codes = job->routing.weights;
     return g;
 }
 
