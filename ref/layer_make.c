@@ -144,7 +144,8 @@ static moe_status_t compute_dispatch(moe_ref_layer_t *layer,
     status = moe_ref_rows_alloc(&layer->about.chain.at[MOE_ROLE_hidden],
                                 hidden->rows, hidden->cols, &rows);
     if (status == MOE_OK) {
-        moe_rows_weigh(hidden, layer->at[MOE_ROLE_topk_weights].codes, &rows);
+        moe_rows_weigh(hidden, layer->at[MOE_ROLE_topk_weights].codes, false,
+                       &rows);
         status = moe_ref_to_storage(&rows, out);
         moe_ref_rows_free(&rows);
     }

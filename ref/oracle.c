@@ -213,6 +213,18 @@ static double activate(work_t *w, int64_t i, int64_t n)
     return oracle_gate(w->m->activation, w->sum, w->y[g], w->y[u], format);
 }
 
+/* Routing weight times what an activation gave; Megatron-LM's product is fp32
+ * before it is cast. */
+static double weighed(const work_t *w, double weight, double y)
+{
+    const double product = weight * y; /* exact */
+
+    return oracle_rounded(w->at[MOE_ROLE_act_out].format,
+                          w->oracle->chain->numerics == MOE_NUMERICS_faithful
+                              ? oracle_rounded(MOE_FORMAT_fp32, product)
+                              : product);
+}
+
 /* x times the one slot's routing weight, if experts are given that. */
 static void weigh_input(const work_t *w, double weight, double *x)
 {
@@ -244,7 +256,7 @@ static void run_expert(work_t *w, int64_t expert, double weight, int64_t at)
         y[i] = activate(w, i, n);
     }
     for (int64_t i = 0; rounds(w, MOE_ROUNDING_weighted_act) && i < n; i++) {
-        y[i] = oracle_rounded(w->at[MOE_ROLE_act_out].format, weight * y[i]);
+        y[i] = weighed(w, weight, y[i]);
     }
     store(w, y, n, MOE_ROUNDING_gemm2_in);
     for (int part = 0; part < w->parts; part++) {

@@ -164,7 +164,7 @@ void moe_rows_round(const moe_rows_t *rows, int64_t row, int64_t col, int64_t n,
     }
 }
 
-void moe_rows_weigh(const moe_rows_t *in, const float *weights,
+void moe_rows_weigh(const moe_rows_t *in, const float *weights, bool fp32,
                     const moe_rows_t *out)
 {
     double value[CHUNK];
@@ -176,6 +176,7 @@ void moe_rows_weigh(const moe_rows_t *in, const float *weights,
             moe_rows_values(in, i, c, n, value);
             for (int64_t j = 0; j < n; j++) {
                 value[j] *= (double)weights[i];
+                value[j] = fp32 ? (double)(float)value[j] : value[j];
             }
             moe_rows_round(out, i, c, n, value);
         }

@@ -47,9 +47,9 @@ void moe_rows_values(const moe_rows_t *rows, int64_t row, int64_t col,
 void moe_rows_round(const moe_rows_t *rows, int64_t row, int64_t col, int64_t n,
                     const double *value);
 
-/** out row i = weights[i] x row i of in, each product rounded once; both are
- * of a float format, of 16 bits in. */
-void moe_rows_weigh(const moe_rows_t *in, const float *weights,
+/** out row i = weights[i] x row i of in, each product rounded once, or to fp32
+ * first; both are of a float format, of 16 bits in. */
+void moe_rows_weigh(const moe_rows_t *in, const float *weights, bool fp32,
                     const moe_rows_t *out);
 
 /** Bytes of the codes of one row, and where those of a row begin. */

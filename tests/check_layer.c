@@ -199,6 +199,27 @@ START_TEST(ids_that_are_no_experts_are_refused)
 }
 END_TEST
 
+/* 1.09375 (bf16 0x3f8c) times 0x1.c0ea0ep-4 lies by a tie of bf16, to which
+ * fp32 rounds it. */
+START_TEST(a_product_is_rounded_once_or_to_fp32_first)
+{
+    const float weight = 0x1.c0ea0ep-4f;
+    uint16_t y = 0x3f8c;
+    uint16_t product;
+    const moe_rows_t in = {.storage = {.format = MOE_FORMAT_bf16},
+                           .rows = 1,
+                           .cols = 1,
+                           .codes = &y};
+    moe_rows_t out = in;
+
+    out.codes = &product;
+    for (int fp32 = 0; fp32 < 2; fp32++) {
+        moe_rows_weigh(&in, &weight, fp32 != 0, &out);
+        ck_assert(moe_rows_value(&out, 0, 0) == (fp32 ? 0x1.ecp-4 : 0x1.eap-4));
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("layer");
@@ -206,6 +227,7 @@ int main(void)
 
     tcase_add_loop_test(tcase, the_output_is_the_oracles, 0,
                         (int)(sizeof(dispatches) / sizeof(dispatches[0])));
+    tcase_add_test(tcase, a_product_is_rounded_once_or_to_fp32_first);
     tcase_add_test(tcase, a_given_tensor_takes_the_place_of_the_computed_one);
     tcase_add_test(tcase, a_share_of_the_experts_has_its_pairs_and_no_output);
     tcase_add_test(tcase, bounds_lie_above_the_sum_of_magnitudes_and_near_it);

@@ -45,11 +45,13 @@ static moe_status_t weigh_rows(moe_ref_backend_t *be, const moe_call_t *call)
     moe_rows_t in = moe_ref_rows(call->in[0]);
     moe_rows_t out = moe_ref_rows(call->out[0]);
 
-    (void)be;
     if (call->in[1]->role == MOE_ROLE_index) {
         return moe_ref_weigh_grouped(call);
     }
-    moe_rows_weigh(&in, call->in[1]->data, &out);
+    moe_rows_weigh(&in, call->in[1]->data,
+                   call->out[0]->role == MOE_ROLE_act_out &&
+                       be->use->chain.numerics == MOE_NUMERICS_faithful,
+                   &out);
     return MOE_OK;
 }
 
