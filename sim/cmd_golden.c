@@ -9,6 +9,7 @@
 #include "base/outfile.h"
 #include "base/text.h"
 #include "sim/golden/read.h"
+#include "sim/options/sweep.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -182,6 +183,29 @@ static void warn_of_drops(const moe_scenario_t *s)
     }
 }
 
+/* A folder is of one point of a sweep. */
+static moe_status_t warn_of_points(const moe_command_t *c,
+                                   const moe_scenario_t *s)
+{
+    moe_sweep_points_t points;
+    moe_status_t status = MOE_OK;
+
+    if (!moe_sweep_given(c)) {
+        return MOE_OK;
+    }
+    status = moe_sweep_points_init(c, s, &points);
+    if (status != MOE_OK) {
+        return status;
+    }
+    if (points.n_points > 1) {
+        fprintf(stderr,
+                "moesim: warning: the folder is of the first of %zu points\n",
+                points.n_points);
+    }
+    moe_sweep_points_fini(&points);
+    return MOE_OK;
+}
+
 static moe_status_t make(const moe_command_t *c, const moe_scenario_t *s)
 {
     moe_golden_job_t job = {.command = c,
@@ -208,6 +232,7 @@ static moe_status_t make(const moe_command_t *c, const moe_scenario_t *s)
         printf("%s: %lld bytes, rows dispatched as %s\n", c->output,
                (long long)job.bytes, moe_format_name(job.dispatch));
         warn_of_drops(s);
+        status = warn_of_points(c, s);
     }
     moe_routing_fini(&job.routing);
     json_decref(job.ranks);

@@ -7,6 +7,7 @@
 #include "ref/permute.h"
 #include "ref/route.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,8 +36,9 @@ static float positive(moe_tool_job_t *job, const char *key, float standard)
         return standard;
     }
     x = strtof(text, &end);
-    if (end == text || *end != '\0' || !(x > 0.0f)) {
-        moe_tool_wrong(job, key, "is '%s', expected a number above 0", text);
+    if (end == text || *end != '\0' || !(x > 0.0f) || isinf(x)) {
+        moe_tool_wrong(job, key, "is '%s', expected a finite number above 0",
+                       text);
         return standard;
     }
     return x;

@@ -38,6 +38,16 @@ static moe_status_t add_key(moe_sweep_points_t *points,
     return MOE_OK;
 }
 
+bool moe_sweep_given(const moe_command_t *command)
+{
+    bool gave = false;
+
+    for (size_t i = 0; i < command->n_changes; i++) {
+        gave |= strcmp(command->change[i].path, "sweep") == 0;
+    }
+    return gave;
+}
+
 moe_status_t moe_sweep_points_init(const moe_command_t *command,
                                    const moe_scenario_t *scenario,
                                    moe_sweep_points_t *points_p)

@@ -18,6 +18,9 @@ typedef struct {
     size_t *count;             /* [n_keys] */
 } moe_sweep_points_t;
 
+/** True if the command line gives a list of values. */
+bool moe_sweep_given(const moe_command_t *command);
+
 /** Ended with moe_sweep_points_fini(); scenario is kept. At most 4096
  * points, else MOE_ERR_RANGE. */
 moe_status_t moe_sweep_points_init(const moe_command_t *command,

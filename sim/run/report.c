@@ -107,23 +107,13 @@ static moe_status_t warn_injections(const moe_job_t *job, const moe_joined_t *j,
     return status;
 }
 
-static bool gave_values(const moe_command_t *command)
-{
-    bool gave = false;
-
-    for (size_t i = 0; i < command->n_changes; i++) {
-        gave |= strcmp(command->change[i].path, "sweep") == 0;
-    }
-    return gave;
-}
-
 /* Somebody who gave a list of values gets to know that one of them ran. */
 static moe_status_t warn_sweep(const moe_job_t *job, json_t *document)
 {
     moe_sweep_points_t points;
     moe_status_t status;
 
-    if (!gave_values(job->command)) {
+    if (!moe_sweep_given(job->command)) {
         return MOE_OK;
     }
     status = moe_sweep_points_init(job->command, job->scenario, &points);

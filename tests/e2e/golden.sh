@@ -218,6 +218,8 @@ golden 2 -o "$work/small" --max-bytes 10kB
 says 'would take [0-9]+ bytes, more than 10000'
 golden 2 -o "$work/no" --only-rank 2
 says 'only-rank: is 2, expected 0 to 1'
+golden 0 -o "$work/points" --tokens 4,1
+says 'the folder is of the first of 2 points'
 golden 2
 says 'DIR is missing'
 golden 2 -o "$work/no" --numerics faithful

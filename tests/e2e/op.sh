@@ -38,6 +38,11 @@ says ': global_scale: is missing'
 expect 2 "$MOESIM" op swizzle --in "$a" $out --tensor scale=x --set layout=64x4
 says ': x: is F32 \[2\]\[20\], expected one-byte scales'
 says "^layout: is '64x4', expected one of 128x4, 8x4"
+for scaling in inf 1e39 0 nan; do
+    expect 2 "$MOESIM" op route --in "$a" $out --set topk=2 \
+        --set "routed_scaling=$scaling"
+    says "routed_scaling: is '$scaling', expected a finite number above 0"
+done
 expect 2 "$MOESIM" op route --in "$a" $out --set topk=9
 says '^topk: is 9, expected at most the 6 experts'
 says ': bias: is F32 \[4\], expected F32, 6 elements'
