@@ -60,6 +60,12 @@ typedef struct {
 bool moe_contract_rounds(const moe_contract_t *contract, moe_rounding_t point,
                          bool quantised_or_faithful);
 
+/** True if experts run: without, zeros are what is asked for. */
+static inline bool moe_contract_computes(const moe_contract_t *contract)
+{
+    return contract->weigh != MOE_WEIGH_nowhere;
+}
+
 /** What a chain has without a method: all points of the experts, dispatch,
  * partial and output; fp32 by slot, then rank order. */
 moe_contract_t moe_contract_default(void);
