@@ -15,7 +15,8 @@ static moe_global_t direction_of(const moe_storage_t *storage)
 void moe_chain_take(moe_chain_t *chain, const moe_contract_t *contract)
 {
     chain->contract = *contract;
-    if (contract->weighs_sums && chain->numerics == MOE_NUMERICS_faithful) {
+    if (moe_contract_rounds(contract, MOE_ROUNDING_weighted_sum,
+                            chain->numerics == MOE_NUMERICS_faithful)) {
         chain->at[MOE_ROLE_gemm2_out].format = MOE_FORMAT_fp32;
     }
 }
@@ -106,18 +107,13 @@ static bool point_alike(const moe_chain_t *a, const moe_chain_t *b,
            (!rounds || moe_storage_equal(&a->at[role], &b->at[role]));
 }
 
-/* Experts run: without, zeros are what the contract asks for. */
-static bool computes(const moe_chain_t *chain)
-{
-    return chain->contract.weigh != MOE_WEIGH_nowhere;
-}
-
 bool moe_chain_rounds_alike(const moe_chain_t *a, const moe_chain_t *b)
 {
     if (a->numerics != MOE_NUMERICS_exact ||
         b->numerics != MOE_NUMERICS_exact || a->weights != b->weights ||
         !moe_storage_equal(&a->at[MOE_ROLE_hidden], &b->at[MOE_ROLE_hidden]) ||
-        computes(a) != computes(b)) {
+        moe_contract_computes(&a->contract) !=
+            moe_contract_computes(&b->contract)) {
         return false;
     }
     for (int i = 0; i < MOE_ROUNDING_COUNT; i++) {

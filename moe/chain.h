@@ -37,7 +37,7 @@ typedef struct {
 
 /**
  * Give a layer's chain a method's contract. In `faithful`, rows of gemm2_out
- * that its system weighs as fp32 sums are fp32.
+ * that its system weighs as fp32 sums (`weighted_sum`) are fp32.
  */
 void moe_chain_take(moe_chain_t *chain, const moe_contract_t *contract);
 

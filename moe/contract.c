@@ -69,13 +69,15 @@ void moe_contract_weigh_activation(bool activation, moe_contract_t *contract)
         contract->weigh = MOE_WEIGH_activation;
         contract->points |= MOE_ROUND(weighted_act);
         contract->sum = MOE_ORDER_expert;
-        contract->weighs_sums = false;
+        contract->points &= ~MOE_ROUND(weighted_sum);
     }
 }
 
 void moe_contract_fused_moe(const moe_model_t *model, moe_contract_t *contract)
 {
-    contract->weighs_sums = !model->weight_on_input;
+    if (!model->weight_on_input) {
+        contract->points |= MOE_ROUND(weighted_sum);
+    }
     contract->sum = model->topk >= 2 && model->topk <= 4
                         ? MOE_ORDER_storage
                         : MOE_ORDER_storage_terms;

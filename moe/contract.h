@@ -51,14 +51,18 @@ typedef struct {
     moe_order_t sum;    /* of a token's terms on one rank */
     moe_order_t reduce; /* of the ranks' partial sums */
     moe_weigh_t weigh;
-    bool weighs_sums; /* `faithful` weighs what gemm2 adds up in fp32, before
-                       * its rows are rounded */
 } moe_contract_t;
 
 /** True if a point is declared, and rounds: where its rows are quantised, in
  * `faithful`, or in `exact` too. */
 bool moe_contract_rounds(const moe_contract_t *contract, moe_rounding_t point,
                          bool quantised_or_faithful);
+
+/** True if experts run: without, zeros are what is asked for. */
+static inline bool moe_contract_computes(const moe_contract_t *contract)
+{
+    return contract->weigh != MOE_WEIGH_nowhere;
+}
 
 /** What a chain has without a method: all points of the experts, dispatch,
  * partial and output; fp32 by slot, then rank order. */

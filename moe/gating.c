@@ -53,6 +53,12 @@ moe_gate_rule_t moe_gating_of(const moe_model_t *model, moe_capacity_t capacity,
     };
 }
 
+bool moe_gating_is_top1(const moe_gate_rule_t *gating)
+{
+    return gating->capacity == MOE_CAPACITY_deepspeed && gating->by_k &&
+           gating->topk == 1;
+}
+
 const char *moe_gating_refuses(const moe_gate_rule_t *gating)
 {
     const bool named =
@@ -75,7 +81,7 @@ const char *moe_gating_refuses(const moe_gate_rule_t *gating)
         return "dropping by probs: DeepSpeed's top-1 and top-2 gates and Tutel "
                "have it not";
     }
-    if (gating->drop == MOE_DROP_random && !(named && gating->topk == 1)) {
+    if (gating->drop == MOE_DROP_random && !moe_gating_is_top1(gating)) {
         return "dropping at random: DeepSpeed's top-1 gate alone has it";
     }
     return NULL;

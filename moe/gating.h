@@ -53,6 +53,9 @@ typedef struct {
 moe_gate_rule_t moe_gating_of(const moe_model_t *model, moe_capacity_t capacity,
                               moe_drop_t drop, bool by_k);
 
+/** True if it is DeepSpeed's top1gating. */
+bool moe_gating_is_top1(const moe_gate_rule_t *gating);
+
 /** Why a gate has no such policy; NULL if it has. */
 const char *moe_gating_refuses(const moe_gate_rule_t *gating);
 

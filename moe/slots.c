@@ -47,8 +47,7 @@ static const char *check_first(const moe_layer_t *layer,
 static const char *check_gate(const moe_layer_t *layer,
                               const moe_gate_rule_t *rule)
 {
-    const bool first = rule->capacity == MOE_CAPACITY_deepspeed && rule->by_k &&
-                       rule->topk == 1;
+    const bool first = moe_gating_is_top1(rule);
     const char *why = moe_gating_refuses(rule);
 
     if (why == NULL && rule->capacity == MOE_CAPACITY_deepspeed &&
@@ -70,8 +69,9 @@ const char *moe_slots_check(const moe_layer_t *layer,
     const moe_layout_t *layout = &layer->layout;
 
     if (!has_group && layout->dp > 1 && moe_gating_agrees(rule)) {
-        return "needs the expert group where nothing is dropped: a missing "
-               "group, which agrees on no capacity, is not a group of one";
+        return "needs the expert group where ranks agree on the capacity, "
+               "without drops or by a factor below 0: a missing group is not a "
+               "group of one";
     }
     if (layer->model->shared > 0) {
         return "has a gate over all experts: shared_experts must be 0";

@@ -279,7 +279,7 @@ static moe_status_t run_token(work_t *w, const moe_oracle_token_t *token)
     const oracle_terms_t terms = {w->oracle, token,   w->parts,
                                   w->term,   w->rest, w->sum};
 
-    if (w->oracle->chain->contract.weigh == MOE_WEIGH_nowhere) {
+    if (!moe_contract_computes(&w->oracle->chain->contract)) {
         memset(token->output, 0, (size_t)h * sizeof(*token->output));
         return MOE_OK;
     }

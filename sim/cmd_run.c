@@ -179,7 +179,7 @@ static moe_status_t check_golden(const moe_command_t *command,
         return MOE_ERR_UNSUPPORTED;
     }
     if (scenario->n_methods == 0 ||
-        scenario->method[0].chain.contract.weigh == MOE_WEIGH_nowhere) {
+        !moe_contract_computes(&scenario->method[0].chain.contract)) {
         return moe_fail(MOE_ERR_INPUT,
                         "--golden: needs a first method that computes");
     }

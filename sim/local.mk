@@ -16,7 +16,8 @@ sim_libsim_la_SOURCES += \
   sim/scenario/number.h sim/scenario/option_use.c \
   sim/scenario/option_use.def sim/scenario/own_layout.c sim/scenario/parts.h \
   sim/scenario/placement.c sim/scenario/precision.c sim/scenario/print.c \
-  sim/scenario/published.c sim/scenario/read.c sim/scenario/reader.c \
+  sim/scenario/published.c sim/scenario/quantity.def sim/scenario/read.c \
+  sim/scenario/reader.c \
   sim/scenario/reader.h sim/scenario/reader_section.c \
   sim/scenario/reader_value.c sim/scenario/relay.c sim/scenario/scenario.c \
   sim/scenario/scenario.h sim/scenario/schema.c sim/scenario/schema.def \

@@ -20,7 +20,8 @@
 
 enum {
     RANKS = 8,
-    TOKENS = 128
+    TOKENS = 128,
+    VARIANTS = 5 /* of vary() */
 };
 
 static void put_cards(FILE *file)
@@ -45,13 +46,10 @@ static void put_rounding(FILE *file)
                 file);
     for (int i = 0; i < moe_method_count(); i++) {
         const moe_method_t *m = moe_method_get(i);
-        char points[256];
+        const moe_method_numbers_t n = moe_method_numbers(m);
 
-        moe_rounding_text(m->contract.points, points, sizeof(points));
-        (void)fprintf(file, "| `%s` | %s | %s | %s | %s |\n", m->name, points,
-                      moe_order_name(m->contract.sum),
-                      moe_order_name(m->contract.reduce),
-                      moe_weigh_name(m->contract.weigh));
+        (void)fprintf(file, "| `%s` | %s | %s | %s | %s |\n", m->name, n.points,
+                      n.sum, n.reduce, n.weigh);
     }
 }
 
@@ -182,12 +180,107 @@ START_TEST(the_page_says_what_the_methods_say)
 }
 END_TEST
 
+/* Layers of which one word of an option or another is refused. */
+static void vary(moe_test_layer_t *t, int variant)
+{
+    switch (variant) {
+    case 1:
+        t->layer.layout.dp /= 2;
+        t->layer.layout.tp = 2;
+        break;
+    case 2:
+        t->model.expert_bias = true;
+        break;
+    case 3:
+        t->model.gate_up = MOE_GATE_UP_interleaved;
+        t->model.hidden = 144;
+        break;
+    case 4:
+        t->layer.data = MOE_DATA_normal;
+        t->model.topk = 1;
+        t->model.renormalize = false;
+        break;
+    default:
+        break;
+    }
+}
+
+/* A value beside defaults that are taken, and is refused: a need. */
+static void check_needs(const moe_test_layer_t *t, const moe_method_t *m,
+                        const moe_option_t *option, const char *limits)
+{
+    static const char numbers[] = "-2 -0.5 0 3 1e7 1000";
+    char words[MOE_OPTION_TEXT];
+    char *rest = NULL;
+
+    (void)snprintf(words, sizeof(words), "%s",
+                   option->choices != NULL ? option->choices : numbers);
+    for (char *w = strtok_r(words, " ", &rest); w != NULL;
+         w = strtok_r(NULL, " ", &rest)) {
+        moe_method_use_t use = moe_test_use(m, &t->layer, NULL, NULL);
+
+        (void)moe_option_set(m, "limits", limits, use.options, NULL);
+        if (moe_test_runs(&t->layer, &use) &&
+            moe_option_set(m, option->key, w, use.options, NULL) &&
+            !moe_test_runs(&t->layer, &use)) {
+            ck_assert_msg(
+                m->needs != NULL && strstr(m->needs, option->key) != NULL,
+                "%s: %s: %s is refused: %s", m->name, option->key, w, m->needs);
+        }
+    }
+}
+
+START_TEST(needs_name_the_options_of_which_words_are_refused)
+{
+    const moe_model_t models[] = {moe_test_small(), moe_test_deepseek()};
+    moe_test_layer_t t;
+
+    for (int i = 0; i < 2 * VARIANTS; i++) {
+        moe_test_layer_init(&t, &models[i % 2], 2 * RANKS, MOE_TOKENS_equal, 8);
+        vary(&t, i / 2);
+        for (int k = 0; k < moe_method_count(); k++) {
+            const moe_method_t *m = moe_method_get(k);
+
+            for (const moe_option_t *o = m->options; o->key != NULL; o++) {
+                check_needs(&t, m, o, "off");
+                check_needs(&t, m, o, "library");
+            }
+        }
+        moe_test_layer_fini(&t);
+    }
+}
+END_TEST
+
+/* Orders that an option or a model changes, as they are used. */
+START_TEST(sums_are_those_that_methods_use)
+{
+    static const struct {
+        const char *method;
+        const char *sum;
+    } cards[] = {
+        {"allgather_reducescatter", "storage (k 2 to 4), storage_terms"},
+        {"naive_multicast", "storage (k 2 to 4), storage_terms"},
+        {"ascend_native_allgather", "storage"},
+        {"capacity_alltoall", "fp32_slot"},
+    };
+
+    for (size_t i = 0; i < sizeof(cards) / sizeof(cards[0]); i++) {
+        const moe_method_numbers_t n =
+            moe_method_numbers(moe_method_find(cards[i].method));
+
+        ck_assert_str_eq(n.sum, cards[i].sum);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("methods_page");
     TCase *tcase = tcase_create("page");
 
     tcase_add_test(tcase, the_page_says_what_the_methods_say);
+    tcase_add_test(tcase, needs_name_the_options_of_which_words_are_refused);
+    tcase_add_test(tcase, sums_are_those_that_methods_use);
     suite_add_tcase(suite, tcase);
     return moe_suite_main(suite);
 }

@@ -125,7 +125,7 @@ static bool fills_slots(const setup_t *s, const moe_method_use_t *use)
 static void check_drawn(const setup_t *s, const moe_method_use_t *use)
 {
     const moe_model_t *model = s->rank.scenario->layer.model;
-    const bool computes = use->method->contract.weigh != MOE_WEIGH_nowhere;
+    const bool computes = moe_contract_computes(&use->method->contract);
     const char *label = use->label;
     int64_t rows;
     const moe_range_t experts = experts_of(s, use, &rows);

@@ -232,7 +232,7 @@ bool moe_golden_tap_is_plain(const moe_golden_tap_t *tap)
 
     return chain->numerics == MOE_NUMERICS_exact &&
            (chain->contract.points & experts) == experts &&
-           chain->contract.weigh != MOE_WEIGH_nowhere &&
+           moe_contract_computes(&chain->contract) &&
            !moe_format_is_coded(chain->at[MOE_ROLE_combine].format);
 }
 

@@ -58,20 +58,17 @@ moe_status_t moe_list_methods(json_t *items, moe_diag_t *diag)
     (void)diag;
     for (i = 0; i < moe_method_count() && status == MOE_OK; ++i) {
         const moe_method_t *m = moe_method_get(i);
-        char rounding[256];
+        const moe_method_numbers_t n = moe_method_numbers(m);
 
-        moe_rounding_text(m->contract.points, rounding, sizeof(rounding));
         status = moe_list_add(
             items,
             json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, "
                       "s:s, s:s, s:s, s:b, s:b, s:o}",
                       "name", m->name, "system", m->system, "source", m->source,
                       "how", m->how, "family", moe_method_family(m),
-                      "collectives", m->collectives, "rounding", rounding,
-                      "sum_order", moe_order_name(m->contract.sum),
-                      "combine_order", moe_order_name(m->contract.reduce),
-                      "weighted", moe_weigh_name(m->contract.weigh), "payload",
-                      m->formula, "test", m->test, "needs",
+                      "collectives", m->collectives, "rounding", n.points,
+                      "sum_order", n.sum, "combine_order", n.reduce, "weighted",
+                      n.weigh, "payload", m->formula, "test", m->test, "needs",
                       m->needs != NULL ? m->needs : "nothing", "dispatch",
                       dispatch_formats(m), "capturable", (int)m->capturable,
                       "drops", (int)moe_method_can_drop(m), "options",

@@ -154,7 +154,8 @@ const moe_method_t moe_method_allgather_reducescatter = {
                "+ 5 E); finalize T H b(combine)",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
-    .needs = "ep = dp, tp = 1; weights on the experts' output",
+    .needs = "ep = dp, tp = 1; weights on the experts' output; router: map: "
+             "combine: fp32; weigh: activation: no expert_bias",
     .options = options,
     .plan_size = sizeof(plan_t),
     .amend = amend,

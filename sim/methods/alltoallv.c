@@ -119,7 +119,10 @@ const moe_method_t moe_method_alltoallv = {
                "B_r H b if tp > 1",
     .test = "tests/check_methods_meta.c",
     .capturable = false,
-    .needs = "ep = dp x tp; H of whole blocks of combine; bins: tp = 1",
+    .needs = "ep = dp x tp; H of whole blocks of combine; expert_block: bin: "
+             "tp = 1, experts in order, no shared experts, capacity_factor: 0 "
+             "<= f <= 1e6; weigh: activation: no expert_block, weights on the "
+             "experts' output, no expert_bias",
     .options = options,
     .plan_size = sizeof(moe_pair_plan_t),
     .amend = amend,

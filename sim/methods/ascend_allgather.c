@@ -11,8 +11,8 @@
  * joined by an all-gather over tp.
  *
  * Payload of a rank: dp > 1: M (row(H) + 4 E), combine dp M H b; tp > 1:
- * combine T_i H b besides; sequence parallel, B = ceil(M / tp): B (row(H) +
- * 4 E), combine R B H b, output B H b.
+ * combine T_i H b besides; sequence parallel with tp > 1 instead, B =
+ * ceil(M / tp): B (row(H) + 4 E), combine R B H b, output B H b.
  */
 #include "moe/method.h"
 
@@ -41,17 +41,20 @@ const moe_method_t moe_method_ascend_allgather = {
            "all-reduce over tp; or over ep, and parts that tp gathers",
     .family = MOE_FAMILY_F1,
     .collectives = "dp > 1: allgather x2 or x3, reducescatter; tp > 1: "
-                   "allreduce, or sequence parallel allgather",
+                   "allreduce; sequence parallel, tp > 1, instead: allgather "
+                   "x2 or x3, reducescatter, allgather",
     .contract = {MOE_ROUND_EXPERTS | MOE_ROUND(dispatch) | MOE_ROUND(partial) |
                      MOE_ROUND(dp_partial) | MOE_ROUND(output),
                  MOE_ORDER_fp32_slot, MOE_ORDER_rank, MOE_WEIGH_output},
     .home = moe_padded_home,
-    .formula = "prepare M (row(H) + 4 E); finalize dp M H b(combine) if dp > "
-               "1, and T_i H b(combine) if tp > 1; sequence parallel: prepare "
-               "B (row(H) + 4 E); finalize R B H b(combine) + B H b",
+    .formula = "dp > 1: prepare M (row(H) + 4 E), finalize dp M H b(combine); "
+               "tp > 1: finalize T_i H b(combine) besides; sequence parallel, "
+               "tp > 1, instead: prepare B (row(H) + 4 E), finalize R B H "
+               "b(combine) + B H b",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
-    .needs = "ep = dp x tp; weights on the experts' output",
+    .needs = "ep = dp x tp; weights on the experts' output; tp > 1: a "
+             "quantised dispatch with sequence_parallel",
     .options = options,
     .plan_size = sizeof(moe_padded_t),
     .amend = moe_padded_amend,

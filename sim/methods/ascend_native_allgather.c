@@ -38,8 +38,8 @@ const moe_method_t moe_method_ascend_native_allgather = {
                      MOE_ROUND(dp_partial) | MOE_ROUND(output),
                  MOE_ORDER_storage, MOE_ORDER_rank, MOE_WEIGH_output},
     .home = moe_padded_home,
-    .formula = "prepare M (row(H) + 4 E); finalize dp M H b(combine) if dp > "
-               "1, and T_i H b(combine) if tp > 1",
+    .formula = "dp > 1: prepare M (row(H) + 4 E), finalize dp M H b(combine); "
+               "tp > 1: finalize T_i H b(combine) besides",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
     .needs = "ep = dp x tp; weights on the experts' output",

@@ -146,9 +146,17 @@ const moe_method_t moe_method_capacity_alltoall = {
     .test = "tests/check_methods_meta.c",
     .capturable = false,
     .needs = "tp = 1, ep = dp, E divisible by R, experts in order, no shared "
-             "experts; with drops equal capacities (tokens) of all ranks, "
-             "without a known expert group; top-1: min_capacity "
-             "tokens, without drops equally many",
+             "experts; with drops: equal capacities of all ranks, E C H at "
+             "most 2^56; without drops, or f < 0: with R > 1 a known "
+             "expert_group; capacity: deepspeed: its top-1 gate min_capacity "
+             "tokens a rank, without drops equally many, and in data: normal "
+             "renormalize: false, its other gates true; drop: probs: not "
+             "Tutel's rule, not DeepSpeed's top-1 and top-2 gates; drop: "
+             "random: DeepSpeed's top-1 gate; capacity_factor: 0 < f <= 1e6, "
+             "or, Tutel's with drop: position, -1e6 <= f < 0; "
+             "min_capacity >= 0; weigh: "
+             "activation: capacity: megatron, combine_path: sparse, weights on "
+             "the experts' output, no expert_bias",
     .options = options,
     .plan_size = sizeof(moe_slots_t),
     .amend = amend,

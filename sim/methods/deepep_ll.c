@@ -125,8 +125,10 @@ const moe_method_t moe_method_deepep_ll = {
                "unpermute n_r rowc(H); slots: E S R / R of msg(H) a source",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
-    .needs = "ep = dp, tp = 1; limits library: max_tokens a rank, compiled H, "
-             "k <= 11, E divisible by R",
+    .needs = "ep = dp, tp = 1; H of whole blocks of combine; max_tokens at "
+             "least 1; limits library: max_tokens a rank, max_tokens at most "
+             "511, compiled H, k <= 11, E divisible by R, combine bf16 or "
+             "logfmt10",
     .options = options,
     .plan_size = sizeof(moe_pair_plan_t),
     .check = check,

@@ -114,7 +114,8 @@ const moe_method_t moe_method_fused_mc2 = {
                "n_r rowc(H); finalize B H b if tp > 1",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
-    .needs = "ep = dp x tp; limits library: E divisible by R, 65536 rows",
+    .needs = "ep = dp x tp; limits library: E divisible by R, at "
+             "most 65536 rows a rank",
     .options = options,
     .plan_size = sizeof(moe_pair_plan_t),
     .check = check,

@@ -141,8 +141,9 @@ const moe_method_t moe_method_mc2 = {
                "n_r rowc(H); finalize B H b if tp > 1",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
-    .needs =
-        "ep = dp x tp; limits library: H, R, E, k and tokens of the operators",
+    .needs = "ep = dp x tp; H of whole blocks of combine; limits library, "
+             "torch_npu_7: H, R, E, k and tokens of the operators of soc, "
+             "slots that fit into buffer_mb",
     .options = options,
     .plan_size = sizeof(moe_pair_plan_t),
     .check = check,

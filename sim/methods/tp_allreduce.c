@@ -140,8 +140,9 @@ const moe_method_t moe_method_tp_allreduce = {
     .formula = "finalize T_r H b(combine); before_merge: k T_r H b(combine)",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
-    .needs = "ep = 1; I divisible by 64 tp; in exact weights and gemm2_in in "
-             "nvfp4, no expert_bias",
+    .needs = "ep = 1; I divisible by 64 tp, I / tp of whole blocks of weights "
+             "and gemm2_in; w13: separate: gates and ups in halves; in exact "
+             "weights and gemm2_in in nvfp4, no expert_bias",
     .options = options,
     .plan_size = sizeof(moe_gathered_t),
     .amend = amend,

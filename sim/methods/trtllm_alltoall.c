@@ -154,7 +154,9 @@ const moe_method_t moe_method_trtllm_alltoall = {
                "unpermute G_r rowc(H); slots: R max T_i of each a rank",
     .test = "tests/check_methods_meta.c",
     .capturable = true,
-    .needs = "ep = dp, tp = 1; R <= 128, k <= 22; two-sided: E divisible by R",
+    .needs = "ep = dp, tp = 1; R <= 128, k <= 22; H of whole blocks of "
+             "combine; one_sided: combine not nvfp4; two_sided: combine not "
+             "fp8_tensor, E divisible by R",
     .options = options,
     .plan_size = sizeof(plan_t),
     .amend = amend,

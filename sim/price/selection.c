@@ -57,7 +57,7 @@ static moe_status_t rank(const json_t *methods, ranking_t *r)
         const json_t *method = json_array_get(methods, i);
         const moe_chain_t *chain = &r->scenario->method[i].chain;
 
-        if (chain->contract.weigh != MOE_WEIGH_nowhere &&
+        if (moe_contract_computes(&chain->contract) &&
             json_is_number(json_object_get(method, "predicted_us"))) {
             r->place[r->n++] = (place_t){
                 i, number_of(method, "predicted_us"),

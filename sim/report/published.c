@@ -129,16 +129,14 @@ static double pairs_kept(const json_t *method)
     return pairs;
 }
 
-/* The words of the scenario's key `quantity`. */
+/* The list that the scenario's key `quantity` takes its words from. */
 static const struct {
     const char *name;
     double (*of)(const json_t *method);
 } quantities[] = {
-    {"layer_us", layer_us},         {"dispatch_us", dispatch_us},
-    {"combine_us", combine_us},     {"dispatch_gbps", dispatch_gbps},
-    {"combine_gbps", combine_gbps}, {"dispatch_all_gbps", dispatch_all_gbps},
-    {"capacity", capacity},         {"pairs_kept", pairs_kept},
-    {"aux_loss", aux_loss},
+#define MOE_QUANTITY(id) {#id, id},
+#include "sim/scenario/quantity.def"
+#undef MOE_QUANTITY
 };
 
 static double of_method(const json_t *method, const char *quantity)

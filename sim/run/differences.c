@@ -207,8 +207,7 @@ static moe_status_t compare_methods(moe_job_t *job, size_t first, size_t other)
 
 static bool computes(const moe_job_t *job, size_t method)
 {
-    return job->scenario->method[method].chain.contract.weigh !=
-           MOE_WEIGH_nowhere;
+    return moe_contract_computes(&job->scenario->method[method].chain.contract);
 }
 
 bool moe_output_first(const moe_job_t *job, size_t *first_p)

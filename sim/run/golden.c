@@ -58,7 +58,7 @@ static moe_status_t write_rank(moe_job_t *job, size_t method, char *folder)
 moe_status_t moe_job_hold_golden(moe_job_t *job, size_t method)
 {
     const moe_method_use_t *use = &job->scenario->method[method];
-    const bool holds = use->chain.contract.weigh != MOE_WEIGH_nowhere;
+    const bool holds = moe_contract_computes(&use->chain.contract);
     char *folder = golden_folder(job);
     moe_status_t status = folder == NULL
                               ? moe_fail(MOE_ERR_NOMEM, "no memory for a path")

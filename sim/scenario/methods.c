@@ -313,7 +313,7 @@ static moe_status_t add_all(moe_build_t *b, const moe_method_use_t *wanted)
     const char *why;
 
     *use = *wanted;
-    if (use->method->contract.weigh == MOE_WEIGH_nowhere) {
+    if (!moe_contract_computes(&use->method->contract)) {
         return MOE_OK; /* it computes nothing: only where it is named */
     }
     finish_chain(&s->layer, use);

@@ -117,6 +117,19 @@ void moe_method_use_start(const moe_layer_t *layer, const moe_method_t *method,
 void moe_method_read_layout(const moe_build_t *b, const moe_at_t *at,
                             moe_method_use_t *use);
 
+/** Why an option does nothing whatever it says. */
+typedef struct {
+    const char *option;
+    const char *by;    /* the option that says so */
+    const char *words; /* of that, beside which it would do something */
+} moe_option_use_t;
+
+/** The row of option_use.def by which an option of a use does nothing; NULL if
+ * it does something. */
+const moe_option_use_t *moe_option_idle(const moe_layer_t *layer,
+                                        const moe_method_use_t *use,
+                                        const char *option);
+
 /** Options in a method's map that do nothing beside its others. */
 void moe_method_check_used(const moe_build_t *b, const moe_at_t *map,
                            const moe_method_use_t *use);

@@ -72,6 +72,12 @@ static const char ascend_device_words[] =
 #undef MOE_ASCEND_DEVICE
     ;
 
+static const char quantity_words[] =
+#define MOE_QUANTITY(id) #id " "
+#include "sim/scenario/quantity.def"
+#undef MOE_QUANTITY
+    ;
+
 const char moe_words_plain[] = "letters, digits, `.`, `-`, `_`";
 
 #define MOE_SAMPLER_WORDS       sampler_words
@@ -84,6 +90,7 @@ const char moe_words_plain[] = "letters, digits, `.`, `-`, `_`";
 #define MOE_PROFILE_WORDS       profile_words
 #define MOE_PROVENANCE_WORDS    provenance_words
 #define MOE_ASCEND_DEVICE_WORDS ascend_device_words
+#define MOE_QUANTITY_WORDS      quantity_words
 
 #define AT(type, member)                                                       \
     {                                                                          \

@@ -77,6 +77,14 @@ expect 2 "$MOESIM" run "$tiny" --quiet -o "$work/no" --set model.topk=1 \
     --set model.topk_group=1 --set model.renormalize=false \
     --set 'workload.tokens=[9,4,5,40]' --set 'methods=[capacity_alltoall]'
 says 'needs equally many tokens on all ranks: without drops'
+# the least capacity, which of top-1's gates DeepSpeed's own alone looks at
+# where nothing is dropped
+for gate in 'capacity: tutel' 'capacity: megatron' 'gate: topk'; do
+    expect 2 "$MOESIM" run "$tiny" --quiet -o "$work/no" --set model.topk=1 \
+        --set model.topk_group=1 \
+        --set "methods=[{capacity_alltoall: {$gate, min_capacity: 7}}]"
+    says 'min_capacity: does nothing with drop: none'
+done
 
 # a golden folder has every pair that the router chose
 expect 2 "$MOESIM" run "$tiny" --quiet -o "$work/no" --golden \

@@ -7,7 +7,8 @@ Reads what `moesim list methods --json -` prints from stdin. combine stays at
 its default: what it is quantised to is a rounding point of its own; so do the
 orders of sums, which numerics exact has none of, and what a gate with capacity
 changes in what is computed: tests/e2e/capacity.sh has those. What a library is
-compiled for (limits) is lifted.
+compiled for (limits) is lifted, and with it the generation of chips (soc)
+whose limits they are.
 """
 import json
 import sys
@@ -25,6 +26,7 @@ def uses(method):
                not o["key"].endswith("_order")}
     lifted = {"limits": "off"} if "limits" in options else {}
     options.pop("limits", None)
+    options.pop("soc", None)
     base = {}
     for key, o in options.items():
         words = o["choices"].split()
