@@ -102,6 +102,38 @@ static moe_status_t check_inputs(const moe_command_t *command,
     return MOE_OK;
 }
 
+/* A file that is there must be empty or begin as moesim's own documents, so
+ * that no word that was meant for something else is written over. */
+static moe_status_t check_own_json(const char *path)
+{
+    static const char begin[] = "{\"schema\":\"moesim-";
+    size_t found = 0;
+    FILE *file;
+    struct stat st;
+    int c = EOF;
+
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
+        return MOE_OK;
+    }
+    file = fopen(path, "rb");
+    while (file != NULL && begin[found] != '\0' && (c = getc(file)) != EOF) {
+        if (c == (unsigned char)begin[found]) {
+            found++;
+        } else if (strchr(" \t\r\n", c) == NULL || c == '\0') {
+            break;
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return begin[found] == '\0'
+               ? MOE_OK
+               : moe_fail(MOE_ERR_INPUT,
+                          "--json: %s is there and no JSON of moesim's, "
+                          "expected a new file, or --json=- before other words",
+                          path);
+}
+
 /* Ranks leave it to their first one, or to the supervisor. A pipe is not
  * opened: its reader would see it end. */
 static moe_status_t try_json(const moe_command_t *command)
@@ -117,6 +149,10 @@ static moe_status_t try_json(const moe_command_t *command)
         (stat(command->json, &st) == 0 && !S_ISREG(st.st_mode) &&
          !S_ISDIR(st.st_mode))) {
         return MOE_OK;
+    }
+    status = check_own_json(command->json);
+    if (status != MOE_OK) {
+        return status;
     }
     status = moe_outfile_open(command->json, &file, &stream);
     if (status == MOE_OK) {
