@@ -102,35 +102,45 @@ static moe_status_t check_inputs(const moe_command_t *command,
     return MOE_OK;
 }
 
-/* A file that is there must be empty or begin as moesim's own documents, so
- * that no word that was meant for something else is written over. */
-static moe_status_t check_own_json(const char *path)
+/* True of an empty file, and of one that begins as a document of moesim's: not
+ * as the manifest of a golden folder, which is read. */
+static bool is_own_json(FILE *file)
 {
-    static const char begin[] = "{\"schema\":\"moesim-";
-    size_t found = 0;
-    FILE *file;
-    struct stat st;
-    int c = EOF;
+    static const char own[] = "{\"schema\":\"moesim-";
+    char begin[64];
+    char text[64] = "";
+    const size_t n = fread(begin, 1, sizeof(begin) - 1, file);
+    size_t used = 0;
 
-    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
-        return MOE_OK;
-    }
-    file = fopen(path, "rb");
-    while (file != NULL && begin[found] != '\0' && (c = getc(file)) != EOF) {
-        if (c == (unsigned char)begin[found]) {
-            found++;
-        } else if (strchr(" \t\r\n", c) == NULL || c == '\0') {
-            break;
+    for (size_t i = 0; i < n; i++) {
+        if (strchr(" \t\r\n", begin[i]) == NULL) {
+            text[used++] = begin[i];
         }
     }
+    return n == 0 || (strncmp(text, own, strlen(own)) == 0 &&
+                      strncmp(text + strlen(own), "golden-", 7) != 0);
+}
+
+/* FILE may be a word that was meant for something else: what is there and no
+ * document of moesim's is not replaced. */
+static moe_status_t check_own_json(const char *path)
+{
+    struct stat st;
+    FILE *file = NULL;
+    bool own = true;
+
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+        file = fopen(path, "rb");
+    }
     if (file != NULL) {
+        own = is_own_json(file);
         (void)fclose(file);
     }
-    return begin[found] == '\0'
-               ? MOE_OK
+    return own ? MOE_OK
                : moe_fail(MOE_ERR_INPUT,
-                          "--json: %s is there and no JSON of moesim's, "
-                          "expected a new file, or --json=- before other words",
+                          "--json: %s is no JSON of moesim's and is not "
+                          "replaced, expected another file, or --json=- for "
+                          "stdout",
                           path);
 }
 
