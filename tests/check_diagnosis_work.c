@@ -98,10 +98,10 @@ START_TEST(a_rank_of_deepseek_v3_is_within_the_work)
     moe_diagnosis_t d;
 
     zeros.held[MOE_ROLE_combine] = true;
-    ck_assert_int_eq(moe_ref_rows_alloc(&(moe_storage_t){MOE_FORMAT_bf16},
-                                        c.tokens, model.hidden,
-                                        &zeros.at[MOE_ROLE_combine]),
-                     MOE_OK);
+    ck_assert_int_eq(
+        moe_ref_rows_alloc(&(moe_storage_t){.format = MOE_FORMAT_bf16},
+                           c.tokens, model.hidden, &zeros.at[MOE_ROLE_combine]),
+        MOE_OK);
     memset(zeros.at[MOE_ROLE_combine].codes, 0,
            (size_t)(c.tokens * model.hidden) * 2);
     diagnosis_examine_most(&c, &zeros, false, 0.0, &d);
