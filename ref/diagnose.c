@@ -10,10 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Multiplications and what is as dear, for all mistakes together: at most a
- * minute of a core with AVX-512 VNNI, which does 5e9 to 1.2e10 a second. */
-#define MOST_WORK 3e11
-
 enum {
     EXPLAINED = 100, /* one in so many may stay at fault */
     SAID = 8         /* names of those that were not tried */
@@ -53,7 +49,8 @@ static moe_status_t try_one(moe_judge_t *judge, moe_fault_t fault,
     uint64_t digest = 0;
     moe_status_t status;
 
-    if (d->work + work > MOST_WORK) {
+    d->wanted += work;
+    if (d->work + work > d->most) {
         d->untried[fault.kind] = true; /* cheaper ones may still be tried */
         return MOE_OK;
     }
@@ -65,6 +62,8 @@ static moe_status_t try_one(moe_judge_t *judge, moe_fault_t fault,
     }
     if (status == MOE_ERR_UNSUPPORTED || status == MOE_ERR_RANGE) {
         moe_error_clear();
+        d->work -= work;
+        d->wanted -= work;
         return MOE_OK; /* it means nothing here */
     }
     return status;
@@ -99,7 +98,8 @@ static moe_status_t try_kind(moe_judge_t *judge, moe_fault_kind_t kind,
             const moe_fault_t fault = {
                 .kind = kind, .role = (moe_role_t)r, .variant = v};
 
-            if (!moe_ref_fault_repeats(&judge->layer, fault)) {
+            if (moe_ref_fault_applies(&judge->layer, fault) &&
+                !moe_ref_fault_repeats(&judge->layer, fault)) {
                 status = try_one(judge, fault, d);
             }
         }
@@ -133,11 +133,12 @@ static bool all_same(const moe_diagnosis_t *d)
     return true;
 }
 
-moe_status_t moe_diagnosis_make(moe_judge_t *judge, moe_diagnosis_t *d)
+moe_status_t moe_diagnosis_make(moe_judge_t *judge, double most,
+                                moe_diagnosis_t *d)
 {
     moe_status_t status;
 
-    *d = (moe_diagnosis_t){.role = first_bad(judge)};
+    *d = (moe_diagnosis_t){.role = first_bad(judge), .most = most};
     if (d->role == MOE_ROLE_none) {
         d->good = true;
         return MOE_OK;
@@ -297,7 +298,7 @@ void moe_diagnosis_words(const moe_diagnosis_t *d, char *text, size_t size)
 moe_status_t moe_diagnose(moe_judge_t *judge, char *text, size_t size)
 {
     moe_diagnosis_t d;
-    moe_status_t status = moe_diagnosis_make(judge, &d);
+    moe_status_t status = moe_diagnosis_make(judge, MOE_DIAGNOSIS_WORK, &d);
 
     text[0] = '\0';
     if (status == MOE_OK) {

@@ -60,6 +60,11 @@ static bool has_twin(moe_fault_kind_t kind)
 double moe_diagnose_work(const moe_judge_t *judge, moe_fault_t fault,
                          moe_role_t seen)
 {
+    if (fault.role == MOE_ROLE_topk_weights) { /* experts' rows stay */
+        return products(judge, MOE_ROLE_logits) +
+               PER_ELEMENT *
+                   (elements(judge, fault.role) + elements(judge, seen));
+    }
     return chain(judge, fault.role, seen) +
            (has_twin(fault.kind) ? chain(judge, MOE_ROLE_hidden, fault.role)
                                  : 0.0);

@@ -287,10 +287,10 @@ moe_status_t moe_ref_fault_compute(moe_ref_layer_t *layer, moe_role_t role,
     if (layer->fault.kind == MOE_FAULT_other_rank) {
         return other_rank(layer, out);
     }
-    if (is_rounding(layer->fault.kind) &&
-        moe_format_is_float(moe_ref_layer_storage(layer, role).format)) {
-        return (ROUNDED >> role & 1) != 0 ? round_rows(layer, role, out)
-                                          : moe_ref_fault_none(layer);
+    if (is_rounding(layer->fault.kind) && (ROUNDED >> role & 1) != 0) {
+        return moe_format_is_float(moe_ref_layer_storage(layer, role).format)
+                   ? round_rows(layer, role, out)
+                   : moe_ref_fault_none(layer);
     }
     return (MATMUL >> role & 1) != 0   ? moe_ref_fault_matmul(layer, role, out)
            : role == MOE_ROLE_act_out  ? moe_ref_fault_activation(layer, out)

@@ -18,6 +18,15 @@ static inline bool moe_ref_fault_here(const moe_ref_layer_t *layer,
 /** True if the router makes the mistake. */
 bool moe_ref_fault_routes(const moe_ref_layer_t *layer);
 
+/** True if a mistake means something here, by model and formats: what is false
+ * would be refused by moe_ref_fault_compute() or moe_ref_fault_route(). Nothing
+ * is computed. */
+bool moe_ref_fault_applies(const moe_ref_layer_t *layer, moe_fault_t fault);
+
+/** True if codes of a format may have been made by a wrong rule for scales or
+ * roundings. */
+bool moe_ref_fault_requantizes(moe_fault_kind_t kind, moe_format_t format);
+
 /** The error of a mistake that means nothing here. */
 moe_status_t moe_ref_fault_none(const moe_ref_layer_t *layer);
 

@@ -230,9 +230,9 @@ static void quantize_block(const block_t *b, const double *x)
     }
 }
 
-static bool means_something(moe_fault_kind_t kind, const moe_rows_t *out)
+bool moe_ref_fault_requantizes(moe_fault_kind_t kind, moe_format_t format)
 {
-    const moe_format_info_t *info = moe_format_info(out->storage.format);
+    const moe_format_info_t *info = moe_format_info(format);
 
     if (kind >= MOE_FAULT_e8m0_floor && kind <= MOE_FAULT_ue8m0_late) {
         return info->scale == MOE_DTYPE_e8m0;
@@ -278,7 +278,7 @@ moe_status_t moe_ref_fault_quantize(const moe_ref_layer_t *layer,
     if (layer->fault.kind == MOE_FAULT_global_per_rank) {
         return quantize_own(layer, src, out);
     }
-    if (!means_something(layer->fault.kind, out)) {
+    if (!moe_ref_fault_requantizes(layer->fault.kind, out->storage.format)) {
         return moe_ref_fault_none(layer);
     }
     x = malloc((size_t)out->cols * sizeof(*x) + 1);

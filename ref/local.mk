@@ -23,6 +23,7 @@ ref_libref_la_SOURCES = \
   ref/fault.c \
   ref/fault.def \
   ref/fault.h \
+  ref/fault_applies.c \
   ref/fault_codes.c \
   ref/fault_expert.c \
   ref/fault_inside.h \
@@ -305,11 +306,14 @@ tests_check_layer_SOURCES = tests/check_layer.c tests/tiny_layer.c \
 tests_check_layer_LDADD = $(REF_LIBS)
 
 # What a failed check looks like.
-check_PROGRAMS += tests/check_diagnosis
-TESTS += tests/check_diagnosis
+check_PROGRAMS += tests/check_diagnosis tests/check_diagnosis_work
+TESTS += tests/check_diagnosis tests/check_diagnosis_work
 tests_check_diagnosis_SOURCES = tests/check_diagnosis.c tests/judge.h \
   tests/diagnosis_cases.c tests/diagnosis_cases.h
 tests_check_diagnosis_LDADD = $(REF_LIBS)
+tests_check_diagnosis_work_SOURCES = tests/check_diagnosis_work.c \
+  tests/diagnosis_cases.c tests/diagnosis_cases.h
+tests_check_diagnosis_work_LDADD = $(REF_LIBS)
 EXTRA_DIST += tests/diagnosis_expected.csv
 
 # The judge, on a tiny layer and on full-size rows.

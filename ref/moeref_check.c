@@ -68,7 +68,16 @@ __attribute__((format(printf, 2, 3))) static void say(page_t *p,
     p->used += n > 0 ? (size_t)n : 0;
 }
 
-static void say_spot(page_t *p, const moe_judge_spot_t *spot)
+/* Ids came in 32 bits: at an end of these they may have been beyond it. */
+static void say_id(page_t *p, double id)
+{
+    say(p, "%lld%s", (long long)id,
+        id >= (double)INT32_MAX   ? " or more"
+        : id <= (double)INT32_MIN ? " or less"
+                                  : "");
+}
+
+static void say_spot(page_t *p, const moe_judge_spot_t *spot, bool ids)
 {
     if (spot->row < 0 || spot->ratio <= 0.0) {
         return;
@@ -80,7 +89,11 @@ static void say_spot(page_t *p, const moe_judge_spot_t *spot)
     if (spot->expert >= 0) {
         say(p, ", expert %lld", (long long)spot->expert);
     }
-    if (spot->col >= 0) {
+    if (spot->col >= 0 && ids) {
+        say(p, ", column %lld: ", (long long)spot->col);
+        say_id(p, spot->got);
+        say(p, ", exact %lld", (long long)spot->want);
+    } else if (spot->col >= 0) {
         say(p, ", column %lld: %.9g, exact %.9g", (long long)spot->col,
             spot->got, spot->want);
     }
@@ -112,7 +125,7 @@ static void say_verdict(page_t *p, const moe_verdict_t *v,
             (long long)v->experts_beyond, (long long)v->nans,
             (long long)v->infinities, (long long)v->max_ulp);
     }
-    say_spot(p, &v->worst);
+    say_spot(p, &v->worst, v->role == MOE_ROLE_topk_ids);
     say(p, "\n");
 }
 

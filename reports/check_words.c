@@ -139,9 +139,11 @@ static void say_first(text_t *t, json_t *finding, json_t *first)
     if (has(first, "token")) {
         say(t, ", token %lld", count(first, "token"));
     }
-    if (has(first, "src_token")) {
+    if (has(first, "src_token") && has(first, "src_rank")) {
         say(t, ", token %lld of rank %lld", count(first, "src_token"),
             count(first, "src_rank"));
+    } else if (has(first, "src_token")) {
+        say(t, ", src_token %lld", count(first, "src_token"));
     }
     if (has(first, "expert")) {
         say(t, ", expert %lld", count(first, "expert"));
@@ -171,7 +173,10 @@ void moe_check_place(json_t *finding, char *out, size_t size)
     if (has(finding, "rank")) {
         say(&t, ", rank %lld", count(finding, "rank"));
     }
-    if (has(worst, "column")) {
+    if (json_is_integer(json_object_get(worst, "got"))) {
+        say(&t, ", column %lld: got %lld, want %lld", count(worst, "column"),
+            count(worst, "got"), count(worst, "want"));
+    } else if (has(worst, "column")) {
         say(&t, ", column %lld: got %.9g, want %.9g", count(worst, "column"),
             real(worst, "got"), real(worst, "want"));
     } else {

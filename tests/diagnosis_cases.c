@@ -193,6 +193,12 @@ bool diagnosis_make(const case_t *c, moe_fault_t fault, moe_ref_layer_t *layer)
 void diagnosis_examine(const case_t *c, const moe_ref_layer_t *layer,
                        bool stages, moe_diagnosis_t *d)
 {
+    diagnosis_examine_most(c, layer, stages, MOE_DIAGNOSIS_WORK, d);
+}
+
+void diagnosis_examine_most(const case_t *c, const moe_ref_layer_t *layer,
+                            bool stages, double most, moe_diagnosis_t *d)
+{
     const moe_ref_case_t what = about(c);
     moe_judge_t judge;
 
@@ -205,7 +211,7 @@ void diagnosis_examine(const case_t *c, const moe_ref_layer_t *layer,
         }
     }
     ck_assert_int_eq(moe_judge_run(&judge), MOE_OK);
-    ck_assert_msg(moe_diagnosis_make(&judge, d) == MOE_OK, "%s",
+    ck_assert_msg(moe_diagnosis_make(&judge, most, d) == MOE_OK, "%s",
                   moe_error_text());
     ck_assert(moe_judge_is_good(&judge) == d->good);
     moe_judge_fini(&judge);

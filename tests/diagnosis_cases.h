@@ -34,4 +34,8 @@ bool diagnosis_make(const case_t *c, moe_fault_t fault, moe_ref_layer_t *layer);
 void diagnosis_examine(const case_t *c, const moe_ref_layer_t *layer,
                        bool stages, moe_diagnosis_t *d);
 
+/** The same with so much work at most. */
+void diagnosis_examine_most(const case_t *c, const moe_ref_layer_t *layer,
+                            bool stages, double most, moe_diagnosis_t *d);
+
 #endif

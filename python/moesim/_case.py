@@ -7,6 +7,8 @@ import json
 import pathlib
 import warnings
 
+import numpy
+
 from moesim import _arrays
 from moesim._library import (ERR_UNSUPPORTED, ERR_WRONG, OK, MoesimError,
                              Tensor, error, library)
@@ -60,6 +62,16 @@ def _experts(count, ep, rank):
 
 def _text(value):
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _beyond(stage, ids):
+    """A line about the first of ids that 32 bits do not hold, or none."""
+    at = numpy.flatnonzero((ids < -2**31) | (ids >= 2**31))
+    if at.size == 0:
+        return ""
+    place = ", ".join(str(i) for i in numpy.unravel_index(at[0], ids.shape))
+    return (f"\n{stage}[{place}] is {ids.flat[at[0]]}, which does not fit "
+            f"32 bits ({at.size} of {ids.size} do not)")
 
 
 class NoEffect(MoesimError):
@@ -150,7 +162,7 @@ class Case:
                             self._shape(name, tensor, tensor.blocks), self,
                             self.framework)
 
-    def _given(self, stage, value, keep):
+    def _given(self, stage, value, keep, notes):
         """A tensor of the caller's; value is an array, or (codes, scales)."""
         want = self._tensor(NAMES.get(stage, stage))
         codes, scales = value if isinstance(value, tuple) else (value, None)
@@ -163,7 +175,9 @@ class Case:
         if element == "i64" and want.dtype == b"i32":
             # torch's ids; what does not fit is no expert's either
             element = "i32"
-            array = array.view("i8").clip(-2**31, 2**31 - 1).astype("i4")
+            array = array.view("i8")
+            notes.append(_beyond(stage, array.reshape(shape)))
+            array = array.clip(-2**31, 2**31 - 1).astype("i4")
         got = Tensor(dtype=element.encode(), data=array.ctypes.data,
                      rows=shape[0], cols=(shape[1] if len(shape) > 1 else 1) *
                      _arrays.ELEMENTS[element][3])
@@ -187,8 +201,8 @@ class Case:
         computes with it: NoEffect if that is the same."""
         __tracebackhide__ = True  # pytest shows the line of the test
         stages = {stage: out, **more}
-        keep = []
-        given = [self._given(name, value, keep)
+        keep, notes = [], []
+        given = [self._given(name, value, keep, notes)
                  for name, value in stages.items()]
         names = (ctypes.c_char_p * len(given))(
             *[NAMES.get(name, name).encode() for name in stages])
@@ -198,7 +212,8 @@ class Case:
                                            len(given), text, TEXT_BYTES)
         said = text.value.decode().rstrip("\n")
         if status == ERR_WRONG:
-            raise AssertionError(f"{said}\ncase: {self.settings}")
+            raise AssertionError(
+                f"{said}{''.join(notes)}\ncase: {self.settings}")
         if status == ERR_UNSUPPORTED and "inject" in self.settings:
             raise NoEffect(str(error()))
         if status != OK:

@@ -19,6 +19,8 @@ DTYPES = {"bf16": "BF16", "fp16": "F16", "fp32": "F32", "fp64": "F64",
           "e4m3": "F8_E4M3", "e5m2": "F8_E5M2", "e8m0": "F8_E8M0",
           "e2m1": "F4"}
 PLAIN = {"U16": "uint16", "I16": "int16"}
+MOST_DIMENSIONS = 32  # of an array, in all versions of numpy
+MOST_ELEMENTS = 2**60  # without its empty dimensions: bytes fit 63 bits
 
 
 def _array(raw, dtype, shape):
@@ -68,22 +70,35 @@ def _is_count(value):
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _size(path, name, about):
-    """Bytes of a tensor's shape."""
-    if not (isinstance(about, dict) and isinstance(about.get("shape"), list)
+def _is_whole(about):
+    """dtype, shape and data_offsets, of the right kinds."""
+    return (isinstance(about, dict) and isinstance(about.get("dtype"), str)
+            and isinstance(about.get("shape"), list)
             and all(map(_is_count, about["shape"]))
             and isinstance(about.get("data_offsets"), list)
             and len(about["data_offsets"]) == 2
-            and all(map(_is_count, about["data_offsets"]))):
+            and all(map(_is_count, about["data_offsets"])))
+
+
+def _size(path, name, about):
+    """Bytes of a tensor's shape."""
+    if not _is_whole(about):
         _refuse(path, 8, f"tensor '{name}': expected dtype, shape and "
                 "data_offsets")
-    dtype = about.get("dtype")
+    dtype, shape = about["dtype"], about["shape"]
     element = next((e for e, d in DTYPES.items() if d == dtype), None)
     if element is None and dtype not in PLAIN:
         _refuse(path, 8, f"tensor '{name}': dtype {dtype} is none of moesim's")
+    if len(shape) > MOST_DIMENSIONS or \
+            math.prod(n for n in shape if n > 0) > MOST_ELEMENTS:
+        _refuse(path, 8, f"tensor '{name}': shape {shape} is too large for an "
+                "array")
+    if element == "e2m1" and (not shape or shape[-1] % 2 != 0):
+        _refuse(path, 8, f"tensor '{name}': shape {shape} of F4, expected "
+                "rows of whole bytes, two codes each")
     bits = 16 if element is None else 4 if element == "e2m1" else \
         8 * numpy.dtype(_arrays.ELEMENTS[element][0]).itemsize
-    return math.prod(about["shape"]) * bits // 8
+    return math.prod(shape) * bits // 8
 
 
 def _cover(path, header, start, size):

@@ -75,6 +75,22 @@ def test_what_is_no_array_of_numbers_is_refused():
         case.check(numpy.zeros(case.combine.shape, numpy.int32))
 
 
+def test_ids_that_do_not_fit_are_told_as_they_are():
+    case = moesim.case(SMALL, tokens=8)
+    ids = numpy.array(case.topk_ids, numpy.int64)
+    case.check(ids, stage="topk_ids")
+    ids[5, 1] = 2**40
+    with pytest.raises(AssertionError) as failed:
+        case.check(ids, stage="topk_ids")
+    text = str(failed.value)
+    assert "row 5, token 5, column 1: 2147483647 or more, exact " in text
+    assert "e+" not in text.splitlines()[0]
+    assert f"topk_ids[5, 1] is {2**40}, which does not fit 32 bits" in text
+    ids[5, 1] = case.topk_ids[5, 1] ^ 1
+    with pytest.raises(AssertionError, match=f"column 1: {ids[5, 1]}, exact "):
+        case.check(ids, stage="topk_ids")
+
+
 def test_routing_is_that_of_numpy():
     case = moesim.case(SMALL, tokens=64)
     logits = case.logits.astype(numpy.float64)
@@ -189,6 +205,24 @@ ENTRY = '{"dtype":"U8","shape":[4],"data_offsets":[%d,%d]}'
     ('{"a":%s}' % (ENTRY % (0, 4)).replace("U8", "C64"), 4, "C64 is none"),
     ('{"a":{"dtype":"U8","shape":[-4],"data_offsets":[0,4]}}', 4, "expected"),
     ('{"a":4}', 0, "expected dtype, shape"),
+    ('{"a":{"dtype":["F32"],"shape":[1],"data_offsets":[0,4]}}', 4,
+     "expected dtype"),
+    ('{"a":{"dtype":{},"shape":[1],"data_offsets":[0,4]}}', 4,
+     "expected dtype"),
+    ('{"a":{"dtype":"F4","shape":[3],"data_offsets":[0,1]}}', 1,
+     "rows of whole bytes"),
+    ('{"a":{"dtype":"F4","shape":[1],"data_offsets":[0,0]}}', 0,
+     "rows of whole bytes"),
+    ('{"a":{"dtype":"F4","shape":[2,3],"data_offsets":[0,3]}}', 3,
+     "rows of whole bytes"),
+    ('{"a":{"dtype":"F4","shape":[],"data_offsets":[0,0]}}', 0,
+     "rows of whole bytes"),
+    ('{"a":{"dtype":"F32","shape":[%d,0],"data_offsets":[0,0]}}'
+     % (2**63,), 0, "too large for an array"),
+    ('{"a":{"dtype":"F32","shape":[%d,%d,0],"data_offsets":[0,0]}}'
+     % (2**40, 2**40), 0, "too large for an array"),
+    ('{"a":{"dtype":"U8","shape":[%s],"data_offsets":[0,1]}}'
+     % ",".join("1" * 65), 1, "too large for an array"),
     ("[1]", 0, "no JSON object"),
     ('{"a":', 0, "no JSON: "),
     ("[" * 100000, 0, "no JSON: "),
@@ -205,10 +239,10 @@ def test_hostile_files_are_refused_with_file_and_byte(tmp_path, header, data,
 
 def test_tensors_may_be_named_in_any_order(tmp_path):
     path = tmp_path / "x.safetensors"
-    text = ('{"b":%s,"a":%s}' % (ENTRY % (4, 8), ENTRY % (0, 4))).encode()
+    text = ('{"b":%s,"a":%s}' % (ENTRY % (0, 4), ENTRY % (4, 8))).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(range(8)))
     read = moesim.load(path)
-    assert read["a"].tolist() == [0, 1, 2, 3] and read["b"][0] == 4
+    assert read["b"].tolist() == [0, 1, 2, 3] and read["a"][0] == 4
 
 
 @pytest.mark.parametrize("wrong, told", [

@@ -110,12 +110,6 @@ moe_status_t moe_check_fault(moe_check_t *check, const moe_golden_rank_t *rank,
                              const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
-/** Add a fault if ids of a layer's tokens that nobody judges are no expert's;
- * -1 is none where REF (codes NULL: not there) has none, too. */
-moe_status_t moe_check_ids(moe_check_t *check, const moe_golden_rank_t *rank,
-                           const moe_ref_layer_t *layer, const moe_rows_t *ids,
-                           const moe_rows_t *ref);
-
 /** The layer as the golden folder's ranks lie: a run's first method may lay it
  * in its own way. */
 moe_layer_t moe_check_layer(const moe_check_t *check);
@@ -135,6 +129,30 @@ moe_status_t moe_check_match(moe_check_t *check, const moe_golden_rank_t *rank,
                              int64_t rows, int64_t per_expert,
                              moe_check_match_t *match_p);
 
+/* sim/check/told.c */
+
+/** Ids (int32) and weights (fp32) of a router that is data; codes NULL: not
+ * there. */
+typedef struct {
+    const moe_safetensors_t *file; /* GOT's */
+    moe_rows_t ids, weights;       /* GOT's */
+    moe_rows_t ref_ids, ref_weights;
+} moe_check_told_t;
+
+/** Add faults of ids that are no expert's; and of ids and weights, as pairs in
+ * any order of the columns, that are not REF's. -1 is no expert where REF's
+ * token has none, too. */
+moe_status_t moe_check_told(moe_check_t *check, const moe_golden_rank_t *rank,
+                            const moe_model_t *model,
+                            const moe_check_told_t *told);
+
+/** Routing weights of another float type as fp32, which they are to the
+ * judge. */
+moe_status_t moe_check_widen(moe_check_tensor_t *weights);
+
+/** Element of topk_ids as the file has it, that is `narrow` in 32 bits. */
+int64_t moe_check_id(const moe_safetensors_t *file, int64_t at, int32_t narrow);
+
 /* sim/check/rank.c */
 
 /** Judge one rank's file; adds findings. */
@@ -146,8 +164,9 @@ int64_t moe_check_count(const moe_safetensors_t *file);
 
 /* sim/check/verdict.c */
 
-/** What a judge says about a place, as a finding. */
-json_t *moe_check_verdict(const moe_judge_t *judge, moe_role_t role, int rank);
+/** What a judge says about a place of GOT, as a finding. */
+json_t *moe_check_verdict(const moe_judge_t *judge, moe_role_t role, int rank,
+                          const moe_safetensors_t *got);
 
 /* sim/check/diagnosis.c */
 

@@ -82,6 +82,6 @@ moe_status_t moe_check_diagnose(moe_check_t *check, moe_judge_t *judge,
             MOST) {
         return MOE_OK;
     }
-    status = moe_diagnosis_make(judge, &d);
+    status = moe_diagnosis_make(judge, MOE_DIAGNOSIS_WORK, &d);
     return status == MOE_OK ? add(check, &d, rank) : status;
 }

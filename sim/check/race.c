@@ -236,10 +236,22 @@ static void put(json_t *to, const char *key, int64_t value)
     (void)json_object_set_new(to, key, json_integer((json_int_t)value));
 }
 
+/* True of tensors that have a row for each of a place: its own, its scales and
+ * its bounds; not of what is one number for all. */
+static bool has_rows(const char *suffix)
+{
+    return *suffix == '\0' || strcmp(suffix, ".abs") == 0 ||
+           strcmp(suffix, ".scale") == 0;
+}
+
 /* Global number of the first token whose rows a tensor has; -1: of none. */
 static int64_t first_token(const moe_golden_rank_t *rank, const char *name)
 {
     const size_t stem = strcspn(name, ".");
+
+    if (!has_rows(name + stem)) {
+        return -1;
+    }
 
     for (int r = MOE_ROLE_hidden; rank != NULL && r <= MOE_ROLE_output; r++) {
         const char *role = moe_role_name((moe_role_t)r);

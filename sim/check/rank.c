@@ -59,45 +59,29 @@ static moe_status_t read_place(part_t *part, const moe_safetensors_t *file,
                                  rows, cols, tensor);
 }
 
-/* Routing weights are fp32 to the judge. */
-static moe_status_t widen_weights(moe_check_tensor_t *tensor)
+static moe_status_t read_ref(part_t *part, moe_role_t role)
 {
-    const moe_storage_t fp32 = {.format = MOE_FORMAT_fp32};
-    moe_rows_t wide;
-    moe_status_t status;
-    double value;
+    moe_check_tensor_t *tensor = &part->trusted[role];
+    moe_status_t status =
+        part->ref != NULL && has(part->ref, role) && tensor->rows.codes == NULL
+            ? read_place(part, part->ref, part->ref_path, role, tensor)
+            : MOE_OK;
 
-    if (tensor->rows.storage.format == MOE_FORMAT_fp32) {
-        return MOE_OK;
-    }
-    status =
-        moe_ref_rows_alloc(&fp32, tensor->rows.rows, tensor->rows.cols, &wide);
-    for (int64_t i = 0;
-         status == MOE_OK && i < tensor->rows.rows * tensor->rows.cols; i++) {
-        value = moe_rows_value(&tensor->rows, i / tensor->rows.cols,
-                               i % tensor->rows.cols);
-        ((float *)wide.codes)[i] = (float)value;
-    }
-    if (status == MOE_OK) {
-        moe_check_tensor_free(tensor);
-        tensor->rows = wide;
-    }
-    return status;
+    return status == MOE_OK && role == MOE_ROLE_topk_weights &&
+                   tensor->rows.codes != NULL
+               ? moe_check_widen(tensor)
+               : status;
 }
 
 /* Ids and weights of REF, where GOT has none: inputs of the kernel. */
 static moe_status_t trust(part_t *part, moe_role_t role)
 {
-    moe_check_tensor_t *tensor = &part->trusted[role];
-    moe_status_t status;
+    moe_status_t status =
+        part->judge.layer.held[role] ? MOE_OK : read_ref(part, role);
 
-    if (part->ref == NULL || !has(part->ref, role) ||
-        part->judge.layer.held[role]) {
-        return MOE_OK;
-    }
-    status = read_place(part, part->ref, part->ref_path, role, tensor);
-    return status == MOE_OK ? moe_judge_trust(&part->judge, role, &tensor->rows)
-                            : status;
+    return status == MOE_OK && part->trusted[role].rows.codes != NULL
+               ? moe_judge_trust(&part->judge, role, &part->trusted[role].rows)
+               : status;
 }
 
 /* Ids and weights that no logits made: inputs of the kernel. */
@@ -107,23 +91,39 @@ static bool is_told(const part_t *part, moe_role_t role)
            part->check->scenario->router != MOE_ROUTER_data;
 }
 
-/* Ids and weights that are taken as they are. */
+/* What comes after them is judged from GOT's own, right or not. */
 static moe_status_t give_told(part_t *part, moe_role_t role)
 {
-    moe_check_tensor_t *ours = &part->trusted[role];
-    const moe_rows_t *rows = &part->tensor[role].rows;
-    moe_status_t status = MOE_OK;
+    moe_status_t status = read_ref(part, role);
 
-    if (role == MOE_ROLE_topk_ids && part->ref != NULL &&
-        has(part->ref, role)) {
-        status = read_place(part, part->ref, part->ref_path, role, ours);
+    return status == MOE_OK
+               ? moe_judge_trust(&part->judge, role, &part->tensor[role].rows)
+               : status;
+}
+
+/* GOT's against REF's. */
+static moe_status_t compare_told(part_t *part)
+{
+    const moe_rows_t *ids = &part->tensor[MOE_ROLE_topk_ids].rows;
+    const moe_rows_t *weights = &part->tensor[MOE_ROLE_topk_weights].rows;
+    moe_check_told_t told = {
+        .file = part->file, .ids = *ids, .weights = *weights};
+    moe_status_t status;
+
+    if (!is_told(part, MOE_ROLE_topk_ids) ||
+        (ids->codes == NULL && weights->codes == NULL)) {
+        return MOE_OK;
     }
-    if (status == MOE_OK && role == MOE_ROLE_topk_ids) {
-        status = moe_check_ids(part->check, part->rank, &part->judge.layer,
-                               rows, &ours->rows);
+    status = read_ref(part, MOE_ROLE_topk_ids);
+    if (status == MOE_OK) {
+        status = read_ref(part, MOE_ROLE_topk_weights);
     }
-    return status == MOE_OK ? moe_judge_trust(&part->judge, role, rows)
-                            : status;
+    told.ref_ids = part->trusted[MOE_ROLE_topk_ids].rows;
+    told.ref_weights = part->trusted[MOE_ROLE_topk_weights].rows;
+    return status == MOE_OK
+               ? moe_check_told(part->check, part->rank,
+                                part->judge.layer.about.model, &told)
+               : status;
 }
 
 /* Tensors of tokens, which lie as they are. */
@@ -135,7 +135,7 @@ static moe_status_t give_plain(part_t *part, moe_role_t role)
 
     if (status == MOE_OK && role == MOE_ROLE_topk_weights &&
         tensor->rows.codes != NULL) {
-        status = widen_weights(tensor);
+        status = moe_check_widen(tensor);
     }
     if (status != MOE_OK || tensor->rows.codes == NULL) {
         return status;
@@ -229,7 +229,7 @@ static moe_status_t add_findings(part_t *part)
         if (part->judge.verdict[r].judged) {
             status = moe_check_add(
                 part->check, moe_check_verdict(&part->judge, (moe_role_t)r,
-                                               part->rank->rank));
+                                               part->rank->rank, part->file));
         }
     }
     return status;
@@ -265,6 +265,9 @@ judge_part(moe_check_t *check, const moe_golden_rank_t *rank,
     }
     if (status == MOE_OK) {
         status = give_all(&part, wanted);
+    }
+    if (status == MOE_OK) {
+        status = compare_told(&part);
     }
     if (status == MOE_OK && !part.faulty) {
         status = moe_judge_run(&part.judge);

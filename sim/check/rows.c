@@ -61,36 +61,6 @@ moe_status_t moe_check_fault(moe_check_t *check, const moe_golden_rank_t *rank,
     return moe_check_add(check, finding);
 }
 
-moe_status_t moe_check_ids(moe_check_t *check, const moe_golden_rank_t *rank,
-                           const moe_ref_layer_t *layer, const moe_rows_t *ids,
-                           const moe_rows_t *ref)
-{
-    const int64_t experts = layer->about.model->experts;
-    const int32_t *got = ids->codes;
-    const int32_t *ours = ref->codes;
-    int64_t first = -1;
-    int64_t n = 0;
-
-    for (int64_t i = ids->rows * ids->cols - 1; i >= 0; i--) {
-        const bool none = got[i] == -1 && ours != NULL && ours[i] == -1;
-
-        if (!none && (got[i] < 0 || got[i] >= experts)) {
-            first = i;
-            n++;
-        }
-    }
-    return n == 0
-               ? MOE_OK
-               : moe_check_fault(
-                     check, rank, MOE_ROLE_topk_ids, "unknown expert",
-                     "%lld of %lld ids are no expert's; token %lld, slot "
-                     "%lld: %d of %lld experts",
-                     (long long)n, (long long)(ids->rows * ids->cols),
-                     (long long)(layer->about.tokens.begin + first / ids->cols),
-                     (long long)(first % ids->cols), (int)got[first],
-                     (long long)experts);
-}
-
 /* Rows that hold data lie in so many pieces: one, or one an expert. */
 static int64_t pieces(const names_t *names, int64_t rows, int64_t per_expert)
 {

@@ -99,7 +99,22 @@ static json_t *worst_of(const moe_judge_spot_t *spot)
     return worst;
 }
 
-json_t *moe_check_verdict(const moe_judge_t *judge, moe_role_t role, int rank)
+/* Ids are integers; one that does not fit 32 bits is told as the file has
+ * it. */
+static void set_ids(json_t *worst, const moe_judge_spot_t *spot, int k,
+                    const moe_safetensors_t *got)
+{
+    if (worst != NULL && spot->col >= 0) {
+        (void)json_object_set_new(
+            worst, "got",
+            integer(moe_check_id(got, spot->row * k + spot->col,
+                                 (int32_t)spot->got)));
+        (void)json_object_set_new(worst, "want", integer((int64_t)spot->want));
+    }
+}
+
+json_t *moe_check_verdict(const moe_judge_t *judge, moe_role_t role, int rank,
+                          const moe_safetensors_t *got)
 {
     const moe_verdict_t *v = &judge->verdict[role];
     json_t *f = moe_check_finding(moe_role_name(role), rank, v->good,
@@ -119,7 +134,12 @@ json_t *moe_check_verdict(const moe_judge_t *judge, moe_role_t role, int rank)
         set_numbers(f, v);
     }
     if (v->worst.ratio > 0.0) {
-        (void)json_object_set_new(f, "worst", worst_of(&v->worst));
+        json_t *worst = worst_of(&v->worst);
+
+        if (role == MOE_ROLE_topk_ids) {
+            set_ids(worst, &v->worst, judge->layer.about.model->topk, got);
+        }
+        (void)json_object_set_new(f, "worst", worst);
     }
     return f;
 }

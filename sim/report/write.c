@@ -102,6 +102,48 @@ static moe_status_t check_inputs(const moe_command_t *command,
     return MOE_OK;
 }
 
+/* True of an empty file, and of one that begins as a document of moesim's: not
+ * as the manifest of a golden folder, which is read. */
+static bool is_own_json(FILE *file)
+{
+    static const char own[] = "{\"schema\":\"moesim-";
+    char begin[64];
+    char text[64] = "";
+    const size_t n = fread(begin, 1, sizeof(begin) - 1, file);
+    size_t used = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (strchr(" \t\r\n", begin[i]) == NULL) {
+            text[used++] = begin[i];
+        }
+    }
+    return n == 0 || (strncmp(text, own, strlen(own)) == 0 &&
+                      strncmp(text + strlen(own), "golden-", 7) != 0);
+}
+
+/* FILE may be a word that was meant for something else: what is there and no
+ * document of moesim's is not replaced. */
+static moe_status_t check_own_json(const char *path)
+{
+    struct stat st;
+    FILE *file = NULL;
+    bool own = true;
+
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+        file = fopen(path, "rb");
+    }
+    if (file != NULL) {
+        own = is_own_json(file);
+        (void)fclose(file);
+    }
+    return own ? MOE_OK
+               : moe_fail(MOE_ERR_INPUT,
+                          "--json: %s is no JSON of moesim's and is not "
+                          "replaced, expected another file, or --json=- for "
+                          "stdout",
+                          path);
+}
+
 /* Ranks leave it to their first one, or to the supervisor. A pipe is not
  * opened: its reader would see it end. */
 static moe_status_t try_json(const moe_command_t *command)
@@ -117,6 +159,10 @@ static moe_status_t try_json(const moe_command_t *command)
         (stat(command->json, &st) == 0 && !S_ISREG(st.st_mode) &&
          !S_ISDIR(st.st_mode))) {
         return MOE_OK;
+    }
+    status = check_own_json(command->json);
+    if (status != MOE_OK) {
+        return status;
     }
     status = moe_outfile_open(command->json, &file, &stream);
     if (status == MOE_OK) {

@@ -136,6 +136,24 @@ holds methods.json "all(m['source'] and m['payload'] and m['test']
     for m in r['items'])"
 
 # doctor: sound here; a BLAS of other kernels; nothing to write on
+# the value of --json may be left out: a word that was meant for something else
+# is not written over; an empty file and a document of moesim's are
+printf 'moesim: 1\n' >mine.yaml
+: >empty.json
+for words in 'check --json mine.yaml a b --max-ulp 0' \
+    'run --json mine.yaml first' 'list methods --json mine.yaml'; do
+    expect 2 "$MOESIM" $words
+    says "^moesim: --json: mine.yaml is no JSON of moesim's and is not replaced"
+done
+[ "$(cat mine.yaml)" = 'moesim: 1' ] && pass "mine.yaml as it was" ||
+    fail "$(cat mine.yaml)"
+printf '{\n "schema": "moesim-golden-1"\n}\n' >manifest.json
+expect 2 "$MOESIM" list methods --json manifest.json
+expect 0 "$MOESIM" list methods --json empty.json
+expect 0 "$MOESIM" list formats --json=empty.json
+expect 0 "$MOESIM" list formats --json empty.json -q
+"$PYTHON" -c "import json; assert json.load(open('empty.json'))['schema'] == 'moesim-list-1'" &&
+    pass "replaced" || fail "empty.json"
 expect 0 "$MOESIM" doctor --json doctor.json
 holds doctor.json "r['status'] == 'ok' and
     {c['name'] for c in r['checks']} >= {'blas', 'mpi', 'memory', 'libraries'}"

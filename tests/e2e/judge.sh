@@ -6,13 +6,13 @@
 golden=$work/golden
 spoil="$PYTHON $top_srcdir/tests/e2e/spoil.py"
 
-make_golden() { # DIR DP TOKENS
+make_golden() { # DIR DP TOKENS [MORE]
     cat >"$1.yaml" <<END
 moesim: 1
 name: judged
 model: {name: small, source: "test", hidden: 512, intermediate: 256, experts: 16, topk: 4, score: sigmoid, bias: true, n_group: 4, topk_group: 2, renormalize: true, routed_scaling: 2.5, layers: 1, moe_layers: 1}
 layout: {dp: $2, tp: 1, ep: $2}
-workload: {phase: prefill, tokens: $3}
+workload: {phase: prefill, ${4:-}tokens: $3}
 precision: {expert_in: nvfp4, weights: nvfp4, gemm2_in: nvfp4}
 methods: [{allgatherv: {dispatch: nvfp4}}]
 seed: 5
@@ -83,7 +83,10 @@ for id in 999 -1; do
         pass "says where" || fail "$(cat "$work/stdout")"
 done
 judge 1 i64 id:5:99999999999 keep:topk_ids,output
-bad topk_ids "f['worst']['token'] == 5"
+# a number, and the file's own: not the nearest of 32 bits
+bad topk_ids "f['worst']['token'] == 5 and f['worst']['got'] == 99999999999"
+grep -q "^topk_ids: token 5, .*got 99999999999, want [0-9]*$" "$work/stdout" &&
+    pass "an id beyond 32 bits" || fail "$(cat "$work/stdout")"
 holds "$work/check.json" "not any(d['named'] for d in r['diagnosis'])"
 # a tensor of another number of rows is known by its header; of one with
 # padding only what valid_rows says is read
@@ -124,6 +127,28 @@ expect 0 "$PYTHON" -c "
 import sys, xml.etree.ElementTree as t
 s = t.parse('$work/junit.xml').getroot()[0]
 sys.exit(s.get('failures') != '2' or len(s.findall('testcase/failure')) != 2)"
+
+# A router that is data: nothing is near a tie, ids and weights are REF's
+told=$work/told
+make_golden "$told" 2 "[24, 9]" 'router: {sample: uniform}, '
+golden_of_data=$golden
+golden=$told
+judge 0 keep:topk_ids,topk_weights,output
+judge 0 swap-columns
+judge 0 keep:topk_weights
+judge 0 keep:output
+judge 1 zero:topk_weights zero:output keep:topk_ids,topk_weights,output
+bad topk_weights "f['kind'] == 'not as told' and f['what'].startswith('96 of 96 weights are not REF') and 'token 0, slot 0' in f['what']"
+holds "$work/check.json" "[f['tensor'] for f in r['findings'] if f['verdict'] == 'bad'] == ['topk_weights']"
+judge 1 zero:topk_weights keep:topk_weights
+bad topk_weights "f['kind'] == 'not as told'"
+judge 1 flip:topk_weights:4 keep:topk_ids,topk_weights
+bad topk_weights "f['what'].startswith('1 of 96 weights') and 'token 0, slot 1' in f['what']"
+judge 1 other-expert keep:topk_ids,topk_weights
+bad topk_ids "f['kind'] == 'not as told' and f['what'].startswith('1 of 96 ids')"
+judge 1 i64 id:5:99999999999 keep:topk_ids
+bad topk_ids "f['kind'] == 'unknown expert' and 'token 5, slot 0: 99999999999 of 16' in f['what']"
+golden=$golden_of_data
 
 # Two runs of one kernel; bare files; what is wrong with the input.
 $spoil "$golden/rank-0000.safetensors" "$work/a.safetensors" keep:output
@@ -167,6 +192,24 @@ END
     pass "place of a race" || fail "place of a race"
 grep -qE "first in row [0-9]+, column [0-9]+, token [0-9]+ of rank [01], expert [0-9], rank 0" \
     "$work/stdout" && pass "told with its place" || fail "race without a place"
+# what the files do not say of a place is not told: whose token a row is; a
+# token of the one global scale
+for run in one raced; do
+    $spoil "$work/$run.safetensors" "$work/$run-unranked.safetensors" \
+        drop:src_rank
+done
+expect 1 "$MOESIM" check "$golden" "$work/one-unranked.safetensors" \
+    "$work/raced-unranked.safetensors" --only-rank 0 --json "$work/check.json"
+bad gemm2_out "f['kind'] == 'race' and 'src_token' in f['first'] and 'src_rank' not in f['first']"
+grep -q "src_token [0-9]*, expert [0-9]*, rank 0" "$work/stdout" &&
+    ! grep -q "first in row.* of rank" "$work/stdout" &&
+    pass "no rank that the file has not" || fail "$(cat "$work/stdout")"
+$spoil "$work/one.safetensors" "$work/scaled.safetensors" \
+    flip:dispatch.decode_scale:0 flip:dispatch.scale:70
+expect 1 "$MOESIM" check "$golden" "$work/one.safetensors" \
+    "$work/scaled.safetensors" --only-rank 0 --json "$work/check.json"
+bad dispatch.decode_scale "f['kind'] == 'race' and f['first'] == {'row': 0, 'column': 0}"
+bad dispatch.scale "f['kind'] == 'race' and f['first'] == {'row': 2, 'column': 6, 'token': 2}"
 expect 2 "$MOESIM" check "$work/a.safetensors" "$work/b.safetensors"
 says "max-ulp"
 expect 0 "$MOESIM" check "$work/a.safetensors" "$work/b.safetensors" \

@@ -5,7 +5,9 @@
 keep:A,B          only these tensors (and their scales and identities)
 nan:NAME          a NaN in element 7
 zero-row:NAME:R   row R is 0
-flip:NAME         the lowest bit of byte 5
+zero:NAME         all of it is 0
+drop:NAME         it is not there
+flip:NAME[:AT]    the lowest bit of byte 5, or AT
 nibbles:NAME      high and low nibble of every byte exchanged
 scale:NAME        byte 3 of NAME.scale is one more
 shift:NAME        rows move by one
@@ -100,8 +102,12 @@ def apply(tensors, change):
         rows = rows_of(tensors[name])
         rows[int(more)] = bytes(len(rows[0]))
         set_rows(tensors[name], rows)
+    elif what == "zero":
+        tensors[name][2][:] = bytes(len(tensors[name][2]))
+    elif what == "drop":
+        del tensors[name]
     elif what == "flip":
-        tensors[name][2][5] ^= 1
+        tensors[name][2][int(more or 5)] ^= 1
     elif what == "nibbles":
         tensors[name][2][:] = bytes((b << 4 | b >> 4) & 255
                                     for b in tensors[name][2])
