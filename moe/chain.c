@@ -16,7 +16,8 @@ void moe_chain_take(moe_chain_t *chain, const moe_contract_t *contract)
 {
     chain->contract = *contract;
     if (moe_contract_rounds(contract, MOE_ROUNDING_weighted_sum,
-                            chain->numerics == MOE_NUMERICS_faithful)) {
+                            chain->numerics == MOE_NUMERICS_faithful) &&
+        chain->at[MOE_ROLE_gemm2_out].format != MOE_FORMAT_exact) {
         chain->at[MOE_ROLE_gemm2_out].format = MOE_FORMAT_fp32;
     }
 }

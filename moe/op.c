@@ -37,11 +37,20 @@ static void add_tensors(const moe_call_t *call, moe_trace_record_t *r)
     }
 }
 
-static int64_t tensor_bytes(const moe_tensor_t *t)
+/* Rows of fp32 sums that are weighed where they are made (moe_chain_take())
+ * are written in the format that the layer has there. */
+static int64_t tensor_bytes(const moe_ctx_t *c, const moe_tensor_t *t)
 {
-    int64_t bytes = moe_tensor_row_bytes(t, t->valid_rows);
+    const int at = MOE_ROLE_gemm2_out;
+    const moe_storage_t *layers = &c->run->layer->chain.at[at];
+    const bool weighed = (int)t->role == at && !t->is_scale &&
+                         !moe_storage_equal(&c->run->use->chain.at[at], layers);
+    const int64_t bytes =
+        weighed
+            ? t->valid_rows * moe_format_row_bytes(layers->format, t->dim[1])
+            : moe_tensor_row_bytes(t, t->valid_rows);
 
-    return t->scale == NULL ? bytes : bytes + tensor_bytes(t->scale);
+    return t->scale == NULL ? bytes : bytes + tensor_bytes(c, t->scale);
 }
 
 /* Bytes of the weights that a matmul reads: of the experts it hits. */
@@ -109,12 +118,12 @@ static void local_bytes(const moe_ctx_t *c, const moe_call_t *call,
 
     for (int i = 0; i < call->n_in; i++) {
         r->read_bytes += part ? moe_tensor_row_bytes(call->in[i], call->n_rows)
-                              : tensor_bytes(call->in[i]);
+                              : tensor_bytes(c, call->in[i]);
     }
     for (int i = 0; i < call->n_out; i++) {
         r->write_bytes += part
                               ? moe_tensor_row_bytes(call->out[i], call->n_rows)
-                              : tensor_bytes(call->out[i]);
+                              : tensor_bytes(c, call->out[i]);
     }
     r->read_bytes += weight_bytes(c, call);
     r->flops = flops_of(call);
