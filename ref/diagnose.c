@@ -144,6 +144,8 @@ moe_status_t moe_diagnosis_make(moe_judge_t *judge, double most,
         return MOE_OK;
     }
     d->faulty = moe_diagnose_faulty(&judge->verdict[d->role]);
+    d->elements =
+        d->faulty - moe_diagnose_faulty_sums(&judge->verdict[d->role]);
     status = moe_diagnose_sites(judge, d);
     for (int k = MOE_FAULT_none + 1; status == MOE_OK && k < MOE_FAULT_COUNT;
          k++) {
@@ -225,7 +227,13 @@ static void say_columns(line_t *t, unsigned cols)
 
 static void say_where(line_t *t, const moe_diagnosis_t *d)
 {
-    say(t, "%s: %lld at fault", moe_role_name(d->role), (long long)d->faulty);
+    if (d->elements > 0) {
+        say(t, "%s: %lld at fault", moe_role_name(d->role),
+            (long long)d->elements);
+    } else {
+        say(t, "%s: %lld rows and experts at fault", moe_role_name(d->role),
+            (long long)d->faulty);
+    }
     if (d->token >= 0) {
         say(t, "; only token %lld", (long long)d->token);
     } else if (d->from_row >= 0) {

@@ -28,9 +28,10 @@ typedef struct {
 } moe_suspect_t;
 
 typedef struct {
-    bool good;       /* nothing failed: there is nothing to say */
-    moe_role_t role; /* the first that failed */
-    int64_t faulty;  /* its elements, rows and experts at fault */
+    bool good;        /* nothing failed: there is nothing to say */
+    moe_role_t role;  /* the first that failed */
+    int64_t faulty;   /* its elements, rows and experts at fault */
+    int64_t elements; /* of these */
     moe_suspect_t suspect[MOE_FAULT_COUNT];
     int n_suspects;
     bool same;                     /* all of them give the same bits */

@@ -33,6 +33,9 @@ double moe_diagnose_work(const moe_judge_t *judge, moe_fault_t fault,
 /** What of a verdict is at fault: elements, rows and experts. */
 int64_t moe_diagnose_faulty(const moe_verdict_t *v);
 
+/* Of these the rows and experts whose sums are at fault. */
+int64_t moe_diagnose_faulty_sums(const moe_verdict_t *v);
+
 /** Fill in where the faults are. */
 moe_status_t moe_diagnose_sites(moe_judge_t *judge, moe_diagnosis_t *d);
 

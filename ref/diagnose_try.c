@@ -69,6 +69,13 @@ int64_t moe_diagnose_faulty(const moe_verdict_t *v)
                      v->experts_beyond;
 }
 
+int64_t moe_diagnose_faulty_sums(const moe_verdict_t *v)
+{
+    const bool codes = v->codes && v->role != MOE_ROLE_topk_ids;
+
+    return v->good || codes ? 0 : v->rows_beyond + v->experts_beyond;
+}
+
 /* A place is made anew; what it held stays with the other judge. */
 static void forget(moe_judge_t *judge, moe_role_t role)
 {

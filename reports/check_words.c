@@ -38,6 +38,18 @@ static double real(json_t *object, const char *key)
     return json_number_value(json_object_get(object, key));
 }
 
+/* A number, or the word that stands for one in JSON. */
+static const char *value(const json_t *object, const char *key, char text[32])
+{
+    const json_t *v = json_object_get(object, key);
+
+    if (json_is_string(v)) {
+        return json_string_value(v);
+    }
+    (void)snprintf(text, 32, "%.9g", json_number_value(v));
+    return text;
+}
+
 static bool has(json_t *object, const char *key)
 {
     return json_object_get(object, key) != NULL;
@@ -177,8 +189,11 @@ void moe_check_place(json_t *finding, char *out, size_t size)
         say(&t, ", column %lld: got %lld, want %lld", count(worst, "column"),
             count(worst, "got"), count(worst, "want"));
     } else if (has(worst, "column")) {
-        say(&t, ", column %lld: got %.9g, want %.9g", count(worst, "column"),
-            real(worst, "got"), real(worst, "want"));
+        char got[32];
+        char want[32];
+
+        say(&t, ", column %lld: got %s, want %s", count(worst, "column"),
+            value(worst, "got", got), value(worst, "want", want));
     } else {
         say(&t, ": the row's errors add up to %.3g times what is likely",
             real(worst, "ratio"));

@@ -78,9 +78,8 @@ sim_libsim_la_SOURCES += \
 
 sim_libsim_la_SOURCES += \
   sim/check/bare.c sim/check/check.h sim/check/diagnosis.c \
-  sim/check/race.c sim/check/rank.c sim/check/rows.c sim/check/tensor.c \
-  sim/check/told.c \
-  sim/check/verdict.c
+  sim/check/narrow.c sim/check/race.c sim/check/rank.c sim/check/rows.c \
+  sim/check/tensor.c sim/check/told.c sim/check/verdict.c
 
 sim_libsim_la_SOURCES += \
   sim/op/convert.c sim/op/expert.c sim/op/expert.h sim/op/layer.c \

@@ -146,6 +146,10 @@ moe_status_t moe_check_told(moe_check_t *check, const moe_golden_rank_t *rank,
                             const moe_model_t *model,
                             const moe_check_told_t *told);
 
+/** Give a float tensor the chain's format, if that is no wider and each of its
+ * numbers is one of it: rounded values that were saved as fp32. */
+moe_status_t moe_check_narrow(moe_format_t format, moe_check_tensor_t *tensor);
+
 /** Routing weights of another float type as fp32, which they are to the
  * judge. */
 moe_status_t moe_check_widen(moe_check_tensor_t *weights);

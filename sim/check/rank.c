@@ -51,12 +51,14 @@ static moe_status_t read_place(part_t *part, const moe_safetensors_t *file,
 {
     const moe_storage_t storage =
         moe_ref_layer_storage(&part->judge.layer, role);
+    moe_status_t status;
     int64_t rows;
     int64_t cols;
 
     (void)moe_ref_layer_shape(&part->judge.layer, role, &rows, &cols);
-    return moe_check_tensor_read(file, path, moe_role_name(role), &storage,
-                                 rows, cols, tensor);
+    status = moe_check_tensor_read(file, path, moe_role_name(role), &storage,
+                                   rows, cols, tensor);
+    return status == MOE_OK ? moe_check_narrow(storage.format, tensor) : status;
 }
 
 static moe_status_t read_ref(part_t *part, moe_role_t role)
@@ -183,6 +185,9 @@ static moe_status_t give_pairs(part_t *part, moe_role_t role)
     if (status == MOE_OK && !part->faulty) {
         status = moe_check_tensor_gather(part->file, part->path, name, &storage,
                                          cols, &part->match, tensor);
+    }
+    if (status == MOE_OK && !part->faulty) {
+        status = moe_check_narrow(storage.format, tensor);
     }
     return status == MOE_OK && !part->faulty
                ? moe_judge_give(&part->judge, role, &tensor->rows)

@@ -11,6 +11,15 @@ static json_t *number(double x)
     return json_real(isnan(x) ? 1e300 : x > 1e300 ? 1e300 : x);
 }
 
+/* Nor NaN: they are words. */
+static json_t *value(double x)
+{
+    return isfinite(x) ? json_real(x)
+                       : json_string(isnan(x)  ? "NaN"
+                                     : x < 0.0 ? "-inf"
+                                               : "inf");
+}
+
 static json_t *integer(int64_t n)
 {
     return json_integer((json_int_t)n);
@@ -93,8 +102,8 @@ static json_t *worst_of(const moe_judge_spot_t *spot)
     }
     if (spot->col >= 0) {
         (void)json_object_set_new(worst, "column", integer(spot->col));
-        (void)json_object_set_new(worst, "got", number(spot->got));
-        (void)json_object_set_new(worst, "want", number(spot->want));
+        (void)json_object_set_new(worst, "got", value(spot->got));
+        (void)json_object_set_new(worst, "want", value(spot->want));
     }
     return worst;
 }

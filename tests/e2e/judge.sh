@@ -66,7 +66,13 @@ holds "$work/check.json" "r['diagnosis'][0]['names'] == ['rows-permuted']"
 judge 1 scale:expert_in
 bad expert_in "f['scales_differ'] == 1 and f['scales_more_steps'] == 0 and f['differ'] == 0 and 0 < f['rescaled'] <= 16"
 judge 1 nan:gemm1_out
-bad gemm1_out "f['nans'] == 1"
+bad gemm1_out "f['nans'] == 1 and f['worst']['got'] == 'NaN'"
+holds "$work/check.json" "': 1 at fault' in r['diagnosis'][0]['text']"
+# rounded numbers are as right in a wider type, with all stages or alone
+for name in gemm1_out gemm2_out combine output; do
+    judge 0 widen:$name
+    judge 0 widen:$name keep:$name
+done
 judge 1 zero-row:gemm2_out:3
 bad gemm2_out "f['worst']['row'] == 3 and f['beyond_hard'] > 0"
 judge 1 shift:output

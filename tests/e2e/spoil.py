@@ -4,6 +4,7 @@
 
 keep:A,B          only these tensors (and their scales and identities)
 nan:NAME          a NaN in element 7
+widen:NAME        BF16 as F32, the same numbers
 zero-row:NAME:R   row R is 0
 zero:NAME         all of it is 0
 drop:NAME         it is not there
@@ -135,6 +136,10 @@ def apply(tensors, change):
                         (4, "<i"))
         tensors["topk_ids"][2][size * at:size * at + size] = struct.pack(
             letter, int(more))
+    elif what == "widen":
+        t = tensors[name]
+        tensors[name] = ["F32", t[1], bytearray(b"".join(
+            b"\0\0" + t[2][i:i + 2] for i in range(0, len(t[2]), 2)))]
     elif what == "i64":
         t = tensors["topk_ids"]
         ids = struct.unpack("<%di" % (len(t[2]) // 4), t[2])
