@@ -21,6 +21,13 @@ static bool is_bad(json_t *finding)
                   "bad") == 0;
 }
 
+/* Of a rank's file, not of a tensor. */
+static bool is_missing(json_t *finding)
+{
+    return strcmp(json_string_value(json_object_get(finding, "kind")),
+                  "missing") == 0;
+}
+
 static double badness(json_t *finding)
 {
     json_t *worst = json_object_get(finding, "worst");
@@ -160,14 +167,22 @@ static void put_diagnosis(json_t *list, FILE *stream)
 static void put_headline(json_t **list, size_t n, FILE *stream)
 {
     size_t bad = 0;
+    size_t missing = 0;
     long long elements = 0;
 
     for (size_t i = 0; i < n; i++) {
         bad += is_bad(list[i]);
+        missing += is_missing(list[i]);
         elements +=
             (long long)json_integer_value(json_object_get(list[i], "elements"));
     }
-    if (bad > 0) {
+    if (missing > 0) {
+        fprintf(stream,
+                "BAD: %zu file%s of ranks missing, %zu of %zu tensors are "
+                "wrong\n",
+                missing, moe_unit_plural((int64_t)missing), bad - missing,
+                n - missing);
+    } else if (bad > 0) {
         fprintf(stream, "BAD: %zu of %zu tensors are wrong\n", bad, n);
     } else {
         fprintf(stream, "good: %zu tensor%s, %lld element%s checked\n", n,

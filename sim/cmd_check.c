@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "sim/check/check.h"
+#include "sim/check/names.h"
 
 #include "base/outfile.h"
 #include "base/text.h"
@@ -96,6 +97,28 @@ static moe_status_t each_rank(moe_check_t *check, const char *got, int *n_p,
         if (status == MOE_OK && path != NULL) {
             status = judge(check, rank, path);
             ++*n_p;
+        }
+        free(path);
+    }
+    return status;
+}
+
+/* A folder is of all ranks that REF has, unless --only-rank says another. */
+static moe_status_t add_missing(moe_check_t *check, const char *got,
+                                const char *called)
+{
+    moe_status_t status = MOE_OK;
+
+    for (size_t i = 0; status == MOE_OK && i < check->golden.n_ranks; i++) {
+        const moe_golden_rank_t *rank = &check->golden.rank[i];
+        char *path = NULL;
+
+        if (!is_wanted(check, rank)) {
+            continue;
+        }
+        status = got_path(got, rank, &path);
+        if (status == MOE_OK && path == NULL) {
+            status = moe_check_add_missing(check, rank, called);
         }
         free(path);
     }
@@ -226,63 +249,21 @@ static moe_status_t judge_golden(moe_check_t *check, moe_diag_t *diag)
                           check->got, check->golden.path);
     }
     if (status == MOE_OK) {
+        status = add_missing(check, check->got, "GOT");
+    }
+    if (status == MOE_OK && check->command->more[1] != NULL) {
+        status = add_missing(check, check->command->more[1], "GOT2");
+    }
+    if (status == MOE_OK) {
         status = each_rank(check, check->got, &n, moe_check_rank);
     }
     if (status == MOE_OK && check->command->more[1] != NULL) {
         status = each_rank(check, check->got, &n, race_of_rank);
     }
     if (status == MOE_OK && json_array_size(check->findings) == 0) {
-        status = moe_fail(MOE_ERR_INPUT,
-                          "%s has none of the tensors of a layer, see "
-                          "doc/golden.md",
-                          check->got);
+        status = each_rank(check, check->got, &n, moe_check_refuse);
     }
     return status;
-}
-
-/* The command that repeats this check, of one rank if it is not negative. */
-static void write_again(const moe_check_t *check, int rank, FILE *to)
-{
-    const moe_command_t *c = check->command;
-
-    fprintf(to, "moesim check '%s' '%s'", check->ref, check->got);
-    if (c->more[1] != NULL) {
-        fprintf(to, " '%s'", c->more[1]);
-    }
-    if (c->order != MOE_CHECK_any) {
-        fprintf(to, " --order %s", moe_check_order_name(c->order));
-    }
-    if (c->max_ulp >= 0) {
-        fprintf(to, " --max-ulp %lld", (long long)c->max_ulp);
-    }
-    if (c->has_accumulator) {
-        fprintf(to, " --accumulator %s", moe_accumulator_name(c->accumulator));
-    }
-    if (rank >= 0) {
-        fprintf(to, " --only-rank %d", rank);
-    }
-}
-
-static void set_again(moe_check_t *check)
-{
-    for (size_t i = 0; i < json_array_size(check->findings); i++) {
-        json_t *f = json_array_get(check->findings, i);
-        const json_t *rank = json_object_get(f, "rank");
-        char text[2048];
-        FILE *to = fmemopen(text, sizeof(text), "w");
-
-        if (to == NULL) {
-            continue; /* no memory: a finding without it */
-        }
-        write_again(check,
-                    rank != NULL && check->golden.n_ranks > 1
-                        ? (int)json_integer_value(rank)
-                        : check->command->only_rank,
-                    to);
-        (void)fclose(to);
-        text[sizeof(text) - 1] = '\0';
-        (void)json_object_set_new(f, "again", json_string(text));
-    }
 }
 
 static moe_status_t write_junit(const moe_check_t *check)
@@ -308,7 +289,7 @@ static moe_status_t report(moe_check_t *check)
     const bool only_json = c->json != NULL && strcmp(c->json, "-") == 0;
     moe_status_t status;
 
-    set_again(check);
+    moe_check_set_again(check);
     (void)json_object_set_new(check->document, "status",
                               json_string(check->good ? "good" : "bad"));
     status = moe_report_write_json(c, check->document);
@@ -343,6 +324,12 @@ static moe_status_t judge(moe_check_t *check, moe_diag_t *diag)
     if (check->ref == NULL || check->got == NULL) {
         return moe_fail(MOE_ERR_INPUT, "expected REF and GOT: a golden folder "
                                        "or a file, and what is to be judged");
+    }
+    if (is_folder(check->ref) && !moe_golden_is(check->ref)) {
+        return moe_fail(MOE_ERR_INPUT,
+                        "%s: has no manifest.json, expected a golden folder, "
+                        "as moesim golden writes it, or a file",
+                        check->ref);
     }
     status = start(check);
     if (status == MOE_OK) {

@@ -77,7 +77,8 @@ sim_libsim_la_SOURCES += \
   sim/run/verdict.h
 
 sim_libsim_la_SOURCES += \
-  sim/check/bare.c sim/check/check.h sim/check/diagnosis.c \
+  sim/check/again.c sim/check/bare.c sim/check/check.h \
+  sim/check/diagnosis.c sim/check/names.c sim/check/names.h \
   sim/check/narrow.c sim/check/race.c sim/check/rank.c sim/check/rows.c \
   sim/check/tensor.c sim/check/told.c sim/check/verdict.c
 

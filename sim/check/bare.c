@@ -3,6 +3,7 @@
  * codes and integers are compared exactly, and floats by a tolerance that the
  * user gives. */
 #include "sim/check/check.h"
+#include "sim/check/names.h"
 
 #include "ref/compare.h"
 #include "ref/formats.h"
@@ -35,8 +36,15 @@ static bool is_float(moe_dtype_t type, moe_format_t *format_p)
 
 static bool same_shape(const moe_safetensor_t *a, const moe_safetensor_t *b)
 {
-    return a->dtype == b->dtype && a->ndim == b->ndim &&
+    return moe_check_same_type(a, b) && a->ndim == b->ndim &&
            memcmp(a->dim, b->dim, (size_t)a->ndim * sizeof(a->dim[0])) == 0;
+}
+
+/* Type of both: bits that stand for a float are of the other's. */
+static moe_dtype_t type_of(const pair_t *pair)
+{
+    return pair->t[0]->dtype == MOE_DTYPE_u16 ? pair->t[1]->dtype
+                                              : pair->t[0]->dtype;
 }
 
 static void count_bytes(pair_t *pair, int64_t at, int64_t n, const uint8_t *a,
@@ -54,7 +62,7 @@ static moe_status_t compare_pair(pair_t *pair)
 {
     uint8_t *bytes = malloc(2 * PIECE);
     moe_format_t format;
-    const bool floats = is_float(pair->t[0]->dtype, &format);
+    const bool floats = is_float(type_of(pair), &format);
     const int64_t width = moe_dtype_bits(pair->t[0]->dtype) / 8;
     moe_status_t status = MOE_OK;
 
@@ -95,7 +103,7 @@ static int64_t elements_of(const moe_safetensor_t *t)
 static json_t *find_out(const moe_check_t *check, const pair_t *pair)
 {
     moe_format_t format;
-    const bool floats = is_float(pair->t[0]->dtype, &format);
+    const bool floats = is_float(type_of(pair), &format);
     const moe_compare_t *c = &pair->floats;
     const bool good = floats ? c->finite_ulp <= check->command->max_ulp &&
                                    c->nans == 0 && c->infinities == 0
@@ -140,8 +148,7 @@ static moe_status_t judge_pair(moe_check_t *check, pair_t *pair)
     moe_status_t status;
 
     if (!same_shape(pair->t[0], pair->t[1])) {
-        return moe_check_add(
-            check, moe_check_finding(pair->t[0]->name, -1, false, "shape"));
+        return moe_check_add_shape(check, NULL, pair->t[1], "REF", pair->t[0]);
     }
     status = compare_pair(pair);
     return status == MOE_OK ? moe_check_add(check, find_out(check, pair))
@@ -149,16 +156,16 @@ static moe_status_t judge_pair(moe_check_t *check, pair_t *pair)
 }
 
 /* Floats want a tolerance from the user. */
-static moe_status_t want_tolerance(const moe_check_t *check,
-                                   const moe_safetensor_t *t)
+static moe_status_t want_tolerance(const moe_check_t *check, const pair_t *pair)
 {
+    const moe_dtype_t type = type_of(pair);
     moe_format_t format;
 
-    if (is_float(t->dtype, &format) && check->command->max_ulp < 0) {
+    if (is_float(type, &format) && check->command->max_ulp < 0) {
         return moe_fail(MOE_ERR_INPUT,
                         "tensor '%.80s' is %s: without a golden folder the "
                         "tolerance must be given, --max-ulp N",
-                        t->name, moe_dtype_name(t->dtype));
+                        pair->t[1]->name, moe_dtype_name(type));
     }
     return MOE_OK;
 }
@@ -181,7 +188,7 @@ static moe_status_t compare_files(moe_check_t *check,
             continue;
         }
         found++;
-        status = want_tolerance(check, pair.t[1]);
+        status = want_tolerance(check, &pair);
         if (status == MOE_OK) {
             status = judge_pair(check, &pair);
         }
@@ -190,7 +197,7 @@ static moe_status_t compare_files(moe_check_t *check,
         return moe_fail(MOE_ERR_INPUT, "%s has no tensor of a name that %s has",
                         check->got, check->ref);
     }
-    return status;
+    return status == MOE_OK ? moe_check_names(check, NULL, ref, got) : status;
 }
 
 moe_status_t moe_check_bare(moe_check_t *check)

@@ -51,6 +51,11 @@ moe_status_t moe_check_add(moe_check_t *check, json_t *finding);
 json_t *moe_check_finding(const char *tensor, int rank, bool good,
                           const char *kind);
 
+/* sim/check/again.c */
+
+/** Set `again` of each finding. */
+void moe_check_set_again(moe_check_t *check);
+
 /* sim/check/tensor.c */
 
 /**

@@ -3,6 +3,7 @@
  * the files say so, and those past valid_rows not at all; all else byte by
  * byte. */
 #include "sim/check/check.h"
+#include "sim/check/names.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -307,11 +308,9 @@ static moe_status_t compare(moe_check_t *check, const moe_golden_rank_t *rank,
     differ_t differ = {0};
     moe_status_t status;
 
-    if (t[0]->dtype != t[1]->dtype ||
+    if (!moe_check_same_type(t[0], t[1]) ||
         (!pairs && t[0]->size_bytes != t[1]->size_bytes)) {
-        return moe_check_add(
-            check, moe_check_finding(t[0]->name, rank != NULL ? rank->rank : -1,
-                                     false, "shape"));
+        return moe_check_add_shape(check, rank, t[0], "GOT2", t[1]);
     }
     status = pairs ? compare_pairs(run, t, &differ)
                    : compare_bytes(run, t, begin, t[0]->size_bytes, &differ);

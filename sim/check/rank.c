@@ -2,6 +2,7 @@
 /* One rank's tensors, in two parts: what belongs to its own tokens, and what
  * its experts made of all tokens. They are one where there is one rank. */
 #include "sim/check/check.h"
+#include "sim/check/names.h"
 
 #include "base/text.h"
 #include "sim/inputs/layer_feed.h"
@@ -373,6 +374,9 @@ moe_status_t moe_check_rank(moe_check_t *check, const moe_golden_rank_t *rank,
     }
     if (status == MOE_OK) {
         status = judge_parts(check, rank, ref, ref_path, got, path);
+    }
+    if (status == MOE_OK) {
+        status = moe_check_names(check, rank, ref, got);
     }
     if (status == MOE_OK) {
         status = warn_absent(check, rank, got);

@@ -249,4 +249,84 @@ sed -i 's/^seed: .*/seed: 6/' "$work/changed/scenario.yaml"
 expect 2 "$MOESIM" check "$work/changed" "$work/changed"
 says "digest"
 
+
+# a folder has a file of every rank that REF has; --only-rank asks for less
+mkdir "$work/part"
+cp "$golden/rank-0000.safetensors" "$work/part/"
+expect 1 "$MOESIM" check "$golden" "$work/part" --json "$work/check.json" \
+    --junit "$work/junit.xml"
+bad file "f['kind'] == 'missing' and f['rank'] == 1 and 'rank-0001.safetensors' in f['what']"
+holds "$work/check.json" "sum(f['verdict'] == 'bad' for f in r['findings']) == 1 and len(r['findings']) == 13"
+head -n 1 "$work/stdout" | grep -q \
+    "^BAD: 1 file of ranks missing, 0 of 12 tensors are wrong" &&
+    grep -q "GOT has no rank-0001.safetensors, rank 1 is not checked" \
+        "$work/stdout" && pass "says which file" || fail "$(cat "$work/stdout")"
+grep -A 1 'rank1" name="file"' "$work/junit.xml" | grep -q "<failure.*rank 1" &&
+    pass "a failure in JUnit" || fail "JUnit of a missing file"
+expect 0 "$MOESIM" check "$golden" "$work/part" --only-rank 0
+expect 1 "$MOESIM" check "$golden" "$golden" "$work/part" \
+    --json "$work/check.json"
+bad file "f['rank'] == 1 and f['what'].startswith('GOT2 has no rank-0001')"
+# of a REF of one rank, that rank alone is wanted
+"$MOESIM" golden -q "$golden.yaml" -o "$work/only" --only-rank 0 ||
+    fail "golden --only-rank"
+expect 0 "$MOESIM" check "$work/only" "$work/part"
+
+# names that nobody knows are told with the nearest; a golden file's own not
+judge 0 rename:gemm2_out:gemm2_ouy rename:combine:combined rename:logits:bogus
+holds "$work/check.json" \
+    "[w for w in r['warnings'] if 'unknown' in w] == ['rank 0: unknown names in GOT, not checked: gemm2_ouy (gemm2_out?), combined (combine?), bogus']"
+grep -q "^warning: rank 0: unknown names in GOT.*gemm2_ouy (gemm2_out?)" \
+    <("$MOESIM" check "$golden" "$work/got.safetensors" --only-rank 0) &&
+    pass "told on the terminal" || fail "unknown names on the terminal"
+"$MOESIM" golden -q "$golden.yaml" -o "$work/local" --weights local ||
+    fail "golden --weights local"
+for ref in local golden; do
+    expect 0 "$MOESIM" check "$work/$ref" "$work/local" \
+        --json "$work/check.json"
+    holds "$work/check.json" "not any('unknown' in w for w in r['warnings'])"
+done
+$spoil "$golden/rank-0000.safetensors" "$work/names.safetensors" keep:output \
+    drop:src_rank drop:src_token drop:slot drop:expert rename:output:outptu
+expect 2 "$MOESIM" check "$golden" "$work/names.safetensors" --only-rank 0
+says "has none of the tensors of a layer: it has outptu; expected any of hidden, logits, .*, output"
+
+# another type or shape is told with both; U16 are the bits of a 16-bit float
+$spoil "$work/a.safetensors" "$work/u16.safetensors" type:output:U16
+$spoil "$work/b.safetensors" "$work/u16b.safetensors" type:output:U16
+$spoil "$work/a.safetensors" "$work/i16.safetensors" type:output:I16
+for one in "a u16" "u16 a"; do
+    set -- $one
+    expect 0 "$MOESIM" check "$work/$1.safetensors" "$work/$2.safetensors" \
+        --max-ulp 0 --json "$work/check.json"
+    holds "$work/check.json" \
+        "[f['max_ulp'] for f in r['findings'] if f['tensor'] == 'output'] == [0]"
+done
+expect 1 "$MOESIM" check "$work/a.safetensors" "$work/u16b.safetensors" \
+    --max-ulp 0
+expect 2 "$MOESIM" check "$work/u16.safetensors" "$work/a.safetensors"
+says "max-ulp"
+expect 0 "$MOESIM" check "$golden" "$work/a.safetensors" \
+    "$work/u16.safetensors" --only-rank 0
+expect 1 "$MOESIM" check "$work/a.safetensors" "$work/i16.safetensors" \
+    --max-ulp 0 --json "$work/check.json"
+bad output "f['kind'] == 'type' and f['what'] == 'is I16 [24, 512], REF has BF16 [24, 512]'"
+grep -q "BAD.*output.*type: is I16 \[24, 512\], REF has BF16 \[24, 512\]" \
+    "$work/stdout" && pass "both types" || fail "$(cat "$work/stdout")"
+expect 1 "$MOESIM" check "$golden" "$work/a.safetensors" \
+    "$work/i16.safetensors" --only-rank 0 --json "$work/check.json"
+bad output "f['what'] == 'is BF16 [24, 512], GOT2 has I16 [24, 512]'"
+$spoil "$golden/rank-0001.safetensors" "$work/nine.safetensors" keep:output
+expect 1 "$MOESIM" check "$work/a.safetensors" "$work/nine.safetensors" \
+    --max-ulp 0 --json "$work/check.json"
+bad output "f['kind'] == 'shape' and f['what'] == 'is BF16 [9, 512], REF has BF16 [24, 512]'"
+$spoil "$work/a.safetensors" "$work/extra.safetensors" rename:slot:slots
+expect 0 "$MOESIM" check "$work/a.safetensors" "$work/extra.safetensors" \
+    --max-ulp 0 --json "$work/check.json"
+holds "$work/check.json" "r['warnings'] == ['unknown names in GOT, not checked: slots (slot?)']"
+
+# a folder without its manifest
+expect 2 "$MOESIM" check "$work/part" "$work/part"
+says "part: has no manifest.json, expected a golden folder"
+
 finish

@@ -21,6 +21,8 @@ id:ROW:ID         a token goes to expert ID, which may be none
 i64               ids as 64-bit integers
 huge:NAME         NAME has 2^30 rows: a header over a sparse file
 bits:NAME:AT:HEX  16 bits of an element
+rename:NAME:NEW   it has another name
+type:NAME:TYPE    its bytes are of another type of the same width
 """
 import json
 import math
@@ -148,6 +150,10 @@ def apply(tensors, change):
     elif what == "huge":
         tensors[name] = [tensors[name][0], [1 << 30] + tensors[name][1][1:],
                          None]
+    elif what == "rename":
+        tensors[more] = tensors.pop(name)
+    elif what == "type":
+        tensors[name][0] = more
     elif what == "bits":
         at, _, code = more.partition(":")
         tensors[name][2][2 * int(at):2 * int(at) + 2] = struct.pack(
