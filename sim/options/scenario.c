@@ -105,6 +105,7 @@ typedef struct {
     char *text;
     const moe_method_t *method;
     bool taken; /* a word of --dispatch was */
+    bool open;  /* --set changes an entry: each is a map */
 } moe_method_list_t;
 
 static void add_item(moe_parse_t *parse, moe_method_list_t *list,
@@ -117,7 +118,8 @@ static void add_item(moe_parse_t *parse, moe_method_list_t *list,
         text = moe_strdup_printf("%s%s{%s: {dispatch: %s}}", list->text, comma,
                                  name, dispatch);
     } else {
-        text = moe_strdup_printf("%s%s%s", list->text, comma, name);
+        text = moe_strdup_printf(list->open ? "%s%s{%s: {}}" : "%s%s%s",
+                                 list->text, comma, name);
     }
     text = moe_parse_own(parse, text);
     if (text != NULL) {
@@ -212,9 +214,31 @@ static void no_dispatch(moe_parse_t *parse)
                       parse->dispatch, takes);
 }
 
+/* True if a path leads to what is below a key. */
+static bool is_below(const char *path, const char *key)
+{
+    size_t n = strlen(key);
+
+    return strncmp(path, key, n) == 0 && path[n] == '.';
+}
+
+/* True if --set names the methods (below: what is below them). */
+static bool sets_methods(const moe_command_t *command, bool below)
+{
+    for (size_t i = 0; i < command->n_changes; ++i) {
+        const char *path = command->change[i].path;
+
+        if (below ? is_below(path, "methods") : strcmp(path, "methods") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void finish_methods(moe_parse_t *parse)
 {
-    moe_method_list_t list = {.text = moe_parse_own(parse, strdup(""))};
+    moe_method_list_t list = {.text = moe_parse_own(parse, strdup("")),
+                              .open = sets_methods(parse->command, true)};
     bool all = strcmp(parse->method, "all") == 0;
     bool taken = false;
     char *text;
@@ -247,17 +271,38 @@ static void finish_methods(moe_parse_t *parse)
     }
 }
 
-static bool sets_methods(const moe_command_t *command)
+/* Changes of what is below a key go behind the change of all of it, in their
+ * order. */
+static void order_changes(moe_command_t *command)
 {
-    size_t i;
+    moe_change_t *change = command->change;
 
-    for (i = 0; i < command->n_changes; ++i) {
-        if (strncmp(command->change[i].path, "methods", strlen("methods")) ==
-            0) {
-            return true;
+    for (size_t i = 1; i < command->n_changes; ++i) {
+        const char *whole = change[i].path;
+        size_t last = i;
+
+        for (size_t k = i; k-- > 0;) {
+            moe_change_t below = change[k];
+
+            if (is_below(below.path, whole)) {
+                memmove(&change[k], &change[k + 1],
+                        (last - k) * sizeof(*change));
+                change[last--] = below;
+            }
         }
     }
-    return false;
+}
+
+/* --method and --dispatch, as far as they were given. */
+static void take_methods(moe_parse_t *parse)
+{
+    parse->option = moe_opt_find("method", strlen("method"));
+    if (sets_methods(parse->command, false)) {
+        moe_parse_problem(parse, "is beside --set methods=, expected one of "
+                                 "them");
+        return;
+    }
+    finish_methods(parse);
 }
 
 void moe_parse_finish(moe_parse_t *parse)
@@ -265,7 +310,8 @@ void moe_parse_finish(moe_parse_t *parse)
     /* Options alone make the scenario: all methods unless they say which. */
     bool whole = parse->command->operand == NULL &&
                  (parse->command->n_changes > 0 || parse->dispatch != NULL) &&
-                 !sets_methods(parse->command);
+                 !sets_methods(parse->command, false) &&
+                 !sets_methods(parse->command, true);
 
     if (parse->dispatch != NULL && parse->method == NULL && !whole) {
         parse->option = moe_opt_find("dispatch", strlen("dispatch"));
@@ -275,11 +321,11 @@ void moe_parse_finish(moe_parse_t *parse)
     if (parse->n_swept > 0) {
         finish_sweep(parse);
     }
-    parse->option = moe_opt_find("method", strlen("method"));
     if (parse->method == NULL && whole) {
         parse->method = "all";
     }
     if (parse->method != NULL) {
-        finish_methods(parse);
+        take_methods(parse);
     }
+    order_changes(parse->command);
 }

@@ -364,9 +364,9 @@ static moe_status_t read_all(moe_build_t *b, const moe_at_t *at)
     if (status != MOE_OK) {
         return status;
     }
-    if (s->n_methods == 0) {
-        moe_at_error(at, "no method can run here: %s: %s", s->left_out[0].label,
-                     s->left_out[0].why);
+    for (size_t i = 0; s->n_methods == 0 && i < s->n_left_out; i++) {
+        moe_at_error(at, "no method can run here: %s: %s", s->left_out[i].label,
+                     s->left_out[i].why);
     }
     moe_scenario_label(b, at, NULL);
     return MOE_OK;

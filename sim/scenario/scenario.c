@@ -4,6 +4,7 @@
 #include "sim/scenario/parts.h"
 
 #include "base/text.h"
+#include "base/yaml_value.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,49 @@ void moe_scenario_free(moe_scenario_t *s)
     free(s);
 }
 
+/* What to write where a key is a name and a change goes below it. */
+static const struct {
+    const char *key;
+    const char *instead;
+} names[] = {
+    {"model", "an inline model, or a changed copy of its file as "
+              "models/moe/NAME.yaml in a folder of MOESIM_PATH"},
+    {"machine", "an inline machine, or a changed copy of its file as "
+                "models/machines/NAME.yaml in a folder of MOESIM_PATH"},
+    {"methods", "a list of methods: --method NAME, or "
+                "--set 'methods=[{NAME: {OPTION: VALUE}}]'"},
+};
+
+/* True if a change goes below a name: told. */
+static bool below_name(const moe_yaml_doc_t *doc, const char *path,
+                       moe_diag_t *diag)
+{
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const moe_yaml_node_t *node =
+            moe_yaml_get(moe_yaml_root(doc), names[i].key);
+        size_t n = strlen(names[i].key);
+
+        if (strncmp(path, names[i].key, n) == 0 && path[n] == '.' &&
+            node != NULL && node->kind == MOE_YAML_SCALAR &&
+            !moe_yaml_is_null(node)) {
+            moe_diag_add(diag, NULL, 0, 0, path,
+                         "nothing is below '%.80s', which is a name, "
+                         "expected %s",
+                         node->text, names[i].instead);
+            return true;
+        }
+    }
+    return false;
+}
+
+static moe_status_t set_key(moe_yaml_doc_t *doc, const moe_change_t *change,
+                            moe_diag_t *diag)
+{
+    return below_name(doc, change->path, diag)
+               ? MOE_ERR_INPUT
+               : moe_yaml_set(doc, change->path, change->value, diag);
+}
+
 static moe_status_t open_doc(const moe_load_t *load, moe_diag_t *diag,
                              moe_yaml_doc_t **doc_p)
 {
@@ -66,8 +110,7 @@ static moe_status_t open_doc(const moe_load_t *load, moe_diag_t *diag,
         return status;
     }
     for (size_t i = 0; i < load->n && status != MOE_ERR_NOMEM; i++) {
-        status = moe_yaml_set(doc, load->changes[i].path,
-                              load->changes[i].value, diag);
+        status = set_key(doc, &load->changes[i], diag);
     }
     if (load->point != NULL && status != MOE_ERR_NOMEM) {
         status = moe_yaml_set(doc, load->point->path, load->point->value, diag);

@@ -91,6 +91,33 @@ says 'loop.yaml: Too many levels of symbolic links'
 expect 2 $price --set "name=$(printf 'n%.0s' {1..129})"
 says 'name: has 129 bytes, expected at most 128'
 
+# a change below --method and --model: taken, or told, in either order
+expect 0 $price --method allgatherv --print-scenario \
+    --set methods.0.allgatherv.dispatch=nvfp4
+cp stdout after
+expect 0 "$MOESIM" price --set methods.0.allgatherv.dispatch=nvfp4 \
+    ${price#* price } --method allgatherv --print-scenario
+grep -q 'dispatch: nvfp4' stdout && cmp stdout after && pass "below --method" ||
+    fail "$(cat stdout)"
+for case in '0.allgatherv.dispach=has no such option.*did you mean .dispatch' \
+    '0.allgatherw.dispatch=is beside allgatherv' '7.allgatherv.dispatch=no place 7'; do
+    expect 2 $price --method allgatherv --set "methods.${case%%=*}=nvfp4"
+    says "^methods.*${case#*=}"
+done
+expect 2 $price --method all --set methods.0.allgatherv.dispatch=nvfp4
+says "below 'all', which is a name, expected a list of methods: --method NAME"
+for at in "--set model.topk=4 --model deepseek-r1" \
+    "--model deepseek-r1 --set model.topk=4"; do
+    expect 2 "$MOESIM" price $at --machine dgx-b200 --ep 8 --tokens 8
+    says "^model.topk: nothing is below 'deepseek-r1'.* in a folder of MOESIM_PATH"
+done
+
+expect 2 $price --method allgatherv --set methods=[alltoallv]
+says '^--method: is beside --set methods=, expected one of them'
+expect 0 $price --set sweep.seed=[1,2] --tokens 1,2 --print-scenario
+grep -q 'seed: \[1, 2\]' stdout && grep -q 'tokens: \[1, 2\]' stdout &&
+    pass "both sweeps" || fail "$(grep -A3 sweep stdout)"
+
 # help and version
 for verb in run price list doctor; do
     expect 0 "$MOESIM" "$verb" --help

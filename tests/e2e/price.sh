@@ -235,6 +235,14 @@ do
     holds idle.json "any(w.endswith('${idle#*:}') for w in r['warnings'])"
 done
 
+# where no method can run each one's reason is told
+expect 2 "$MOESIM" price --model mixtral-8x7b --machine dgx-h100 --tp 4 --ep 1 \
+    --tokens 16 --method all \
+    --set 'precision={expert_in: bf16, weights: bf16, gemm2_in: bf16}'
+says '^methods: no method can run here: pad_allreduce-bf16: needs ep = dp'
+says '^methods: no method can run here: tp_allreduce'
+says '^methods: no method can run here: fused_mc2-int8_token: needs ep = dp x tp'
+
 # --strict: a sampled routing is a warning, and a warning is an error
 expect 2 $price --tokens 8 --strict
 expect 0 $price --tokens 8 --strict --set 'workload.router={sample: zipf, s: 1.1}'
