@@ -10,15 +10,15 @@ void moe_philox_rows_plain(uint32_t key0, uint32_t key1, const uint32_t ctr[4],
 {
     uint32_t word[4];
 
-    for (int i = 0; i < n * MOE_PHILOX_LANES; i++) {
-        const int lane = i % MOE_PHILOX_LANES;
-        const int call = i / MOE_PHILOX_LANES;
-        const uint32_t counter[4] = {ctr[0] + (uint32_t)lane,
-                                     ctr[1] + (uint32_t)call, ctr[2], ctr[3]};
+    for (int call = 0; call < n; call++) {
+        uint32_t counter[4] = {ctr[0], ctr[1] + (uint32_t)call, ctr[2], ctr[3]};
 
-        moe_philox(key0, key1, counter, word);
-        for (int w = 0; w < 4; w++) {
-            out[call][w][lane] = word[w];
+        for (int lane = 0; lane < MOE_PHILOX_LANES; lane++) {
+            moe_philox(key0, key1, counter, word);
+            counter[0]++;
+            for (int w = 0; w < 4; w++) {
+                out[call][w][lane] = word[w];
+            }
         }
     }
 }

@@ -364,7 +364,7 @@ tests_bench_bench_route_LDADD = ref/libref.la moe/libmoe.la \
   base/libcore.la $(BLAS_LIBS) $(MPFR_LIBS) $(GMP_LIBS) -lm
 # Judges of formats, routers and a layer with none of our code in them.
 FORMAT_JUDGES = tests/check_cuda_headers.sh tests/check_numpy_formats.py \
-  tests/check_numpy_layer.py
+  tests/check_numpy_layer.py tests/check_torch_layer.py
 TESTS += $(FORMAT_JUDGES)
 EXTRA_DIST += $(FORMAT_JUDGES) tests/cuda_elements.cc tests/numpy_nvfp4.py \
   tests/numpy_route.py

@@ -144,6 +144,25 @@ def bf16(shape, size):
             (codes.astype(np.uint32) << 16).view(np.float32).astype(float))
 
 
+E2M1 = np.array([0, .5, 1, 1.5, 2, 3, 4, 6])
+
+
+def check_decode_scale(hidden, xv, model, given):
+    """code x scale x decode_scale is hidden, to half a step of E2M1 (at most
+    1 of 6) and of the scale (1 of 16)."""
+    out = op("moe-layer", given, model, "dispatch=nvfp4",
+             "precision.expert_in=bf16", "precision.weights=bf16",
+             "precision.gemm2_in=bf16")
+    codes = array(("U8", (len(xv), hidden // 2), out["dispatch"][2]), "u1")
+    codes = np.stack([codes & 15, codes >> 4], -1).reshape(xv.shape)
+    scale = array(out["dispatch.scale"], "u1").astype(float)
+    scale = (8 + scale % 8) * 2.0 ** (scale // 8 - 10)  # E4M3, normal ones
+    value = E2M1[codes % 8] * np.where(codes < 8, 1, -1)
+    value *= scale.repeat(16, -1) * array(out["dispatch.decode_scale"], "<f4")
+    largest = np.abs(xv).reshape(len(xv), -1, 16).max(-1).repeat(16, -1)
+    assert (np.abs(value - xv) <= largest * (1 / 6 + 1 / 16)).all()
+
+
 def check_layer():
     tokens, hidden, inner, experts, topk = 33, 128, 64, 16, 4
     x, xv = bf16((tokens, hidden), 1)
@@ -151,13 +170,16 @@ def check_layer():
     w13, v13 = bf16((experts, 2 * inner, hidden), hidden ** -0.5)
     w2, v2 = bf16((experts, hidden, inner), inner ** -0.5)
     bias = draw.standard_normal(experts, np.float32) / 8
-    out = op("moe-layer", {"hidden": x, "router": router, "bias": f32(bias),
-                           "w13": w13, "w2": w2},
-             f"model={{name: x, source: t, hidden: {hidden}, intermediate: "
+    given = {"hidden": x, "router": router, "bias": f32(bias), "w13": w13,
+             "w2": w2}
+    model = (f"model={{name: x, source: t, hidden: {hidden}, intermediate: "
              f"{inner}, experts: {experts}, topk: {topk}, score: sigmoid, "
              "bias: true, renormalize: true, routed_scaling: 2.5, layers: 1, "
-             "moe_layers: 1}", "dispatch=bf16", "precision.weights=bf16",
-             "precision.expert_in=bf16", "precision.gemm2_in=bf16")
+             "moe_layers: 1}")
+    out = op("moe-layer", given, model, "dispatch=bf16",
+             "precision.weights=bf16", "precision.expert_in=bf16",
+             "precision.gemm2_in=bf16")
+    check_decode_scale(hidden, xv, model, given)
     s = SCORES["sigmoid"](xv @ rv.T)
     ids, gap = best(s + bias, topk)
     assert (array(out["topk_ids"], "<i4") == ids)[gap > NEAR].all()

@@ -127,6 +127,23 @@ static void give_biases(moe_tool_job_t *job, const moe_model_t *m,
     }
 }
 
+/* Code x scale x this is the value; of formats with a global scale. */
+static void put_decode_scale(moe_tool_job_t *job, moe_role_t role,
+                             const moe_storage_t *storage)
+{
+    float *scale = moe_format_info(storage->format)->has_global
+                       ? moe_tool_memory(job, 1, sizeof(*scale))
+                       : NULL;
+    char name[MOE_NAME_MAX];
+
+    if (scale != NULL) {
+        *scale = moe_storage_decode(storage);
+        (void)snprintf(name, sizeof(name), "%s.decode_scale",
+                       moe_role_name(role));
+        moe_tool_put_list(job, name, MOE_DTYPE_fp32, 1, scale);
+    }
+}
+
 /* Every tensor that the layer holds, in memory of the job. */
 static void put_stages(moe_tool_job_t *job, const moe_ref_layer_t *layer)
 {
@@ -150,6 +167,7 @@ static void put_stages(moe_tool_job_t *job, const moe_ref_layer_t *layer)
                                                              at->cols))));
         }
         moe_tool_put_rows(job, moe_role_name((moe_role_t)r), &rows, NULL);
+        put_decode_scale(job, (moe_role_t)r, &at->storage);
     }
 }
 
