@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* float64 products by AVX2 and FMA: three registers of x by four rows of
+/* float64 products by AVX2 and FMA: two registers of x by six rows of
  * weights are 12 sums, which with what they are made of fill the 16 registers.
  */
 #include "ref/gemm.h"
@@ -13,8 +13,8 @@
 
 enum {
     LANES = 4,
-    MOST = 3,
-    W_ROWS = 4
+    MOST = 2,
+    W_ROWS = 6
 };
 
 static bool available(void)
@@ -30,34 +30,35 @@ AVX2_INLINE void multiply_panel(int n, const double *x, const double *w,
 {
     __m256d s[W_ROWS][MOST];
 
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int j = 0; j < W_ROWS; j++) {
-#pragma GCC unroll 3
+#pragma GCC unroll 2
         for (int r = 0; r < n; r++) {
             s[j][r] = begins ? _mm256_setzero_pd()
                              : _mm256_loadu_pd(sum + j * stride + r * LANES);
         }
     }
+#pragma GCC unroll 4
     for (int64_t c = 0; c < k; c++, x += n * LANES, w++) {
         __m256d v[MOST];
 
-#pragma GCC unroll 3
+#pragma GCC unroll 2
         for (int r = 0; r < n; r++) {
             v[r] = _mm256_loadu_pd(x + r * LANES);
         }
-#pragma GCC unroll 4
+#pragma GCC unroll 6
         for (int j = 0; j < W_ROWS; j++) {
             const __m256d one = _mm256_set1_pd(w[j * MOE_GEMM_PIECE]);
 
-#pragma GCC unroll 3
+#pragma GCC unroll 2
             for (int r = 0; r < n; r++) {
                 s[j][r] = _mm256_fmadd_pd(v[r], one, s[j][r]);
             }
         }
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int j = 0; j < W_ROWS; j++) {
-#pragma GCC unroll 3
+#pragma GCC unroll 2
         for (int r = 0; r < n; r++) {
             _mm256_storeu_pd(sum + j * stride + r * LANES, s[j][r]);
         }
@@ -67,9 +68,7 @@ AVX2_INLINE void multiply_panel(int n, const double *x, const double *w,
 AVX2 static void multiply(int registers, const double *x, const double *w,
                           int64_t k, bool begins, double *sum, int64_t stride)
 {
-    if (registers == 3) {
-        multiply_panel(3, x, w, k, begins, sum, stride);
-    } else if (registers == 2) {
+    if (registers == 2) {
         multiply_panel(2, x, w, k, begins, sum, stride);
     } else {
         multiply_panel(1, x, w, k, begins, sum, stride);
