@@ -19,6 +19,11 @@ moe_status_t moe_check_names(moe_check_t *check, const moe_golden_rank_t *rank,
 moe_status_t moe_check_refuse(moe_check_t *check, const moe_golden_rank_t *rank,
                               const char *path);
 
+/** Fail: what a tensor of a file is, at which byte, and what was expected.
+ * @return MOE_ERR_INPUT */
+moe_status_t moe_check_unfit(const char *path, const moe_safetensor_t *t,
+                             const char *expected);
+
 /** Add a fault of a rank without a file in a folder, called GOT or GOT2. */
 moe_status_t moe_check_add_missing(moe_check_t *check,
                                    const moe_golden_rank_t *rank,

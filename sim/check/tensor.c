@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim/check/check.h"
+#include "sim/check/names.h"
 
 #include "base/checked.h"
 #include "base/text.h"
@@ -9,7 +10,7 @@
 #include <string.h>
 
 enum {
-    MOST_INTEGERS = 1 << 26 /* of rows that say who they are */
+    TILE = 128 /* rows and columns of weights that share a scale */
 };
 
 /* What a tensor is, and where, for messages. */
@@ -21,18 +22,7 @@ typedef struct {
 
 static moe_status_t refuse(const source_t *s, const char *expected)
 {
-    char shape[128] = "";
-    size_t used = 0;
-
-    for (int d = 0; d < s->t->ndim; d++) {
-        used += (size_t)snprintf(shape + used, sizeof(shape) - used, "%s%lld",
-                                 d > 0 ? " x " : "", (long long)s->t->dim[d]);
-        used = used < sizeof(shape) ? used : sizeof(shape) - 1;
-    }
-    return moe_fail(MOE_ERR_INPUT,
-                    "%s: byte %lld: tensor '%.80s' is %s of %s, expected %s",
-                    s->path, (long long)s->t->begin, s->t->name,
-                    moe_dtype_name(s->t->dtype), shape, expected);
+    return moe_check_unfit(s->path, s->t, expected);
 }
 
 /* Rows and columns; of three dimensions the first two are rows. */
@@ -155,6 +145,37 @@ static moe_status_t read_bytes(const source_t *s, int64_t row_bytes, int64_t n,
     return status;
 }
 
+/* FP8 weights may have a scale of 128 x 128 elements (DeepSeek's checkpoints,
+ * DeepGEMM): codes [experts][N][K], scales [experts][N / 128][K / 128]. */
+static bool has_tiles(const moe_safetensor_t *codes,
+                      const moe_safetensor_t *scales,
+                      const moe_format_info_t *info, int64_t blocks)
+{
+    return info->block == TILE && codes->ndim == 3 && scales->ndim == 3 &&
+           scales->dim[0] == codes->dim[0] &&
+           scales->dim[1] == (codes->dim[1] + TILE - 1) / TILE &&
+           scales->dim[1] != codes->dim[1] && scales->dim[2] == blocks;
+}
+
+/* Each row has the scales of its tile. */
+static moe_status_t read_tiles(const source_t *scales, int64_t per_expert,
+                               int64_t row_bytes, const moe_rows_t *rows)
+{
+    const int64_t tiles = scales->t->dim[1];
+    int64_t *from = malloc((size_t)rows->rows * sizeof(*from) + 1);
+    moe_status_t status;
+
+    if (from == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for %s", scales->t->name);
+    }
+    for (int64_t i = 0; i < rows->rows; i++) {
+        from[i] = i / per_expert * tiles + i % per_expert / TILE;
+    }
+    status = read_bytes(scales, row_bytes, rows->rows, from, rows->scales);
+    free(from);
+    return status;
+}
+
 static moe_status_t read_scales(const source_t *codes, const char *name,
                                 int64_t n_codes, const int64_t *from,
                                 moe_rows_t *rows)
@@ -162,6 +183,7 @@ static moe_status_t read_scales(const source_t *codes, const char *name,
     const moe_format_info_t *info = moe_format_info(rows->storage.format);
     const int64_t blocks =
         moe_format_scale_cols(rows->storage.format, rows->cols);
+    const int64_t row_bytes = blocks * moe_dtype_bits(info->scale) / 8;
     source_t s = *codes;
     int64_t n;
     int64_t cols;
@@ -174,12 +196,15 @@ static moe_status_t read_scales(const source_t *codes, const char *name,
                           "%s: no tensor '%s' beside '%s': scales are wanted, "
                           "linear, %lld a row",
                           codes->path, name, codes->t->name, (long long)blocks);
+    } else if (holds(s.t->dtype, info->scale, &packed) && from == NULL &&
+               has_tiles(codes->t, s.t, info, blocks)) {
+        status = read_tiles(&s, codes->t->dim[1], row_bytes, rows);
     } else if (!holds(s.t->dtype, info->scale, &packed) ||
                !shape_of(s.t, &n, &cols) || n != n_codes || cols != blocks) {
-        status = refuse(&s, "linear scales, one a block of each row");
+        status = refuse(&s, "linear scales, one a block of each row, "
+                            "or of 128 x 128 elements of FP8 weights");
     } else {
-        status = read_bytes(&s, blocks * moe_dtype_bits(info->scale) / 8,
-                            rows->rows, from, rows->scales);
+        status = read_bytes(&s, row_bytes, rows->rows, from, rows->scales);
     }
     return status;
 }
@@ -337,43 +362,4 @@ moe_status_t moe_check_tensor_gather(const moe_safetensors_t *file,
 void moe_check_tensor_free(moe_check_tensor_t *tensor)
 {
     moe_ref_rows_free(&tensor->rows);
-}
-
-moe_status_t moe_check_integers(const moe_safetensors_t *file, const char *path,
-                                const char *name, int64_t **list_p,
-                                int64_t *n_p)
-{
-    const source_t s = {file, path, moe_safetensors_find(file, name)};
-    int64_t *list;
-    moe_status_t status;
-
-    *list_p = NULL;
-    *n_p = 0;
-    if (s.t == NULL) {
-        return MOE_OK;
-    }
-    if (s.t->dtype != MOE_DTYPE_i32 && s.t->dtype != MOE_DTYPE_i64) {
-        return refuse(&s, "integers, I32 or I64");
-    }
-    *n_p = s.t->size_bytes / (moe_dtype_bits(s.t->dtype) / 8);
-    if (*n_p > MOST_INTEGERS) {
-        return refuse(&s, "no more integers than a rank has rows");
-    }
-    list = malloc((size_t)*n_p * sizeof(*list) + 1);
-    if (list == NULL) {
-        return moe_fail(MOE_ERR_NOMEM, "no memory for %s", name);
-    }
-    status = moe_safetensors_read(file, s.t, 0, s.t->size_bytes, list);
-    for (int64_t i = *n_p; s.t->dtype == MOE_DTYPE_i32 && i > 0; i--) {
-        int32_t narrow;
-
-        memcpy(&narrow, (const char *)list + 4 * (i - 1), sizeof(narrow));
-        list[i - 1] = narrow;
-    }
-    if (status != MOE_OK) {
-        free(list);
-        return status;
-    }
-    *list_p = list;
-    return MOE_OK;
 }

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""op_layer.py WORK: LogFMT-10 there and back, and a layer with biases, by
-moesim op; a second judge beside op_judge.py."""
+"""op_layer.py WORK: LogFMT-10 there and back, a layer with biases, and FP8 by
+128x128, by moesim op; a second judge beside op_judge.py."""
 import math
 import os
 import random
 import struct
 import subprocess
 import sys
+from fractions import Fraction
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tensors as T  # noqa: E402
@@ -104,5 +105,51 @@ def biases():
           "moe-layer: biases that the model has not are refused")
 
 
+def e4m3(code):
+    e, m = code >> 3 & 15, code & 7
+    size = (8 + m) * Fraction(2) ** (e - 10) if e else m * Fraction(2) ** -9
+    return -size if code & 128 else size
+
+
+def tiles():
+    """FP8 by 1x128 times FP8 by 128x128, N no multiple of 128: the same bits
+    with each row's scales written out, and the exact sums."""
+    experts, n, k = 2, 130, 256
+    sizes = {"x": (3, k), "w": (experts, n, k)}
+    codes = {name: [draw.randrange(126) | draw.randrange(2) << 7
+                    for _ in range(math.prod(shape))]
+             for name, shape in sizes.items()}
+    scales = [2.0 ** draw.randint(-6, 3) * 1.25 for _ in range(3 * 2)]
+    tile = [2.0 ** draw.randint(-6, 3) * 1.5 for _ in range(experts * 2 * 2)]
+    rows = [tile[(e * 2 + j // 128) * 2 + b] for e in range(experts)
+            for j in range(n) for b in range(2)]
+    given = {name: ("F8_E4M3", shape, bytes(codes[name]))
+             for name, shape in sizes.items()}
+    given["x.scale"] = T.pack("F32", (3, 2), scales)
+    given["offset"] = T.pack("I64", (3,), [0, 1, 3])
+    out = []
+    for shape, of in (((experts, 2, 2), tile), ((experts, n, 2), rows)):
+        given["w.scale"] = T.pack("F32", shape, of)
+        out.append(op("grouped-matmul", given, "--from", "fp8_1x128", "--to",
+                      "fp32")["out"])
+    check(out[0] == out[1], "grouped-matmul: a scale of 128 x 128 elements")
+    good = True
+    for r, e in ((0, 0), (1, 1), (2, 1)):
+        for j in (0, 127, 128, 129):
+            want = sum(e4m3(codes["x"][r * k + c]) *
+                       e4m3(codes["w"][(e * n + j) * k + c]) *
+                       Fraction(scales[r * 2 + c // 128]) *
+                       Fraction(tile[(e * 2 + j // 128) * 2 + c // 128])
+                       for c in range(k))
+            good &= T.values(out[0])[r * n + j] == struct.unpack(
+                "<f", struct.pack("<f", float(want)))[0]
+    check(good, "and its sums are exact")
+    given["w.scale"] = T.pack("F32", (experts, 3, 2), tile + tile[:4])
+    done = run("grouped-matmul", given, "--from", "fp8_1x128")
+    check(done.returncode == 2 and "128 x 128" in done.stderr,
+          "grouped-matmul: scales of neither are refused")
+
+
 logfmt()
 biases()
+tiles()
