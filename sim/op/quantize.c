@@ -21,9 +21,10 @@ static bool float_rows(moe_tool_job_t *job, const char *arg, moe_rows_t *rows)
 static moe_format_t coded_format(moe_tool_job_t *job, const char *option,
                                  const char *given)
 {
+    const size_t before = moe_diag_count(job->diag);
     moe_format_t format = moe_tool_format(job, option, given, MOE_FORMAT_COUNT);
 
-    if (given != NULL && !moe_format_is_coded(format)) {
+    if (moe_diag_count(job->diag) == before && !moe_format_is_coded(format)) {
         moe_tool_wrong(job, option, "is %s, expected a format with scales",
                        moe_format_name(format));
     }

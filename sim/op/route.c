@@ -44,13 +44,29 @@ static float positive(moe_tool_job_t *job, const char *key, float standard)
     return x;
 }
 
-/* The router: that of --model, changed by settings; E is the file's. */
-static moe_model_t router(moe_tool_job_t *job, int64_t experts)
+/* Logits are of as many experts as the model has. */
+static void check_experts(moe_tool_job_t *job, const moe_model_t *m,
+                          const moe_safetensor_t *logits)
 {
-    moe_model_t m = {.topk = 0, .n_group = 1, .topk_group = 1};
+    char expected[192];
+
+    if (logits != NULL && logits->dim[1] != m->experts) {
+        (void)snprintf(expected, sizeof(expected), "F32 [n][%lld] of %s",
+                       (long long)m->experts, m->name);
+        moe_tool_refuse(job, logits, expected);
+    }
+}
+
+/* The router: that of --model, changed by settings, or of as many experts as
+ * logits have; NULL where these are at fault. */
+static moe_model_t router(moe_tool_job_t *job, const moe_safetensor_t *logits)
+{
+    moe_model_t m = {.experts = logits != NULL ? logits->dim[1] : 1,
+                     .n_group = 1,
+                     .topk_group = 1,
+                     .routed_scaling = 1.0f};
     moe_scenario_t *s;
 
-    m.routed_scaling = 1.0f;
     if (moe_tool_setting(job, "model") != NULL) {
         s = moe_tool_scenario(job, 1);
         if (s == NULL) {
@@ -58,12 +74,12 @@ static moe_model_t router(moe_tool_job_t *job, int64_t experts)
         }
         m = s->model;
         moe_scenario_free(s);
+        check_experts(job, &m, logits);
     } else if (moe_tool_setting(job, "topk") == NULL) {
         moe_tool_wrong(job, "topk",
                        "is missing, expected --set topk=K, or "
                        "--model");
     }
-    m.experts = experts;
     m.topk = (int)moe_tool_number(job, "topk", 1, MOE_TOPK_MAX, m.topk);
     m.score = (moe_score_t)moe_tool_choice(job, "score", MOE_SCORE_COUNT,
                                            score_name, (int)m.score);
@@ -101,7 +117,7 @@ void moe_tool_route(moe_tool_job_t *job)
     const char *expected = "F32 [n][E]";
     const moe_safetensor_t *t = moe_tool_find(job, "logits", true, expected);
     const bool good = t != NULL && t->ndim == 2 && t->dtype == MOE_DTYPE_fp32;
-    const moe_model_t named = router(job, good ? t->dim[1] : 1);
+    const moe_model_t named = router(job, good ? t : NULL);
     moe_model_t m = named;
     const float *bias = NULL;
     const float *logits;

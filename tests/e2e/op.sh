@@ -43,6 +43,11 @@ for scaling in inf 1e39 0 nan; do
         --set "routed_scaling=$scaling"
     says "routed_scaling: is '$scaling', expected a finite number above 0"
 done
+expect 2 "$MOESIM" op route --in "$a" $out --model deepseek-r1
+says 'logits: is F32 \[2\]\[6\], expected F32 \[n\]\[256\] of deepseek-r1'
+says 'experts|\[6\]' # and nothing of settings that a model of 6 would refuse
+expect 2 "$MOESIM" op quantize --in "$a" $out --to nvfp5
+says '^--to: ' # once
 expect 2 "$MOESIM" op route --in "$a" $out --set topk=9
 says '^topk: is 9, expected at most the 6 experts'
 says ': bias: is F32 \[4\], expected F32, 6 elements'
