@@ -151,10 +151,12 @@ static bool has_tiles(const moe_safetensor_t *codes,
                       const moe_safetensor_t *scales,
                       const moe_format_info_t *info, int64_t blocks)
 {
-    return info->block == TILE && codes->ndim == 3 && scales->ndim == 3 &&
-           scales->dim[0] == codes->dim[0] &&
-           scales->dim[1] == (codes->dim[1] + TILE - 1) / TILE &&
-           scales->dim[1] != codes->dim[1] && scales->dim[2] == blocks;
+    const int64_t n = codes->ndim == 3 ? codes->dim[1] : 0;
+    const int64_t tiles = n / TILE + (n % TILE != 0);
+
+    return info->block == TILE && tiles < n && scales->ndim == 3 &&
+           scales->dim[0] == codes->dim[0] && scales->dim[1] == tiles &&
+           scales->dim[2] == blocks;
 }
 
 /* Each row has the scales of its tile. */
