@@ -106,10 +106,11 @@ def read(tensor):
     return element, array, shape
 
 
-def narrow(array):
-    """float32 bytes as bf16, if every element is one: a kernel's bf16 output
-    in an array type without bf16."""
-    bits = array.view(numpy.uint32)
+def narrow(element, array):
+    """float32 or float16 bytes as bf16, if every element is one: a kernel's
+    bf16 output in an array type without bf16."""
+    wide = array.view(ELEMENTS[element][0]).astype("float32")
+    bits = wide.view(numpy.uint32)
     if (bits & 0xffff).any():
-        return "fp32", array
+        return element, array
     return "bf16", (bits >> 16).astype(numpy.uint16).view(numpy.uint8)

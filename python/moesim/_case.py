@@ -170,8 +170,8 @@ class Case:
         packed = _arrays.ELEMENTS[want.dtype.decode()]
         if element == "u8" and packed[0] == "uint8":
             element = want.dtype.decode()  # codes without a type of their own
-        if element == "fp32" and want.dtype == b"bf16":
-            element, array = _arrays.narrow(array)
+        if element in ("fp32", "fp16") and want.dtype == b"bf16":
+            element, array = _arrays.narrow(element, array)
         if element == "i64" and want.dtype == b"i32":
             # torch's ids; what does not fit is no expert's either
             element = "i32"

@@ -272,6 +272,17 @@ def test_a_tensor_that_is_not_there_is_no_attribute():
     assert not hasattr(case, "x_scale")
 
 
+@pytest.mark.parametrize("kind", ["float32", "float16"])
+def test_bf16_numbers_in_a_wider_type_are_bf16(kind):
+    case = moesim.case(SMALL, tokens=16)
+    good = bf16(case.combine).astype(kind)
+    case.check(good)
+    bad = good.copy()
+    bad[3, 5] = bf16(case.combine)[3, 5] * 1.02
+    with pytest.raises(AssertionError):
+        case.check(bad)
+
+
 def test_torch_sees_the_same_bytes():
     torch = pytest.importorskip("torch")
     settings = {"model": SMALL, "tokens": 8, "dispatch": "nvfp4"}
