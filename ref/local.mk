@@ -61,6 +61,8 @@ ref_libref_la_SOURCES = \
   ref/gating_capacity.h \
   ref/gating_drop.c \
   ref/gating_drop.h \
+  ref/gating_routed.c \
+  ref/gating_routed.h \
   ref/logits.c \
   ref/logits.h \
   ref/matmul.c \

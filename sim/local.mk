@@ -61,10 +61,11 @@ sim_libsim_la_SOURCES += \
   sim/price/trace_json.c sim/price/trace_json.h
 
 sim_libsim_la_SOURCES += \
-  sim/golden/biases.c sim/golden/gather.c sim/golden/golden.h \
+  sim/golden/biases.c sim/golden/gate.c sim/golden/gate.h \
+  sim/golden/gate_file.c sim/golden/gather.c sim/golden/golden.h \
   sim/golden/manifest.c sim/golden/rank.c sim/golden/read.c \
   sim/golden/read.h sim/golden/route.c sim/golden/tap.c sim/golden/tap.h \
-  sim/golden/weights.c
+  sim/golden/tap_hold.c sim/golden/weights.c
 
 sim_libsim_la_SOURCES += \
   sim/run/differences.c sim/run/files.c sim/run/files.h sim/run/gating.c \
