@@ -106,6 +106,8 @@ typedef struct {
     moe_rows_t got[MOE_ROLE_COUNT]; /* codes NULL: not given */
     moe_rows_t known_ids;           /* got's ids, -1 where no expert has one;
                                      * codes NULL: all are known */
+    moe_rows_t gate_ids;            /* what a gate with capacity leaves; */
+    moe_rows_t gate_weights;        /* borrowed; codes NULL: none drops */
     moe_rows_t fine;                /* fp32 of the place at work */
     moe_widths_t widths[MOE_ROLE_COUNT];
     moe_verdict_t verdict[MOE_ROLE_COUNT];

@@ -9,6 +9,9 @@
  * score: so what fp32 rounds after the exp moves the choice itself. 1 + e, a
  * division of 2 ulp and the sum with the bias are below CHOICE_ERROR of the
  * magnitudes they round; so is half the sum of a group's two.
+ *
+ * What a gate with capacity leaves is not the router's, and is known: other ids
+ * are at fault.
  */
 #include "ref/judge_inside.h"
 
@@ -189,7 +192,7 @@ static void judge_weights(moe_judge_t *judge, int64_t row, const int32_t *ids,
         double d = fabs((double)got[i] - want);
         double ratio = d <= width ? 0.0 : width > 0.0 ? d / width : HUGE_VAL;
 
-        if (slot < 0) { /* the ids are at fault */
+        if (slot < 0 || ids[i] < 0) { /* the ids are at fault, or none */
             continue;
         }
         v->elements++;
@@ -213,6 +216,70 @@ static void judge_weights(moe_judge_t *judge, int64_t row, const int32_t *ids,
     }
 }
 
+/* Ids against those that a gate leaves, in any order; each one once. True if
+ * they are the same. */
+static bool judge_gated_ids(moe_judge_t *judge, int64_t row, const int32_t *got,
+                            const int32_t *want)
+{
+    const int k = judge->layer.about.model->topk;
+    moe_verdict_t *v = &judge->verdict[MOE_ROLE_topk_ids];
+    bool used[MOE_TOPK_MAX] = {false};
+    int64_t n[2] = {0, 0}; /* of got alone, of want alone */
+    int first[2] = {-1, -1};
+    int none = 0; /* a slot of got without an expert */
+
+    for (int i = 0; i < k; i++) {
+        bool found = got[i] == -1;
+
+        none = found ? i : none;
+        for (int j = 0; !found && j < k; j++) {
+            found = !used[j] && want[j] == got[i];
+            used[j] = used[j] || found;
+        }
+        first[0] = !found && n[0]++ == 0 ? i : first[0];
+    }
+    for (int j = 0; j < k; j++) {
+        first[1] = want[j] >= 0 && !used[j] && n[1]++ == 0 ? j : first[1];
+    }
+    n[0] = n[0] > n[1] ? n[0] : n[1];
+    v->differ += n[0];
+    v->beyond[MOE_WIDTH_likely] += n[0];
+    v->beyond[MOE_WIDTH_hard] += n[0];
+    if (n[0] > 0) {
+        const int col = first[0] >= 0 ? first[0] : none;
+
+        moe_judge_site(judge, row, -1);
+        note(judge, MOE_ROLE_topk_ids, row, col, got[col],
+             first[1] >= 0 ? want[first[1]] : -1, HUGE_VAL);
+    }
+    return n[0] == 0;
+}
+
+/* Where a gate drops: its ids, and weights of those tokens that have them. */
+static void judge_gated(moe_judge_t *judge, int64_t row, const int32_t *ids,
+                        token_t *token)
+{
+    const moe_model_t *m = judge->layer.about.model;
+    const int64_t at = row * m->topk;
+    const float *x = (const float *)judge->layer.at[MOE_ROLE_logits].codes +
+                     row * m->experts;
+    const size_t bytes = (size_t)m->topk * 4;
+    const bool has_ids = judge->got[MOE_ROLE_topk_ids].codes != NULL;
+
+    memcpy(token->ids, (const int32_t *)judge->gate_ids.codes + at, bytes);
+    memcpy(token->weights, (const float *)judge->gate_weights.codes + at,
+           bytes);
+    token->moved = SCORE_ERROR;
+    for (int64_t e = 0; e < m->experts; e++) {
+        token->moved =
+            fmax(token->moved, logit_width(judge, x[e], row * m->experts + e));
+    }
+    if ((!has_ids || judge_gated_ids(judge, row, ids, token->ids)) &&
+        judge->got[MOE_ROLE_topk_weights].codes != NULL) {
+        judge_weights(judge, row, ids, token);
+    }
+}
+
 static moe_status_t judge_token(moe_judge_t *judge, int64_t row, token_t *token)
 {
     const int k = judge->layer.about.model->topk;
@@ -223,8 +290,13 @@ static moe_status_t judge_token(moe_judge_t *judge, int64_t row, token_t *token)
             : (const int32_t *)judge->layer.at[MOE_ROLE_topk_ids].codes +
                   row * k;
     int32_t ours[MOE_TOPK_MAX];
-    moe_status_t status = route_token(judge, row, ids, false, token);
+    moe_status_t status;
 
+    if (judge->gate_ids.codes != NULL) {
+        judge_gated(judge, row, ids, token);
+        return MOE_OK;
+    }
+    status = route_token(judge, row, ids, false, token);
     if (status != MOE_OK) {
         return status;
     }

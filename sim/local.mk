@@ -79,9 +79,11 @@ sim_libsim_la_SOURCES += \
 
 sim_libsim_la_SOURCES += \
   sim/check/again.c sim/check/bare.c sim/check/check.h \
-  sim/check/diagnosis.c sim/check/names.c sim/check/names.h \
-  sim/check/narrow.c sim/check/race.c sim/check/rank.c sim/check/rows.c \
-  sim/check/tensor.c sim/check/told.c sim/check/verdict.c
+  sim/check/diagnosis.c sim/check/gate.c sim/check/gate.h \
+  sim/check/gate_given.c sim/check/gate_inside.h sim/check/names.c \
+  sim/check/names.h sim/check/narrow.c sim/check/part.h sim/check/race.c \
+  sim/check/rank.c sim/check/routed.c sim/check/rows.c sim/check/tensor.c \
+  sim/check/told.c sim/check/told.h sim/check/verdict.c
 
 sim_libsim_la_SOURCES += \
   sim/op/convert.c sim/op/expert.c sim/op/expert.h sim/op/layer.c \
