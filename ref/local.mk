@@ -45,7 +45,9 @@ ref_libref_la_SOURCES = \
   ref/judge_codes.c \
   ref/judge_inside.h \
   ref/judge_numbers.c \
+  ref/judge_gate.c \
   ref/judge_route.c \
+  ref/judge_route.h \
   ref/judge_width.c \
   ref/gemm.c ref/gemm.h ref/gemm_avx512.c ref/gemm_avx2.c \
   ref/grid.c \

@@ -20,8 +20,8 @@ typedef struct {
 
 static moe_status_t say_good(const given_t *g, moe_role_t role, int64_t n)
 {
-    json_t *finding =
-        moe_check_finding(moe_role_name(role), g->rank->rank, true, "the gate's");
+    json_t *finding = moe_check_finding(moe_role_name(role), g->rank->rank,
+                                        true, "the gate's");
 
     if (finding != NULL) {
         (void)json_object_set_new(finding, "elements",

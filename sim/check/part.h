@@ -21,6 +21,7 @@ typedef struct {
     moe_layer_feed_t feed;
     moe_check_tensor_t tensor[MOE_ROLE_COUNT];
     moe_check_tensor_t trusted[MOE_ROLE_COUNT]; /* REF's */
+    moe_rows_t gated[2]; /* ids and weights that a gate leaves; own memory */
     moe_check_match_t match;
     int64_t match_rows; /* of GOT, that the match is for */
     bool faulty;        /* rows could not be matched */
@@ -46,5 +47,8 @@ moe_status_t moe_check_give_told(moe_check_part_t *part, moe_role_t role);
 
 /** GOT's against REF's. */
 moe_status_t moe_check_compare_told(moe_check_part_t *part);
+
+/** When the judge has run: ids that are not the gate's may be near ties. */
+moe_status_t moe_check_near_gate(moe_check_part_t *part);
 
 #endif

@@ -145,6 +145,8 @@ static void part_fini(moe_check_part_t *part)
         moe_check_tensor_free(&part->tensor[r]);
         moe_check_tensor_free(&part->trusted[r]);
     }
+    moe_ref_rows_free(&part->gated[0]);
+    moe_ref_rows_free(&part->gated[1]);
     free(part->match.from);
 }
 
@@ -195,6 +197,9 @@ judge_part(moe_check_t *check, const moe_golden_rank_t *rank,
     }
     if (status == MOE_OK && !part.faulty) {
         status = moe_judge_run(&part.judge);
+    }
+    if (status == MOE_OK && !part.faulty) {
+        status = moe_check_near_gate(&part);
     }
     if (status == MOE_OK) {
         status = add_findings(&part);

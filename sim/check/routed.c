@@ -5,6 +5,9 @@
 #include "sim/check/gate.h"
 #include "sim/check/told.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static moe_status_t read_ref(moe_check_part_t *part, moe_role_t role)
 {
     moe_check_tensor_t *tensor = &part->trusted[role];
@@ -21,10 +24,24 @@ static moe_status_t read_ref(moe_check_part_t *part, moe_role_t role)
                : status;
 }
 
+static moe_status_t copy_rows(const moe_rows_t *from, moe_rows_t *to_p)
+{
+    moe_status_t status =
+        moe_ref_rows_alloc(&from->storage, from->rows, from->cols, to_p);
+
+    if (status == MOE_OK) {
+        memcpy(to_p->codes, from->codes,
+               (size_t)(from->rows * moe_rows_code_bytes(from)));
+    }
+    return status;
+}
+
 /* What the gate leaves, by GOT's logits where it has them. */
 static moe_status_t use_gate(moe_check_part_t *part, const bool *wanted)
 {
     moe_check_tensor_t *logits = &part->tensor[MOE_ROLE_logits];
+    moe_rows_t ids;
+    moe_rows_t weights;
     moe_status_t status = MOE_OK;
 
     if (!moe_check_gate_drops(part->check)) {
@@ -37,8 +54,16 @@ static moe_status_t use_gate(moe_check_part_t *part, const bool *wanted)
     if (status == MOE_OK && logits->rows.codes != NULL) {
         status = moe_check_gate_by(part->check, part->rank, &logits->rows);
     }
-    moe_check_gate_rows(part->check, part->judge.layer.about.tokens,
-                        &part->judge.gate_ids, &part->judge.gate_weights);
+    moe_check_gate_rows(part->check, part->judge.layer.about.tokens, &ids,
+                        &weights);
+    if (status == MOE_OK) {
+        status = copy_rows(&ids, &part->gated[0]);
+    }
+    if (status == MOE_OK) {
+        status = copy_rows(&weights, &part->gated[1]);
+    }
+    part->judge.gate_ids = part->gated[0];
+    part->judge.gate_weights = part->gated[1];
     return status;
 }
 
@@ -109,4 +134,42 @@ moe_status_t moe_check_compare_told(moe_check_part_t *part)
                ? moe_check_told(part->check, part->rank,
                                 part->judge.layer.about.model, &told)
                : status;
+}
+
+/* The gate once more, by logits that speak for GOT's ids. */
+static moe_status_t gate_again(moe_check_part_t *part, float *logits)
+{
+    moe_judge_t *judge = &part->judge;
+    const moe_rows_t moved = {.storage = {.format = MOE_FORMAT_fp32},
+                              .rows = judge->gate_ids.rows,
+                              .cols = part->check->scenario->model.experts,
+                              .codes = logits};
+    moe_status_t status;
+
+    moe_judge_gate_moved(judge, logits);
+    status = moe_check_gate_by(part->check, part->rank, &moved);
+    if (status == MOE_OK) {
+        moe_check_gate_rows(part->check, judge->layer.about.tokens,
+                            &judge->near_ids, &judge->near_weights);
+        status = moe_judge_gate_again(judge);
+    }
+    return status;
+}
+
+moe_status_t moe_check_near_gate(moe_check_part_t *part)
+{
+    const moe_verdict_t *v = &part->judge.verdict[MOE_ROLE_topk_ids];
+    const int64_t n =
+        part->judge.gate_ids.rows * part->check->scenario->model.experts;
+    float *logits;
+    moe_status_t status;
+
+    if (!moe_check_gate_drops(part->check) || !v->judged || v->good) {
+        return MOE_OK;
+    }
+    logits = malloc((size_t)n * sizeof(*logits) + 1);
+    status = logits == NULL ? moe_fail(MOE_ERR_NOMEM, "no memory for logits")
+                            : gate_again(part, logits);
+    free(logits);
+    return status;
 }
