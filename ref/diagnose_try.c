@@ -40,6 +40,9 @@ static bool any_given(const moe_judge_t *judge, moe_role_t from, moe_role_t to)
 bool moe_diagnose_leads(const moe_judge_t *judge, moe_role_t made,
                         moe_role_t seen)
 {
+    if (is_router(made) && judge->gate_ids.codes != NULL) {
+        return false; /* routers without a gate */
+    }
     if (made == seen) {
         return true;
     }

@@ -106,6 +106,10 @@ typedef struct {
     moe_rows_t got[MOE_ROLE_COUNT]; /* codes NULL: not given */
     moe_rows_t known_ids;           /* got's ids, -1 where no expert has one;
                                      * codes NULL: all are known */
+    moe_rows_t gate_ids;            /* what a gate with capacity leaves; */
+    moe_rows_t gate_weights;        /* borrowed; codes NULL: none drops */
+    moe_rows_t near_ids;            /* what it leaves by the logits that */
+    moe_rows_t near_weights;        /* moe_judge_gate_moved() gave, or NULL */
     moe_rows_t fine;                /* fp32 of the place at work */
     moe_widths_t widths[MOE_ROLE_COUNT];
     moe_verdict_t verdict[MOE_ROLE_COUNT];
@@ -139,6 +143,15 @@ moe_status_t moe_judge_trust(moe_judge_t *judge, moe_role_t role,
 
 /** Judge all that was given. */
 moe_status_t moe_judge_run(moe_judge_t *judge);
+
+/** Logits of a judge that has run, [tokens][E], moved by their widths: those of
+ * tokens whose ids are not the gate's up for got's experts, down for the gate's
+ * others, up for the rest where got has fewer, which it may have dropped. */
+void moe_judge_gate_moved(const moe_judge_t *judge, float *out);
+
+/** Judge ids and weights again, near_ids and near_weights being set: a token
+ * that has those is a near tie. */
+moe_status_t moe_judge_gate_again(moe_judge_t *judge);
 
 /** Codes that are no near tie, and those whose scale makes them wrong. */
 static inline int64_t moe_judge_wrong_codes(const moe_verdict_t *v)

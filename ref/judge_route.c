@@ -10,7 +10,7 @@
  * division of 2 ulp and the sum with the bias are below CHOICE_ERROR of the
  * magnitudes they round; so is half the sum of a group's two.
  */
-#include "ref/judge_inside.h"
+#include "ref/judge_route.h"
 
 #include "ref/formats.h"
 #include "ref/layer_inside.h"
@@ -20,18 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCORE_ERROR  0x1p-20 /* of an fp32 exp, relative: moves a logit so */
 #define CHOICE_ERROR 0x1p-22 /* of a score and of a choice, relative */
 #define WEIGHT_ERROR 0x1p-18 /* of scores, their sum and quotient */
-
-/* What a token's router is asked. */
-typedef struct {
-    float *logits; /* [E], moved */
-    float *bias;   /* [E], that moves choices */
-    int32_t ids[MOE_TOPK_MAX];
-    float weights[MOE_TOPK_MAX];
-    double moved; /* the most */
-} token_t;
 
 static int slot_of(const int32_t *ids, int k, int32_t id)
 {
@@ -54,13 +44,12 @@ static int64_t count_missing(const int32_t *ours, const int32_t *got, int k)
     return n;
 }
 
-/* A logit's width; infinite ones stay. */
-static double logit_width(const moe_judge_t *judge, float x, int64_t at)
+double moe_route_width(const moe_judge_t *judge, float x, int64_t at)
 {
     const float *likely = judge->widths[MOE_ROLE_logits].at[MOE_WIDTH_likely];
 
     return !isfinite(x) ? 0.0
-                        : SCORE_ERROR * (1.0 + fabs((double)x)) +
+                        : MOE_ROUTE_SCORE_ERROR * (1.0 + fabs((double)x)) +
                               (likely != NULL ? (double)likely[at] : 0.0);
 }
 
@@ -73,7 +62,7 @@ static bool has_no_bias(const moe_model_t *m)
 
 /* The bias by which choices lie at the ends of their widths. */
 static void move_choices(moe_judge_t *judge, const float *x, const int32_t *got,
-                         token_t *token)
+                         moe_route_token_t *token)
 {
     const moe_model_t *m = judge->layer.about.model;
     const bool logits_choose =
@@ -102,7 +91,8 @@ static void move_choices(moe_judge_t *judge, const float *x, const int32_t *got,
 }
 
 /* Route by the token's logits and, where choices are moved, its bias. */
-static moe_status_t route_moved(moe_judge_t *judge, bool move, token_t *token)
+static moe_status_t route_moved(moe_judge_t *judge, bool move,
+                                moe_route_token_t *token)
 {
     float *bias = judge->layer.bias;
     moe_status_t status;
@@ -118,15 +108,16 @@ static moe_status_t route_moved(moe_judge_t *judge, bool move, token_t *token)
 }
 
 static moe_status_t route_token(moe_judge_t *judge, int64_t row,
-                                const int32_t *got, bool move, token_t *token)
+                                const int32_t *got, bool move,
+                                moe_route_token_t *token)
 {
     const moe_model_t *m = judge->layer.about.model;
     const moe_rows_t *logits = &judge->layer.at[MOE_ROLE_logits];
     const float *x = (const float *)logits->codes + row * m->experts;
 
-    token->moved = SCORE_ERROR;
+    token->moved = MOE_ROUTE_SCORE_ERROR;
     for (int64_t e = 0; e < m->experts; e++) {
-        double width = logit_width(judge, x[e], row * m->experts + e);
+        double width = moe_route_width(judge, x[e], row * m->experts + e);
 
         token->moved = width > token->moved ? width : token->moved;
         width = slot_of(got, m->topk, (int32_t)e) >= 0 ? width : -width;
@@ -138,8 +129,8 @@ static moe_status_t route_token(moe_judge_t *judge, int64_t row,
     return route_moved(judge, move, token);
 }
 
-static void note(moe_judge_t *judge, moe_role_t role, int64_t row, int64_t col,
-                 double got, double want, double ratio)
+void moe_route_note(moe_judge_t *judge, moe_role_t role, int64_t row,
+                    int64_t col, double got, double want, double ratio)
 {
     moe_verdict_t *v = &judge->verdict[role];
 
@@ -151,7 +142,7 @@ static void note(moe_judge_t *judge, moe_role_t role, int64_t row, int64_t col,
 }
 
 static void judge_ids(moe_judge_t *judge, int64_t row, const int32_t *got,
-                      const int32_t *ours, const token_t *token)
+                      const int32_t *ours, const moe_route_token_t *token)
 {
     const int k = judge->layer.about.model->topk;
     moe_verdict_t *v = &judge->verdict[MOE_ROLE_topk_ids];
@@ -166,16 +157,16 @@ static void judge_ids(moe_judge_t *judge, int64_t row, const int32_t *got,
         v->beyond[MOE_WIDTH_hard] += missing;
         for (int i = 0; i < k; i++) {
             if (slot_of(ours, k, got[i]) < 0) {
-                note(judge, MOE_ROLE_topk_ids, row, i, got[i], ours[i],
-                     HUGE_VAL);
+                moe_route_note(judge, MOE_ROLE_topk_ids, row, i, got[i],
+                               ours[i], HUGE_VAL);
                 break;
             }
         }
     }
 }
 
-static void judge_weights(moe_judge_t *judge, int64_t row, const int32_t *ids,
-                          const token_t *token)
+void moe_route_weights(moe_judge_t *judge, int64_t row, const int32_t *ids,
+                       const moe_route_token_t *token)
 {
     const int k = judge->layer.about.model->topk;
     const float *got =
@@ -189,7 +180,7 @@ static void judge_weights(moe_judge_t *judge, int64_t row, const int32_t *ids,
         double d = fabs((double)got[i] - want);
         double ratio = d <= width ? 0.0 : width > 0.0 ? d / width : HUGE_VAL;
 
-        if (slot < 0) { /* the ids are at fault */
+        if (slot < 0 || ids[i] < 0) { /* the ids are at fault, or none */
             continue;
         }
         v->elements++;
@@ -207,13 +198,14 @@ static void judge_weights(moe_judge_t *judge, int64_t row, const int32_t *ids,
             moe_judge_site(judge, row, i);
             v->beyond[MOE_WIDTH_likely]++;
             v->beyond[MOE_WIDTH_hard]++;
-            note(judge, MOE_ROLE_topk_weights, row, i, (double)got[i], want,
-                 isnan(ratio) ? HUGE_VAL : ratio);
+            moe_route_note(judge, MOE_ROLE_topk_weights, row, i, (double)got[i],
+                           want, isnan(ratio) ? HUGE_VAL : ratio);
         }
     }
 }
 
-static moe_status_t judge_token(moe_judge_t *judge, int64_t row, token_t *token)
+static moe_status_t judge_token(moe_judge_t *judge, int64_t row,
+                                moe_route_token_t *token)
 {
     const int k = judge->layer.about.model->topk;
     const int32_t *got = judge->got[MOE_ROLE_topk_ids].codes;
@@ -223,8 +215,13 @@ static moe_status_t judge_token(moe_judge_t *judge, int64_t row, token_t *token)
             : (const int32_t *)judge->layer.at[MOE_ROLE_topk_ids].codes +
                   row * k;
     int32_t ours[MOE_TOPK_MAX];
-    moe_status_t status = route_token(judge, row, ids, false, token);
+    moe_status_t status;
 
+    if (judge->gate_ids.codes != NULL) {
+        moe_judge_gated(judge, row, ids, token);
+        return MOE_OK;
+    }
+    status = route_token(judge, row, ids, false, token);
     if (status != MOE_OK) {
         return status;
     }
@@ -236,7 +233,7 @@ static moe_status_t judge_token(moe_judge_t *judge, int64_t row, token_t *token)
         judge_ids(judge, row, ids, ours, token);
     }
     if (status == MOE_OK && judge->got[MOE_ROLE_topk_weights].codes != NULL) {
-        judge_weights(judge, row, ids, token);
+        moe_route_weights(judge, row, ids, token);
     }
     return status;
 }
@@ -245,7 +242,7 @@ moe_status_t moe_judge_route(moe_judge_t *judge)
 {
     const moe_model_t *m = judge->layer.about.model;
     const int64_t rows = judge->layer.at[MOE_ROLE_logits].rows;
-    token_t token = {.logits = malloc((size_t)m->experts * 8 + 1)};
+    moe_route_token_t token = {.logits = malloc((size_t)m->experts * 8 + 1)};
     moe_status_t status = moe_ref_layer_router(&judge->layer);
 
     if (token.logits == NULL) {

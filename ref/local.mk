@@ -45,7 +45,9 @@ ref_libref_la_SOURCES = \
   ref/judge_codes.c \
   ref/judge_inside.h \
   ref/judge_numbers.c \
+  ref/judge_gate.c \
   ref/judge_route.c \
+  ref/judge_route.h \
   ref/judge_width.c \
   ref/gemm.c ref/gemm.h ref/gemm_avx512.c ref/gemm_avx2.c \
   ref/grid.c \
@@ -61,6 +63,8 @@ ref_libref_la_SOURCES = \
   ref/gating_capacity.h \
   ref/gating_drop.c \
   ref/gating_drop.h \
+  ref/gating_routed.c \
+  ref/gating_routed.h \
   ref/logits.c \
   ref/logits.h \
   ref/matmul.c \

@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "sim/check/check.h"
+#include "sim/check/gate.h"
 #include "sim/check/names.h"
 
 #include "base/outfile.h"
@@ -207,7 +207,10 @@ static moe_status_t load(moe_check_t *check, moe_diag_t *diag)
     check->accumulator = check->command->has_accumulator
                              ? check->command->accumulator
                              : check->golden.accumulator;
-    return status == MOE_OK ? check_golden(check) : status;
+    if (status == MOE_OK) {
+        status = check_golden(check);
+    }
+    return status == MOE_OK ? moe_check_gate_make(check) : status;
 }
 
 /* What is judged is there; one file stands for one rank. */
@@ -362,6 +365,7 @@ int moe_cmd_check(const moe_command_t *command)
         status != MOE_OK ? moe_command_failed(diag, status) : !check.good;
 
     json_decref(check.document);
+    moe_check_gate_free(check.gate);
     moe_golden_fini(&check.golden);
     moe_scenario_free(check.scenario);
     moe_diag_free(diag);

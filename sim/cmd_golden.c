@@ -161,7 +161,8 @@ static moe_status_t check_command(const moe_command_t *c,
         return moe_fail(MOE_ERR_INPUT, "--only-rank: is %d, expected 0 to %d",
                         c->only_rank, world - 1);
     }
-    if (moe_scenario_wants_order(s, "golden") != MOE_OK) {
+    if (moe_scenario_wants_order(s, "golden") != MOE_OK ||
+        moe_scenario_wants_weights(s, "golden") != MOE_OK) {
         return MOE_ERR_UNSUPPORTED;
     }
     if (s->layer.chain.numerics != MOE_NUMERICS_exact) {
@@ -172,15 +173,46 @@ static moe_status_t check_command(const moe_command_t *c,
     return MOE_OK;
 }
 
-/* A folder is of the layer: what methods drop of it is not. */
-static void warn_of_drops(const moe_scenario_t *s)
+/* A folder is of the layer as its gate leaves it: what experts leave out of it
+ * is not. */
+static void warn_of_bins(const moe_golden_job_t *job)
 {
-    if (s->n_methods > 0 && moe_method_drops(&s->layer, &s->method[0])) {
+    const moe_scenario_t *s = job->scenario;
+
+    if (job->gate == NULL && s->n_methods > 0 &&
+        moe_method_drops(&s->layer, &s->method[0])) {
         fprintf(stderr,
-                "moesim: warning: %s drops pairs beyond the capacity of an "
-                "expert; the folder is of the layer, which has all pairs\n",
+                "moesim: warning: %s leaves out rows beyond the bins of its "
+                "experts; the folder is of the layer, which has all pairs\n",
                 s->method[0].label);
     }
+}
+
+/* The gate of the first method, which then has left its choices in the
+ * routing. */
+static moe_status_t gate(moe_golden_job_t *job, moe_golden_gate_t *gate)
+{
+    const moe_scenario_t *s = job->scenario;
+    moe_status_t status = MOE_OK;
+
+    if (s->n_methods > 0) {
+        status = moe_golden_gate_init(s, &s->method[0], &job->routing, gate);
+    }
+    if (status != MOE_OK || gate->use == NULL) {
+        return status;
+    }
+    if (gate->use->tokens != NULL) { /* not the ranks of the folder */
+        return !moe_golden_gate_drops(gate)
+                   ? MOE_OK
+                   : moe_fail(MOE_ERR_UNSUPPORTED,
+                              "golden: %s has a layout of its own and drops by "
+                              "the tokens of its ranks: expected that layout "
+                              "as the scenario's; 'moesim run --golden' "
+                              "executes it",
+                              gate->use->label);
+    }
+    job->gate = gate;
+    return moe_golden_gate_all(gate, &job->routing);
 }
 
 /* A folder is of one point of a sweep. */
@@ -214,6 +246,7 @@ static moe_status_t make(const moe_command_t *c, const moe_scenario_t *s)
                             .ranks = json_array(),
                             .dispatch =
                                 s->layer.chain.at[MOE_ROLE_hidden].format};
+    moe_golden_gate_t of_first = {0};
     moe_status_t status = check_command(c, s);
 
     if (s->n_methods > 0) {
@@ -221,6 +254,9 @@ static moe_status_t make(const moe_command_t *c, const moe_scenario_t *s)
     }
     if (status == MOE_OK) {
         status = moe_golden_route(&job);
+    }
+    if (status == MOE_OK) {
+        status = gate(&job, &of_first);
     }
     if (status == MOE_OK) {
         status = check_size(&job);
@@ -231,9 +267,10 @@ static moe_status_t make(const moe_command_t *c, const moe_scenario_t *s)
     if (status == MOE_OK && !c->quiet) {
         printf("%s: %lld bytes, rows dispatched as %s\n", c->output,
                (long long)job.bytes, moe_format_name(job.dispatch));
-        warn_of_drops(s);
+        warn_of_bins(&job);
         status = warn_of_points(c, s);
     }
+    moe_golden_gate_fini(&of_first);
     moe_routing_fini(&job.routing);
     json_decref(job.ranks);
     return status;

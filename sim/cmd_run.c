@@ -175,7 +175,8 @@ static moe_status_t check_golden(const moe_command_t *command,
     if (command->stages != all) {
         return moe_fail(MOE_ERR_INPUT, "--golden: needs all stages");
     }
-    if (moe_scenario_wants_order(scenario, "--golden") != MOE_OK) {
+    if (moe_scenario_wants_order(scenario, "--golden") != MOE_OK ||
+        moe_scenario_wants_weights(scenario, "--golden") != MOE_OK) {
         return MOE_ERR_UNSUPPORTED;
     }
     if (scenario->n_methods == 0 ||
@@ -191,11 +192,15 @@ static moe_status_t check_golden(const moe_command_t *command,
                         scenario->method[0].label);
     }
     for (size_t m = 0; m < scenario->n_methods; m++) {
-        if (moe_method_drops(&scenario->layer, &scenario->method[m])) {
+        const moe_method_use_t *use = &scenario->method[m];
+
+        if (use->method->gate == NULL &&
+            moe_method_drops(&scenario->layer, use)) {
             return moe_fail(MOE_ERR_INPUT,
-                            "--golden: %s drops pairs that the router chose, "
-                            "which a golden folder has",
-                            scenario->method[m].label);
+                            "--golden: %s leaves out rows at the experts, "
+                            "which a golden folder has: expected "
+                            "expert_block: bin with capacity_factor: 0",
+                            use->label);
         }
     }
     return MOE_OK;

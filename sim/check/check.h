@@ -20,6 +20,7 @@ typedef struct {
     const char *got;
     moe_golden_t golden;
     moe_scenario_t *scenario;
+    struct moe_check_gate *gate; /* sim/check/gate.h; NULL: not made yet */
     moe_accumulator_t accumulator;
     int64_t elements; /* of all that is judged, all ranks */
     json_t *document;
@@ -133,34 +134,6 @@ moe_status_t moe_check_match(moe_check_t *check, const moe_golden_rank_t *rank,
                              const moe_safetensors_t *file, const char *path,
                              int64_t rows, int64_t per_expert,
                              moe_check_match_t *match_p);
-
-/* sim/check/told.c */
-
-/** Ids (int32) and weights (fp32) of a router that is data; codes NULL: not
- * there. */
-typedef struct {
-    const moe_safetensors_t *file; /* GOT's */
-    moe_rows_t ids, weights;       /* GOT's */
-    moe_rows_t ref_ids, ref_weights;
-} moe_check_told_t;
-
-/** Add faults of ids that are no expert's; and of ids and weights, as pairs in
- * any order of the columns, that are not REF's. -1 is no expert where REF's
- * token has none, too. */
-moe_status_t moe_check_told(moe_check_t *check, const moe_golden_rank_t *rank,
-                            const moe_model_t *model,
-                            const moe_check_told_t *told);
-
-/** Give a float tensor the chain's format, if that is no wider and each of its
- * numbers is one of it: rounded values that were saved as fp32. */
-moe_status_t moe_check_narrow(moe_format_t format, moe_check_tensor_t *tensor);
-
-/** Routing weights of another float type as fp32, which they are to the
- * judge. */
-moe_status_t moe_check_widen(moe_check_tensor_t *weights);
-
-/** Element of topk_ids as the file has it, that is `narrow` in 32 bits. */
-int64_t moe_check_id(const moe_safetensors_t *file, int64_t at, int32_t narrow);
 
 /* sim/check/rank.c */
 

@@ -2,7 +2,7 @@
 /* A float tensor in a wider type than the chain's, or another of 16 bits: if
  * each of its numbers is one of the chain's format, it was rounded to that, and
  * is judged so. Else it was not, and its own type says how far it may be. */
-#include "sim/check/check.h"
+#include "sim/check/told.h"
 
 #include "ref/formats.h"
 

@@ -1,31 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One rank's tensors, in two parts: what belongs to its own tokens, and what
  * its experts made of all tokens. They are one where there is one rank. */
-#include "sim/check/check.h"
-#include "sim/check/names.h"
+#include "sim/check/part.h"
 
 #include "base/text.h"
-#include "sim/inputs/layer_feed.h"
+#include "sim/check/gate.h"
+#include "sim/check/names.h"
+#include "sim/check/told.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* A part at work. */
-typedef struct {
-    moe_check_t *check;
-    const moe_golden_rank_t *rank;
-    const moe_safetensors_t *file; /* GOT's */
-    const char *path;
-    const moe_safetensors_t *ref; /* REF's; NULL: of other tokens */
-    const char *ref_path;
-    moe_judge_t judge;
-    moe_layer_feed_t feed;
-    moe_check_tensor_t tensor[MOE_ROLE_COUNT];
-    moe_check_tensor_t trusted[MOE_ROLE_COUNT]; /* REF's */
-    moe_check_match_t match;
-    int64_t match_rows; /* of GOT, that the match is for */
-    bool faulty;        /* rows could not be matched */
-} part_t;
 
 int64_t moe_check_count(const moe_safetensors_t *file)
 {
@@ -40,15 +24,15 @@ int64_t moe_check_count(const moe_safetensors_t *file)
     return 2 * n;
 }
 
-static bool has(const moe_safetensors_t *file, moe_role_t role)
+bool moe_check_has(const moe_safetensors_t *file, moe_role_t role)
 {
     return moe_safetensors_find(file, moe_role_name(role)) != NULL;
 }
 
-/* Read a place's tensor of tokens. */
-static moe_status_t read_place(part_t *part, const moe_safetensors_t *file,
-                               const char *path, moe_role_t role,
-                               moe_check_tensor_t *tensor)
+moe_status_t moe_check_read_place(moe_check_part_t *part,
+                                  const moe_safetensors_t *file,
+                                  const char *path, moe_role_t role,
+                                  moe_check_tensor_t *tensor)
 {
     const moe_storage_t storage =
         moe_ref_layer_storage(&part->judge.layer, role);
@@ -62,80 +46,16 @@ static moe_status_t read_place(part_t *part, const moe_safetensors_t *file,
     return status == MOE_OK ? moe_check_narrow(storage.format, tensor) : status;
 }
 
-static moe_status_t read_ref(part_t *part, moe_role_t role)
-{
-    moe_check_tensor_t *tensor = &part->trusted[role];
-    moe_status_t status =
-        part->ref != NULL && has(part->ref, role) && tensor->rows.codes == NULL
-            ? read_place(part, part->ref, part->ref_path, role, tensor)
-            : MOE_OK;
-
-    return status == MOE_OK && role == MOE_ROLE_topk_weights &&
-                   tensor->rows.codes != NULL
-               ? moe_check_widen(tensor)
-               : status;
-}
-
-/* Ids and weights of REF, where GOT has none: inputs of the kernel. */
-static moe_status_t trust(part_t *part, moe_role_t role)
-{
-    moe_status_t status =
-        part->judge.layer.held[role] ? MOE_OK : read_ref(part, role);
-
-    return status == MOE_OK && part->trusted[role].rows.codes != NULL
-               ? moe_judge_trust(&part->judge, role, &part->trusted[role].rows)
-               : status;
-}
-
-/* Ids and weights that no logits made: inputs of the kernel. */
-static bool is_told(const part_t *part, moe_role_t role)
-{
-    return (role == MOE_ROLE_topk_ids || role == MOE_ROLE_topk_weights) &&
-           part->check->scenario->router != MOE_ROUTER_data;
-}
-
-/* What comes after them is judged from GOT's own, right or not. */
-static moe_status_t give_told(part_t *part, moe_role_t role)
-{
-    moe_status_t status = read_ref(part, role);
-
-    return status == MOE_OK
-               ? moe_judge_trust(&part->judge, role, &part->tensor[role].rows)
-               : status;
-}
-
-/* GOT's against REF's. */
-static moe_status_t compare_told(part_t *part)
-{
-    const moe_rows_t *ids = &part->tensor[MOE_ROLE_topk_ids].rows;
-    const moe_rows_t *weights = &part->tensor[MOE_ROLE_topk_weights].rows;
-    moe_check_told_t told = {
-        .file = part->file, .ids = *ids, .weights = *weights};
-    moe_status_t status;
-
-    if (!is_told(part, MOE_ROLE_topk_ids) ||
-        (ids->codes == NULL && weights->codes == NULL)) {
-        return MOE_OK;
-    }
-    status = read_ref(part, MOE_ROLE_topk_ids);
-    if (status == MOE_OK) {
-        status = read_ref(part, MOE_ROLE_topk_weights);
-    }
-    told.ref_ids = part->trusted[MOE_ROLE_topk_ids].rows;
-    told.ref_weights = part->trusted[MOE_ROLE_topk_weights].rows;
-    return status == MOE_OK
-               ? moe_check_told(part->check, part->rank,
-                                part->judge.layer.about.model, &told)
-               : status;
-}
-
 /* Tensors of tokens, which lie as they are. */
-static moe_status_t give_plain(part_t *part, moe_role_t role)
+static moe_status_t give_plain(moe_check_part_t *part, moe_role_t role)
 {
     moe_check_tensor_t *tensor = &part->tensor[role];
-    moe_status_t status =
-        read_place(part, part->file, part->path, role, tensor);
+    moe_status_t status = MOE_OK;
 
+    if (tensor->rows.codes == NULL) { /* else it was wanted before */
+        status =
+            moe_check_read_place(part, part->file, part->path, role, tensor);
+    }
     if (status == MOE_OK && role == MOE_ROLE_topk_weights &&
         tensor->rows.codes != NULL) {
         status = moe_check_widen(tensor);
@@ -143,12 +63,13 @@ static moe_status_t give_plain(part_t *part, moe_role_t role)
     if (status != MOE_OK || tensor->rows.codes == NULL) {
         return status;
     }
-    return is_told(part, role)
-               ? give_told(part, role)
+    return moe_check_is_told(part, role)
+               ? moe_check_give_told(part, role)
                : moe_judge_give(&part->judge, role, &tensor->rows);
 }
 
-static moe_status_t match_rows(part_t *part, int64_t rows, int64_t per_expert)
+static moe_status_t match_rows(moe_check_part_t *part, int64_t rows,
+                               int64_t per_expert)
 {
     moe_status_t status;
 
@@ -166,7 +87,7 @@ static moe_status_t match_rows(part_t *part, int64_t rows, int64_t per_expert)
 
 /* Tensors of pairs, read in the layer's order: those of another number of rows
  * are known by their header. */
-static moe_status_t give_pairs(part_t *part, moe_role_t role)
+static moe_status_t give_pairs(moe_check_part_t *part, moe_role_t role)
 {
     const moe_storage_t storage =
         moe_ref_layer_storage(&part->judge.layer, role);
@@ -195,7 +116,7 @@ static moe_status_t give_pairs(part_t *part, moe_role_t role)
                : status;
 }
 
-static moe_status_t give_all(part_t *part, const bool *wanted)
+static moe_status_t give_all(moe_check_part_t *part, const bool *wanted)
 {
     moe_status_t status = MOE_OK;
 
@@ -203,7 +124,7 @@ static moe_status_t give_all(part_t *part, const bool *wanted)
          r++) {
         const moe_role_t role = (moe_role_t)r;
 
-        if (!wanted[r] || !has(part->file, role)) {
+        if (!wanted[r] || !moe_check_has(part->file, role)) {
             continue;
         }
         if (moe_ref_layer_is_paired(role)) {
@@ -216,7 +137,7 @@ static moe_status_t give_all(part_t *part, const bool *wanted)
     return status;
 }
 
-static void part_fini(part_t *part)
+static void part_fini(moe_check_part_t *part)
 {
     moe_judge_fini(&part->judge);
     moe_layer_feed_fini(&part->feed);
@@ -224,10 +145,12 @@ static void part_fini(part_t *part)
         moe_check_tensor_free(&part->tensor[r]);
         moe_check_tensor_free(&part->trusted[r]);
     }
+    moe_ref_rows_free(&part->gated[0]);
+    moe_ref_rows_free(&part->gated[1]);
     free(part->match.from);
 }
 
-static moe_status_t add_findings(part_t *part)
+static moe_status_t add_findings(moe_check_part_t *part)
 {
     moe_status_t status = MOE_OK;
 
@@ -250,12 +173,12 @@ judge_part(moe_check_t *check, const moe_golden_rank_t *rank,
 {
     const moe_ref_case_t about = moe_layer_case(
         check->scenario, check->golden.dispatch, tokens, experts);
-    part_t part = {.check = check,
-                   .rank = rank,
-                   .file = got,
-                   .path = path,
-                   .ref = ref,
-                   .ref_path = ref_path};
+    moe_check_part_t part = {.check = check,
+                             .rank = rank,
+                             .file = got,
+                             .path = path,
+                             .ref = ref,
+                             .ref_path = ref_path};
     moe_status_t status = moe_judge_init(&about, check->accumulator,
                                          check->elements, &part.judge);
 
@@ -263,20 +186,20 @@ judge_part(moe_check_t *check, const moe_golden_rank_t *rank,
     if (status == MOE_OK) {
         status = moe_layer_feed(check->scenario, &part.judge.layer, &part.feed);
     }
-    for (int r = MOE_ROLE_topk_ids;
-         status == MOE_OK && r <= MOE_ROLE_topk_weights; r++) {
-        if (!wanted[r] || !has(got, (moe_role_t)r)) {
-            status = trust(&part, (moe_role_t)r);
-        }
+    if (status == MOE_OK) {
+        status = moe_check_trust(&part, wanted);
     }
     if (status == MOE_OK) {
         status = give_all(&part, wanted);
     }
     if (status == MOE_OK) {
-        status = compare_told(&part);
+        status = moe_check_compare_told(&part);
     }
     if (status == MOE_OK && !part.faulty) {
         status = moe_judge_run(&part.judge);
+    }
+    if (status == MOE_OK && !part.faulty) {
+        status = moe_check_near_gate(&part);
     }
     if (status == MOE_OK) {
         status = add_findings(&part);
@@ -291,7 +214,7 @@ judge_part(moe_check_t *check, const moe_golden_rank_t *rank,
 static bool has_any(const moe_safetensors_t *file, const bool *wanted)
 {
     for (int r = 0; r < MOE_ROLE_COUNT; r++) {
-        if (wanted[r] && has(file, (moe_role_t)r)) {
+        if (wanted[r] && moe_check_has(file, (moe_role_t)r)) {
             return true;
         }
     }
@@ -325,9 +248,9 @@ static moe_status_t judge_parts(moe_check_t *check,
         }
     }
     if (has_any(got, own)) {
-        status =
-            judge_part(check, rank, ref, ref_path, got, path, rank->tokens,
-                       has(got, MOE_ROLE_output) ? all : rank->experts, own);
+        status = judge_part(
+            check, rank, ref, ref_path, got, path, rank->tokens,
+            moe_check_has(got, MOE_ROLE_output) ? all : rank->experts, own);
     }
     if (status == MOE_OK && has_any(got, experts)) {
         status = judge_part(check, rank, own_is_all ? ref : NULL, ref_path, got,
@@ -345,7 +268,7 @@ static moe_status_t warn_absent(moe_check_t *check,
     size_t used = 0;
 
     for (int r = MOE_ROLE_logits; r <= MOE_ROLE_output; r++) {
-        if (!has(got, (moe_role_t)r) && used < sizeof(names)) {
+        if (!moe_check_has(got, (moe_role_t)r) && used < sizeof(names)) {
             used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
                                      used > 0 ? ", " : "",
                                      moe_role_name((moe_role_t)r));
@@ -374,6 +297,9 @@ moe_status_t moe_check_rank(moe_check_t *check, const moe_golden_rank_t *rank,
     }
     if (status == MOE_OK) {
         status = judge_parts(check, rank, ref, ref_path, got, path);
+    }
+    if (status == MOE_OK) {
+        status = moe_check_gate_given(check, rank, got, path);
     }
     if (status == MOE_OK) {
         status = moe_check_names(check, rank, ref, got);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ids and weights where the router is data: no logits made them and nothing is
  * near a tie, so GOT's are REF's, in any order of the columns. */
-#include "sim/check/check.h"
+#include "sim/check/told.h"
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sim/check/check.h"
+#include "sim/check/told.h"
 
 #include <math.h>
 

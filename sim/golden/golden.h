@@ -9,6 +9,7 @@
 #include "base/safetensors_write.h"
 #include "ref/layer.h"
 #include "sim/options/command.h"
+#include "sim/golden/gate.h"
 #include "sim/golden/tap.h"
 #include "sim/inputs/layer_feed.h"
 
@@ -23,7 +24,8 @@ typedef struct {
     moe_format_t dispatch;
     moe_golden_tap_t *tap; /* of a run; NULL: computed in process alone */
     unsigned held;         /* bit r: every rank's place r is the run's */
-    moe_routing_t routing; /* of all tokens, made once */
+    moe_routing_t routing; /* of all tokens, made once; as the gate leaves it */
+    const moe_golden_gate_t *gate; /* whose results are written; NULL: none */
     json_t *ranks;
     json_t *shapes; /* of what is declared, for the manifest; NULL: not now */
     int64_t bytes;  /* of files, written so far or to be written */
@@ -82,6 +84,10 @@ void moe_golden_put_weights(moe_golden_file_t *f);
  * choose. */
 void moe_golden_declare_biases(moe_golden_file_t *f);
 void moe_golden_put_biases(moe_golden_file_t *f);
+
+/** Rows, counts and loss of the gate, if there is one. */
+void moe_golden_declare_gate(moe_golden_file_t *f);
+void moe_golden_put_gate(moe_golden_file_t *f);
 
 /** Name of a rank's file. */
 #define MOE_GOLDEN_FILE "rank-%04d.safetensors"

@@ -102,6 +102,19 @@ static json_t *contract(const moe_golden_job_t *job)
         moe_order_name(c->reduce), "weigh", moe_weigh_name(c->weigh));
 }
 
+/* The gate with capacity whose choices the folder has. */
+static json_t *gate_of(const moe_golden_job_t *job)
+{
+    const moe_golden_gate_t *gate = job->gate;
+
+    return gate == NULL
+               ? NULL
+               : json_pack("{s:s, s:s, s:s, s:I}", "method", gate->use->label,
+                           "rule", moe_capacity_name(gate->rule.capacity),
+                           "drop", moe_drop_name(gate->rule.drop), "capacity",
+                           (json_int_t)gate->capacity);
+}
+
 /* How sums over experts were made. */
 static const char *order_of(const moe_golden_job_t *job, char text[64])
 {
@@ -123,7 +136,7 @@ static json_t *manifest(const moe_golden_job_t *job)
 
     return json_pack(
         "{s:s, s:s, s:{s:s, s:s}, s:I, s:s, s:s, s:s, s:s, s:s, s:{s:I, s:I, "
-        "s:I, s:i}, s:O, s:o*}",
+        "s:I, s:i}, s:O, s:o*, s:o*}",
         "schema", MOE_GOLDEN_SCHEMA, "moesim", PACKAGE_VERSION, "scenario",
         "file", "scenario.yaml", "digest", s->digest, "seed",
         (json_int_t)s->seed, "data",
@@ -134,7 +147,8 @@ static json_t *manifest(const moe_golden_job_t *job)
         "k", "logits", (json_int_t)s->model.hidden, "gemm1_out",
         (json_int_t)s->model.hidden, "gemm2_out",
         (json_int_t)s->model.intermediate, "combine", s->model.topk, "ranks",
-        job->ranks, "executed", job->tap == NULL ? NULL : contract(job));
+        job->ranks, "executed", job->tap == NULL ? NULL : contract(job), "gate",
+        gate_of(job));
 }
 
 static moe_status_t write_text(const moe_golden_job_t *job, const char *name,

@@ -283,6 +283,7 @@ static void put_own(moe_golden_file_t *f)
             put_place(f, &layer, (moe_role_t)r);
         }
     }
+    moe_golden_put_gate(f);
     moe_golden_close(&layer, &feed);
 }
 
@@ -349,6 +350,7 @@ static void declare_all(moe_golden_file_t *f)
             declare_place(f, (moe_role_t)r);
         }
     }
+    moe_golden_declare_gate(f);
     declare_names(f);
     for (int r = MOE_ROLE_expert_in; r <= MOE_ROLE_output; r++) {
         if (moe_golden_wants(f->job, (moe_role_t)r)) {

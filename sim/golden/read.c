@@ -196,6 +196,7 @@ static moe_status_t read_root(reader_t *r, const json_t *root)
                           ? strtoull(json_string_value(seed), NULL, 10)
                           : (uint64_t)json_integer_value(seed);
     r->golden->executed = json_is_object(json_object_get(root, "executed"));
+    r->golden->gated = json_is_object(json_object_get(root, "gate"));
     read_scenario(r, json_object_get(root, "scenario"));
     read_formats(r, root);
     return read_ranks(r, json_object_get(root, "ranks"));

@@ -35,6 +35,7 @@ typedef struct {
     moe_accumulator_t accumulator;
     char *order;
     bool executed; /* by a run, as its first method lays the layer */
+    bool gated;    /* choices are what the gate of that method leaves */
     size_t n_ranks;
     moe_golden_rank_t *rank; /* [n_ranks] */
 } moe_golden_t;

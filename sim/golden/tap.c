@@ -39,7 +39,7 @@ void moe_golden_tap_fini(moe_golden_tap_t *tap)
     tap->row = NULL;
 }
 
-static size_t scale_bytes(const moe_rows_t *rows)
+size_t moe_golden_scale_bytes(const moe_rows_t *rows)
 {
     return (size_t)moe_dtype_bytes(
         moe_format_info(rows->storage.format)->scale,
@@ -50,7 +50,7 @@ static size_t scale_bytes(const moe_rows_t *rows)
 static void copy(const moe_rows_t *src, int64_t from, int64_t n,
                  moe_rows_t *dst, int64_t to)
 {
-    const size_t scales = scale_bytes(dst);
+    const size_t scales = moe_golden_scale_bytes(dst);
 
     memcpy(moe_rows_codes(dst, to), moe_rows_codes(src, from),
            (size_t)(n * moe_rows_code_bytes(dst)));
@@ -65,7 +65,7 @@ static void copy(const moe_rows_t *src, int64_t from, int64_t n,
 static bool is_plain(const moe_rows_t *rows)
 {
     return rows->storage.format != MOE_FORMAT_exact && rows->codes != NULL &&
-           (scale_bytes(rows) == 0 ||
+           (moe_golden_scale_bytes(rows) == 0 ||
             (rows->scales != NULL && rows->layout == MOE_SCALES_linear));
 }
 
@@ -136,6 +136,21 @@ static moe_status_t route(moe_golden_tap_t *tap, const moe_call_t *call)
                : status;
 }
 
+/* What a gate leaves takes the place of what the router chose. */
+static moe_status_t gate(moe_golden_tap_t *tap, const moe_call_t *call)
+{
+    static const moe_role_t roles[] = {
+        MOE_ROLE_topk_ids, MOE_ROLE_location, MOE_ROLE_topk_weights,
+        MOE_ROLE_expert_counts, MOE_ROLE_aux_loss};
+    moe_status_t status = MOE_OK;
+
+    for (int i = 0; status == MOE_OK && i < call->n_out; i++) {
+        drop(tap, (int)roles[i]);
+        status = keep(tap, roles[i], call->out[i]);
+    }
+    return status;
+}
+
 /* Rows that gemm1 reads, and whose they are. */
 static moe_status_t enter(moe_golden_tap_t *tap, const moe_call_t *call)
 {
@@ -204,6 +219,8 @@ moe_status_t moe_golden_tap_observe(void *self, const moe_call_t *call)
         return keep(tap, MOE_ROLE_hidden, call->out[0]);
     case MOE_OP_topk:
         return route(tap, call);
+    case MOE_OP_gate:
+        return gate(tap, call);
     case MOE_OP_quantize:
     case MOE_OP_convert:
         return send(tap, call);
@@ -232,6 +249,7 @@ bool moe_golden_tap_is_plain(const moe_golden_tap_t *tap)
 
     return chain->numerics == MOE_NUMERICS_exact &&
            (chain->contract.points & experts) == experts &&
+           (chain->contract.points & MOE_ROUND(routing_weight)) == 0 &&
            moe_contract_computes(&chain->contract) &&
            !moe_format_is_coded(chain->at[MOE_ROLE_combine].format);
 }
@@ -242,133 +260,4 @@ bool moe_golden_tap_rules(const moe_golden_tap_t *tap, moe_role_t role,
     return (role == MOE_ROLE_combine || role == MOE_ROLE_output) &&
            tap->has[role] && !moe_golden_tap_is_plain(tap) &&
            moe_storage_equal(&tap->at[role].storage, storage);
-}
-
-static bool same_row(const moe_rows_t *a, int64_t i, const moe_rows_t *b,
-                     int64_t j)
-{
-    const size_t codes = (size_t)moe_rows_code_bytes(a);
-    const size_t scales = scale_bytes(a);
-
-    return memcmp(moe_rows_codes(a, i), moe_rows_codes(b, j), codes) == 0 &&
-           (scales == 0 ||
-            memcmp((const char *)a->scales + (size_t)i * scales,
-                   (const char *)b->scales + (size_t)j * scales, scales) == 0);
-}
-
-static bool is_zero(const moe_rows_t *rows, int64_t row)
-{
-    const uint8_t *codes = moe_rows_codes(rows, row);
-    bool zero = true;
-
-    for (int64_t i = 0; i < moe_rows_code_bytes(rows); i++) {
-        zero = zero && codes[i] == 0;
-    }
-    return zero;
-}
-
-static moe_status_t wrong(const moe_golden_tap_t *tap, moe_role_t role,
-                          int64_t row)
-{
-    return moe_fail(MOE_ERR_CHECK,
-                    "rank %d of %s: row %lld of %s is not what the reference "
-                    "computes of it in one process",
-                    tap->rank, tap->use->label, (long long)row,
-                    moe_role_name(role));
-}
-
-/* The run's row of each pair of one expert: equal bits. Rows of the run that
- * are nobody's are padding: zeros. */
-static moe_status_t match_expert(moe_golden_tap_t *tap,
-                                 const moe_ref_layer_t *layer, int64_t e,
-                                 bool *taken)
-{
-    const moe_rows_t *want = &layer->at[MOE_ROLE_expert_in];
-    const moe_rows_t *got = &tap->at[MOE_ROLE_expert_in];
-    const int64_t begin = tap->offset[e];
-    const int64_t end = tap->offset[e + 1];
-
-    for (int64_t i = layer->index.offset[e]; i < layer->index.offset[e + 1];
-         i++) {
-        int64_t j = begin;
-
-        while (j < end && (taken[j] || !same_row(want, i, got, j))) {
-            j++;
-        }
-        if (j == end) {
-            return wrong(tap, MOE_ROLE_expert_in, i);
-        }
-        taken[j] = true;
-        tap->row[i] = j;
-    }
-    for (int64_t j = begin; j < end; j++) {
-        if (!taken[j] && !is_zero(got, j)) {
-            return wrong(tap, MOE_ROLE_expert_in, j);
-        }
-    }
-    return MOE_OK;
-}
-
-static moe_status_t match(moe_golden_tap_t *tap, const moe_ref_layer_t *layer)
-{
-    const int64_t n = layer->index.n;
-    bool *taken = calloc((size_t)tap->at[MOE_ROLE_expert_in].rows + 1, 1);
-    moe_status_t status = MOE_OK;
-
-    tap->row = malloc((size_t)(n + 1) * sizeof(*tap->row));
-    if (taken == NULL || tap->row == NULL) {
-        status = moe_fail(MOE_ERR_NOMEM, "no memory to match rows");
-    }
-    for (int64_t e = 0; status == MOE_OK && e < tap->n_experts; e++) {
-        status = match_expert(tap, layer, e, taken);
-    }
-    free(taken);
-    return status;
-}
-
-/* True if the run has the same tensor: not a part of it, nor unrounded. */
-static bool comparable(const moe_golden_tap_t *tap,
-                       const moe_ref_layer_t *layer, moe_role_t role)
-{
-    const moe_rows_t *got = &tap->at[role];
-    const moe_rows_t *want = &layer->at[role];
-
-    return tap->has[role] && got->cols == want->cols &&
-           moe_storage_equal(&got->storage, &want->storage) &&
-           (!moe_ref_layer_is_paired(role) ||
-            (tap->first_expert == layer->about.experts.begin &&
-             tap->n_experts ==
-                 layer->about.experts.end - layer->about.experts.begin));
-}
-
-moe_status_t moe_golden_tap_hold(moe_golden_tap_t *tap,
-                                 const moe_ref_layer_t *layer, moe_role_t role,
-                                 int64_t first)
-{
-    const bool paired = moe_ref_layer_is_paired(role);
-    const moe_rows_t *want = &layer->at[role];
-    moe_status_t status = MOE_OK;
-
-    if (!comparable(tap, layer, role)) {
-        return MOE_OK;
-    }
-    if (moe_golden_tap_rules(tap, role, &want->storage)) {
-        tap->held |= 1u << role;
-        return MOE_OK;
-    }
-    if (paired && tap->row == NULL) {
-        if (role != MOE_ROLE_expert_in) {
-            return MOE_OK; /* whose rows they are is not known */
-        }
-        status = match(tap, layer);
-    }
-    for (int64_t i = 0; status == MOE_OK && i < want->rows; i++) {
-        int64_t j = paired ? tap->row[i] : first + i;
-
-        if (j >= tap->at[role].rows || !same_row(want, i, &tap->at[role], j)) {
-            status = wrong(tap, role, first + i);
-        }
-    }
-    tap->held |= status == MOE_OK ? 1u << role : 0;
-    return status;
 }

@@ -184,8 +184,8 @@ static moe_status_t judge(moe_job_t *job, size_t method,
     return status;
 }
 
-/* The oracle's routing of all ranks, after dropping. */
-static moe_status_t share(moe_job_t *job, size_t method, const room_t *room)
+moe_status_t moe_job_share_routing(moe_job_t *job, size_t method, int32_t *ids,
+                                   float *weights, moe_routing_t *all_p)
 {
     const moe_method_use_t *use = &job->scenario->method[method];
     const moe_layer_t layer = moe_method_layer(&job->scenario->layer, use);
@@ -193,8 +193,8 @@ static moe_status_t share(moe_job_t *job, size_t method, const room_t *room)
     const moe_routing_t part = {.first = own.begin,
                                 .n = own.end - own.begin,
                                 .topk = job->routing.topk,
-                                .ids = room->out.ids,
-                                .weights = room->out.weights};
+                                .ids = ids,
+                                .weights = weights};
     const size_t size = moe_routing_pack_size(&part);
     void *packed = malloc(size + 1);
     moe_blob_t *parts = NULL;
@@ -207,8 +207,7 @@ static moe_status_t share(moe_job_t *job, size_t method, const room_t *room)
     status = moe_world_share(job->world, packed, (int64_t)size, &parts);
     free(packed);
     if (status == MOE_OK) {
-        status = moe_routing_join(&layer, job->n_ranks, parts, &part,
-                                  &job->gated[method]);
+        status = moe_routing_join(&layer, job->n_ranks, parts, &part, all_p);
         moe_blobs_free(parts);
     }
     return status;
@@ -226,7 +225,11 @@ static moe_status_t judge_method(moe_job_t *job, size_t method,
 
     if (rule->drop != MOE_DROP_none) { /* all ranks share, or none */
         status = moe_agreement_finish(job->agreement, status, "the gates");
-        status = status == MOE_OK ? share(job, method, &room) : status;
+        status =
+            status == MOE_OK
+                ? moe_job_share_routing(job, method, room.out.ids,
+                                        room.out.weights, &job->gated[method])
+                : status;
     }
     room_fini(&room);
     return status;
@@ -299,7 +302,12 @@ void moe_job_gates_fini(moe_job_t *job)
         if (job->gated != NULL) {
             moe_routing_fini(&job->gated[m]);
         }
+        if (job->golden_gate != NULL) {
+            moe_golden_gate_fini(&job->golden_gate[m].gate);
+            moe_routing_fini(&job->golden_gate[m].routing);
+        }
     }
     free(job->seen);
     free(job->gated);
+    free(job->golden_gate);
 }

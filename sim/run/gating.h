@@ -18,6 +18,11 @@ moe_status_t moe_job_on_gate(void *self, const moe_call_t *call);
  * ranks call it. */
 moe_status_t moe_job_judge_gates(moe_job_t *job);
 
+/** The routing of all tokens, of which each rank has its own, as a method lays
+ * them: [own][k]. All ranks call it. */
+moe_status_t moe_job_share_routing(moe_job_t *job, size_t method, int32_t *ids,
+                                   float *weights, moe_routing_t *all_p);
+
 /** The routing that the oracle is to follow for a method: what its gate left,
  * or NULL: the source. */
 const moe_routing_t *moe_job_gated(const moe_job_t *job, size_t method);

@@ -3,19 +3,69 @@
  * report. */
 #include "config.h"
 
-#include "sim/run/job.h"
+#include "sim/run/gating.h"
 
 #include "base/outfile.h"
 #include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+/* The own tokens' choices as the method's gate leaves them: [own][k]. */
+static moe_status_t gate_own(moe_job_t *job, moe_golden_gate_t *gate,
+                             int32_t **ids_p, float **weights_p)
+{
+    const moe_range_t own = moe_job_own(job, gate->use);
+    const int64_t k = job->routing.topk;
+    const size_t bytes = (size_t)((own.end - own.begin) * k) * 4;
+
+    *ids_p = malloc(bytes + 1);
+    *weights_p = malloc(bytes + 1);
+    if (*ids_p == NULL || *weights_p == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a gate");
+    }
+    memcpy(*ids_p, job->routing.ids + own.begin * k, bytes);
+    memcpy(*weights_p, job->routing.weights + own.begin * k, bytes);
+    return moe_golden_gate_part(
+        gate, moe_layout_dp_rank(&gate->layer.layout, job->rank), NULL, *ids_p,
+        *weights_p);
+}
+
+moe_status_t moe_job_gate_golden(moe_job_t *job, size_t method,
+                                 moe_status_t status)
+{
+    const moe_scenario_t *s = job->scenario;
+    moe_golden_gate_t *gate = &job->golden_gate[method].gate;
+    int32_t *ids = NULL;
+    float *weights = NULL;
+
+    if (status == MOE_OK) {
+        status =
+            moe_golden_gate_init(s, &s->method[method], &job->routing, gate);
+    }
+    if (status == MOE_OK && gate->use != NULL) {
+        status = gate_own(job, gate, &ids, &weights);
+    }
+    if (s->method[method].method->gate != NULL) {
+        status = moe_agreement_finish(job->agreement, status, "the gates");
+        status = status == MOE_OK
+                     ? moe_job_share_routing(job, method, ids, weights,
+                                             &job->golden_gate[method].routing)
+                     : status;
+    }
+    free(ids);
+    free(weights);
+    return status;
+}
 
 /* The share of this rank, routed as the run is. */
 static moe_golden_job_t golden_of(moe_job_t *job, size_t method, char *folder)
 {
     const moe_scenario_t *s = job->scenario;
+    const moe_job_gate_t *gated = &job->golden_gate[method];
+    const bool has_gate = gated->gate.use != NULL;
     moe_golden_job_t g = {
         .command = job->command,
         .scenario = s,
@@ -23,7 +73,8 @@ static moe_golden_job_t golden_of(moe_job_t *job, size_t method, char *folder)
         .folder = folder,
         .dispatch = s->method[method].chain.at[MOE_ROLE_dispatch].format,
         .tap = &job->tap,
-        .routing = job->routing};
+        .routing = has_gate ? gated->routing : job->routing,
+        .gate = has_gate ? &gated->gate : NULL};
 
     return g;
 }

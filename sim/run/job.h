@@ -57,6 +57,12 @@ typedef struct {
     moe_compare_t to_first; /* own part of all tokens, to moe_output_first() */
 } moe_found_t;
 
+/** --golden: a method's gate in process; ids NULL: the routing source's. */
+typedef struct {
+    moe_golden_gate_t gate;
+    moe_routing_t routing; /* of all tokens, as the gate leaves it */
+} moe_job_gate_t;
+
 typedef struct {
     const moe_command_t *command;
     moe_scenario_t *scenario;
@@ -86,6 +92,7 @@ typedef struct {
     json_t *methods;      /* priced, rank 0 */
     moe_found_t *found;   /* [n_methods] */
     moe_golden_tap_t tap; /* --golden: of the method at work */
+    moe_job_gate_t *golden_gate; /* [n_methods] */
     unsigned golden_held; /* bit r: place r of the first method is the run's */
     double start_s;
 } moe_job_t;
@@ -123,6 +130,11 @@ moe_status_t moe_job_plan(moe_job_t *job);
 
 /** Every method on the reference; outputs go to scratch files. */
 moe_status_t moe_job_methods(moe_job_t *job);
+
+/** --golden: what a method's gate leaves, of this rank in process and shared,
+ * if it has one; status so far. All ranks call it. */
+moe_status_t moe_job_gate_golden(moe_job_t *job, size_t method,
+                                 moe_status_t status);
 
 /** --golden: hold what a method computed here against the share of this rank
  * in process; the first method's is written, in sim/run/golden.c. */

@@ -135,6 +135,9 @@ static moe_status_t run_one(one_t *one, moe_backend_t *backend)
     if (status == MOE_OK) {
         status = moe_run_method(&run);
     }
+    if (job->command->golden) {
+        status = moe_job_gate_golden(job, one->number, status);
+    }
     if (status == MOE_OK && job->command->golden) {
         status = moe_job_hold_golden(job, one->number);
     }

@@ -5,6 +5,7 @@
 
 #include "models/backend_meta.h"
 #include "moe/placed.h"
+#include "ref/gating_routed.h"
 #include "ref/mpi/backend_ref.h"
 #include "reports/units.h"
 #include "sim/inputs/layer_feed.h"
@@ -73,6 +74,23 @@ static moe_status_t peaks(const moe_scenario_t *scenario,
     return status;
 }
 
+/* A gate in process: the own logits and what is made of them, then the rows,
+ * ids and weights of all tokens. */
+static int64_t gate_bytes(const moe_scenario_t *s, const moe_method_use_t *use,
+                          const moe_layer_t *layer, int rank)
+{
+    const moe_range_t own =
+        moe_layer_tokens(layer, moe_layout_dp_rank(&layer->layout, rank));
+    const int64_t n = own.end - own.begin;
+    const int64_t pairs = moe_layer_total_tokens(layer) * s->model.topk;
+    moe_gate_rule_t rule;
+
+    return !moe_method_gate(layer, use, &rule)
+               ? 0
+               : moe_ref_gate_routed_bytes(&rule, n, s->model.experts) +
+                     n * s->model.experts * (int64_t)sizeof(float) + 12 * pairs;
+}
+
 /* What --golden keeps of a rank's tensors, and computes beside them. */
 static int64_t golden_bytes(const moe_scenario_t *s,
                             const moe_method_use_t *use,
@@ -91,7 +109,8 @@ static int64_t golden_bytes(const moe_scenario_t *s,
         pairs +=
             routing->ids[i] >= experts.begin && routing->ids[i] < experts.end;
     }
-    return 2 * moe_ref_layer_bytes(&about, pairs);
+    return 2 * moe_ref_layer_bytes(&about, pairs) +
+           gate_bytes(s, use, &layer, rank);
 }
 
 /* The largest of all methods, each as it lays the layer. */

@@ -159,8 +159,9 @@ static moe_status_t start(moe_job_t *job)
     job->predicted = calloc((size_t)job->n_ranks, sizeof(*job->predicted));
     job->seen = calloc(n + 1, sizeof(*job->seen));
     job->gated = calloc(n + 1, sizeof(*job->gated));
+    job->golden_gate = calloc(n + 1, sizeof(*job->golden_gate));
     if (job->found == NULL || job->predicted == NULL || job->seen == NULL ||
-        job->gated == NULL) {
+        job->gated == NULL || job->golden_gate == NULL) {
         status = moe_fail(MOE_ERR_NOMEM, "no memory for results");
     }
     job->start_bytes = moe_job_resident();

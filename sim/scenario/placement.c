@@ -140,6 +140,19 @@ void moe_print_placement(const moe_printer_t *p, const moe_scenario_t *s)
     }
 }
 
+moe_status_t moe_scenario_wants_weights(const moe_scenario_t *s,
+                                        const char *what)
+{
+    if (s->n_methods == 0 ||
+        (s->method[0].chain.contract.points & MOE_ROUND(routing_weight)) == 0) {
+        return MOE_OK;
+    }
+    return moe_fail(MOE_ERR_UNSUPPORTED,
+                    "%s: %s rounds its routing weights, and no tensor is of "
+                    "rounded ones: expected combine_path: sparse",
+                    what, s->method[0].label);
+}
+
 moe_status_t moe_scenario_wants_order(const moe_scenario_t *s, const char *what)
 {
     for (size_t i = 0; i < s->n_methods; i++) {

@@ -110,6 +110,11 @@ void moe_scenario_free(moe_scenario_t *scenario);
  * with a comment that says so. Loading it gives the same digest. */
 moe_status_t moe_scenario_print(const moe_scenario_t *scenario, FILE *stream);
 
+/** MOE_ERR_UNSUPPORTED if the first method rounds its routing weights, which
+ * what is of the layer does not. */
+moe_status_t moe_scenario_wants_weights(const moe_scenario_t *scenario,
+                                        const char *what);
+
 /** MOE_ERR_UNSUPPORTED if experts are placed, or a method weighs what the
  * activation gives: of what knows experts in order, and the layer as its
  * model has it. */

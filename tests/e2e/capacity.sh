@@ -86,14 +86,6 @@ for gate in 'capacity: tutel' 'capacity: megatron' 'gate: topk'; do
     says 'min_capacity: does nothing with drop: none'
 done
 
-# a golden folder has every pair that the router chose
-expect 2 "$MOESIM" run "$tiny" --quiet -o "$work/no" --golden \
-    --set 'methods=[{capacity_alltoall: {drop: position}}]'
-says '--golden: capacity_alltoall drops pairs'
-expect 0 "$MOESIM" golden "$tiny" -o "$work/layer" \
-    --set 'methods=[{capacity_alltoall: {drop: position}}]'
-says 'warning: capacity_alltoall drops pairs .* of the layer, which has all'
-
 # policy RANKS K USES...: pairs are dropped, the oracle has the same
 policy() {
     local ranks=$1 k=$2 name

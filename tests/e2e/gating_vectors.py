@@ -98,4 +98,5 @@ def main(name, report):
         hold(name, method)
 
 
-main(sys.argv[1], sys.argv[2])
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

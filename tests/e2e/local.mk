@@ -11,6 +11,7 @@ E2E_TESTS = \
   tests/e2e/exact.sh \
   tests/e2e/slots.sh \
   tests/e2e/capacity.sh \
+  tests/e2e/gated.sh \
   tests/e2e/ascend.sh \
   tests/e2e/tensor_parallel.sh \
   tests/e2e/op.sh \
@@ -29,7 +30,7 @@ EXTRA_DIST += tests/e2e/table_full.sh tests/e2e/table_uses.py \
   tests/fixtures/scenario/table.yaml
 EXTRA_DIST += $(E2E_TESTS) tests/e2e/full.sh tests/e2e/model_kinds.sh \
   tests/e2e/lib.sh tests/e2e/pair_bytes.py \
-  tests/e2e/gating_vectors.py \
+  tests/e2e/gating_vectors.py tests/e2e/gated_judge.py \
   tests/e2e/make_inputs.py tests/e2e/method_differences.py \
   tests/e2e/method_uses.py tests/e2e/golden_judge.py \
   tests/e2e/op_judge.py tests/e2e/op_layer.py \
