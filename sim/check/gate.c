@@ -104,7 +104,8 @@ moe_status_t moe_check_gate_by(moe_check_t *check,
     const size_t bytes =
         (size_t)((rank->tokens.end - rank->tokens.begin) * k) * 4 + 1;
 
-    if (check->scenario->router != MOE_ROUTER_data || !all_finite(logits)) {
+    if (check->scenario->router != MOE_ROUTER_data ||
+        logits->storage.format != MOE_FORMAT_fp32 || !all_finite(logits)) {
         return MOE_OK;
     }
     free(g->ids);

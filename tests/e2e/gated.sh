@@ -80,6 +80,25 @@ for router in '{sample: zipf, s: 2}' data; do
         --only-rank 1
 done
 
+# DeepSpeed's top-1 gate; a layout of the method's own, whose ranks those of a
+# folder are that a run writes, not golden's
+expect 0 "$MOESIM" run -q "$tiny" $softmax -o "$work/one" --golden \
+    --set model.topk=1 --set model.renormalize=false \
+    --set 'workload.tokens=24' --set "methods=[{capacity_alltoall:
+        {drop: random, $tight}}, {capacity_alltoall: {drop: position, $tight}}]"
+expect 0 "$MOESIM" check -q "$work/one/golden" "$work/one/golden"
+own="{capacity_alltoall: {drop: probs, $tight, layout: {dp: 4, tp: 1, ep: 4}}}"
+expect 0 "$MOESIM" run -q "$tiny" $softmax -o "$work/laid" --golden \
+    --set 'layout={dp: 2, tp: 2, ep: 4}' --set 'workload.tokens=[16,16]' \
+    --set "methods=[$own]"
+holds "$work/laid/golden/manifest.json" "[x['tokens'] for x in r['ranks']] ==
+    [[0, 8], [8, 16], [16, 24], [24, 32]]"
+expect 0 "$MOESIM" check -q "$work/laid/golden" "$work/laid/golden"
+expect 2 "$MOESIM" golden "$tiny" $softmax -o "$work/no" \
+    --set 'layout={dp: 2, tp: 2, ep: 4}' --set 'workload.tokens=[16,16]' \
+    --set "methods=[$own]"
+says 'has a layout of its own and drops .* expected that layout as the scen'
+
 # gives CHANGE STATUS NAMES: check of rank 1's file with a mistake; words of
 # the spoiler in $said
 router=topk_ids,topk_weights
