@@ -3,6 +3,7 @@
  * its experts made of all tokens. They are one where there is one rank. */
 #include "sim/check/check.h"
 #include "sim/check/names.h"
+#include "sim/check/placed.h"
 
 #include "base/text.h"
 #include "sim/inputs/layer_feed.h"
@@ -275,6 +276,10 @@ judge_part(moe_check_t *check, const moe_golden_rank_t *rank,
     if (status == MOE_OK) {
         status = compare_told(&part);
     }
+    if (status == MOE_OK && wanted[MOE_ROLE_topk_ids]) {
+        status =
+            moe_check_physical_ids(check, rank, &part.judge.layer, got, path);
+    }
     if (status == MOE_OK && !part.faulty) {
         status = moe_judge_run(&part.judge);
     }
@@ -310,7 +315,7 @@ static moe_status_t judge_parts(moe_check_t *check,
                                 const char *ref_path,
                                 const moe_safetensors_t *got, const char *path)
 {
-    const moe_range_t all = {0, check->scenario->model.experts};
+    const moe_range_t all = {0, check->scenario->layer.model->experts};
     const bool own_is_all = same_range(rank->tokens, rank->all_tokens);
     bool own[MOE_ROLE_COUNT] = {false};
     bool experts[MOE_ROLE_COUNT] = {false};

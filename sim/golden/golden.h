@@ -18,12 +18,13 @@
 typedef struct {
     const moe_command_t *command;
     const moe_scenario_t *scenario;
-    moe_layer_t layer;  /* as the ranks lie: of a run, as its method lays it */
+    moe_layer_t layer;  /* as the ranks lie: of a run, as its method lays it;
+                         * experts have been placed */
     const char *folder; /* unfinished */
     moe_format_t dispatch;
     moe_golden_tap_t *tap; /* of a run; NULL: computed in process alone */
     unsigned held;         /* bit r: every rank's place r is the run's */
-    moe_routing_t routing; /* of all tokens, made once */
+    moe_routing_t routing; /* of all tokens, by experts, made once */
     json_t *ranks;
     json_t *shapes; /* of what is declared, for the manifest; NULL: not now */
     int64_t bytes;  /* of files, written so far or to be written */
@@ -34,7 +35,7 @@ typedef struct {
     int rank;
     moe_range_t tokens;
     moe_range_t all_tokens;
-    moe_range_t experts;
+    moe_range_t experts; /* slots, where experts are placed */
     int64_t pairs;
 } moe_golden_share_t;
 
@@ -73,6 +74,16 @@ void moe_golden_close(moe_ref_layer_t *layer, moe_layer_feed_t *feed);
  * moe_ref_rows_free() when the layer has dropped the place. */
 void moe_golden_gather(moe_golden_file_t *f, moe_ref_layer_t *layer,
                        moe_rows_t *rows);
+
+/** Who the pairs of a rank are. */
+void moe_golden_declare_names(moe_golden_file_t *f);
+void moe_golden_put_names(moe_golden_file_t *f, const moe_ref_layer_t *layer);
+
+/** Slots of the own tokens' choices, where experts are placed. The layer holds
+ * their ids. */
+void moe_golden_declare_physical_ids(moe_golden_file_t *f);
+void moe_golden_put_physical_ids(moe_golden_file_t *f,
+                                 const moe_ref_layer_t *layer);
 
 /** The weights of a rank's experts, with --weights local. */
 void moe_golden_declare_weights(moe_golden_file_t *f);

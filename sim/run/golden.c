@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* The share of this rank, routed as the run is. */
+/* The share of this rank, routed as the run is. Its routing is the job's. */
 static moe_golden_job_t golden_of(moe_job_t *job, size_t method, char *folder)
 {
     const moe_scenario_t *s = job->scenario;
@@ -25,6 +25,9 @@ static moe_golden_job_t golden_of(moe_job_t *job, size_t method, char *folder)
         .tap = &job->tap,
         .routing = job->routing};
 
+    if (job->chosen != NULL) {
+        g.routing.ids = job->chosen; /* as the router chose them */
+    }
     return g;
 }
 

@@ -110,10 +110,9 @@ void moe_scenario_free(moe_scenario_t *scenario);
  * with a comment that says so. Loading it gives the same digest. */
 moe_status_t moe_scenario_print(const moe_scenario_t *scenario, FILE *stream);
 
-/** MOE_ERR_UNSUPPORTED if experts are placed, or a method weighs what the
- * activation gives: of what knows experts in order, and the layer as its
- * model has it. */
-moe_status_t moe_scenario_wants_order(const moe_scenario_t *scenario,
-                                      const char *what);
+/** MOE_ERR_UNSUPPORTED if a method weighs what the activation gives: of what
+ * knows the layer as its model has it. */
+moe_status_t moe_scenario_wants_whole_rows(const moe_scenario_t *scenario,
+                                           const char *what);
 
 #endif
