@@ -185,25 +185,48 @@ static moe_status_t find_sources(const moe_layer_t *layer, moe_placed_t *placed)
     return MOE_OK;
 }
 
+/* Slots are known, if all went well: what replicas are chosen by. */
+static moe_status_t finish(const moe_layer_t *layer, moe_status_t status,
+                           moe_placed_t *placed, moe_placed_t *placed_p)
+{
+    if (status == MOE_OK) {
+        status = find_sources(layer, placed);
+    }
+    if (status != MOE_OK) {
+        moe_placed_fini(placed);
+        return status;
+    }
+    *placed_p = *placed;
+    return MOE_OK;
+}
+
 moe_status_t moe_layer_place(const moe_layer_t *layer,
                              const moe_routing_t *routing,
                              moe_placed_t *placed_p)
 {
     const int64_t experts = moe_model_choices(layer->model);
     moe_placed_t placed = {.replica = (moe_replica_t)layer->place.replica};
-    moe_status_t status = layer->place.kind == MOE_PLACING_eplb
-                              ? balance(layer, experts, routing, &placed.map)
-                              : lay(layer, experts, &placed.map);
+    const moe_status_t status =
+        layer->place.kind == MOE_PLACING_eplb
+            ? balance(layer, experts, routing, &placed.map)
+            : lay(layer, experts, &placed.map);
 
-    if (status == MOE_OK) {
-        status = find_sources(layer, &placed);
-    }
-    if (status != MOE_OK) {
-        moe_placed_fini(&placed);
-        return status;
-    }
-    *placed_p = placed;
-    return MOE_OK;
+    return finish(layer, status, &placed, placed_p);
+}
+
+moe_status_t moe_layer_place_as(const moe_layer_t *layer, const int32_t *holds,
+                                moe_placed_t *placed_p)
+{
+    const moe_placement_shape_t shape = {.logical =
+                                             moe_model_choices(layer->model),
+                                         .physical = layer->model->experts,
+                                         .groups = 1,
+                                         .nodes = 1,
+                                         .gpus = 1};
+    moe_placed_t placed = {.replica = (moe_replica_t)layer->place.replica};
+    const moe_status_t status = moe_placement_from(&shape, holds, &placed.map);
+
+    return finish(layer, status, &placed, placed_p);
 }
 
 void moe_placed_route(const moe_placed_t *placed, moe_routing_t *routing)

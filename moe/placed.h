@@ -26,6 +26,15 @@ moe_status_t moe_layer_place(const moe_layer_t *layer,
                              const moe_routing_t *routing,
                              moe_placed_t *placed_p);
 
+/**
+ * The same where the slots are known: slot p holds expert holds[p].
+ *
+ * @param[in] holds  [slots], each expert at least once.
+ * @return As moe_layer_place().
+ */
+moe_status_t moe_layer_place_as(const moe_layer_t *layer, const int32_t *holds,
+                                moe_placed_t *placed_p);
+
 /** Experts of a routing become slots, in place. */
 void moe_placed_route(const moe_placed_t *placed, moe_routing_t *routing);
 

@@ -4,6 +4,7 @@
 
 #include "ref/elements.h"
 #include "ref/formats.h"
+#include "ref/layer_inside.h"
 #include "ref/quantize.h"
 
 #include <stdlib.h>
@@ -115,13 +116,16 @@ static moe_status_t remap(moe_ref_layer_t *layer, moe_role_t role,
     if (status != MOE_OK) {
         return status;
     }
+    moe_ref_case_route(&layer->about, layer->at[MOE_ROLE_topk_ids].codes,
+                       ids.codes);
     for (int64_t i = 0; i < ids.rows * ids.cols; i++) {
         ((int32_t *)ids.codes)[i] =
             other_expert(layer, ((const int32_t *)ids.codes)[i]);
     }
     status = twin_init(layer, &twin);
     if (status == MOE_OK) {
-        status = moe_ref_layer_give(&twin, MOE_ROLE_topk_ids, &ids);
+        twin.about.placed = NULL; /* ids are slots already */
+        status = moe_ref_layer_hold(&twin, MOE_ROLE_topk_ids, &ids, false);
     }
     for (int r = MOE_ROLE_hidden; status == MOE_OK && r <= MOE_ROLE_dispatch;
          r++) {

@@ -4,6 +4,7 @@
 
 #include "ref/formats.h"
 #include "ref/layer_inside.h"
+#include "ref/weights.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +57,8 @@ moe_status_t moe_ref_fault_multiply(moe_ref_layer_t *layer, moe_role_t role,
     if (n <= 0) {
         return MOE_OK;
     }
-    weights.first_expert += expert;
+    weights.first_expert = moe_ref_weights_expert(right, expert);
+    weights.experts = NULL;
     weights.given += weights.given != NULL ? expert : 0;
     weights.bias += weights.bias != NULL
                         ? expert * moe_weight_rows(right->model, right->weight)

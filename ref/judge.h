@@ -40,6 +40,7 @@ typedef struct {
     int64_t col;
     int64_t token; /* global number */
     int64_t expert;
+    int64_t physical; /* slot that holds it, where experts are placed */
     double got;
     double want; /* exact, up to fp32 */
     double ratio;

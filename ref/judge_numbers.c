@@ -62,6 +62,9 @@ void moe_judge_name_row(const moe_judge_t *judge, moe_role_t role, int64_t row,
     spot->token = paired ? judge->layer.pairs.token[row]
                          : judge->layer.about.tokens.begin + row;
     spot->expert = paired ? judge->layer.pairs.expert[row] : -1;
+    spot->physical = paired && judge->layer.about.placed != NULL
+                         ? judge->layer.pairs.physical[row]
+                         : -1;
 }
 
 /* What a row adds up to. */
@@ -247,8 +250,8 @@ moe_status_t moe_judge_numbers(moe_judge_t *judge, moe_role_t role,
         end_row(judge, role, i, &row);
         join(&expert, &row);
         if (paired &&
-            (i + 1 == got->rows || judge->layer.pairs.expert[i] !=
-                                       judge->layer.pairs.expert[i + 1])) {
+            (i + 1 == got->rows || judge->layer.pairs.physical[i] !=
+                                       judge->layer.pairs.physical[i + 1])) {
             end_expert(v, &expert);
         }
     }

@@ -70,30 +70,53 @@ static bool range_is_good(moe_range_t range)
     return range.begin >= 0 && range.end >= range.begin;
 }
 
+int64_t moe_ref_case_slots(const moe_ref_case_t *about)
+{
+    return about->placed != NULL ? about->placed->map.shape.physical
+                                 : about->model->experts;
+}
+
+void moe_ref_case_route(const moe_ref_case_t *about, const int32_t *ids,
+                        int32_t *slots)
+{
+    const int k = about->model->topk;
+    const int64_t n = (about->tokens.end - about->tokens.begin) * k;
+
+    for (int64_t i = 0; i < n; i++) {
+        slots[i] = about->placed == NULL || ids[i] < 0
+                       ? ids[i]
+                       : moe_placed_slot(about->placed,
+                                         about->tokens.begin + i / k, ids[i]);
+    }
+}
+
 moe_status_t moe_ref_layer_init(const moe_ref_case_t *about,
                                 moe_ref_layer_t *layer_p)
 {
+    const int32_t *holds = about->placed != NULL ? about->placed->map.logical_of
+                                                 : NULL; /* [slots] */
     moe_ref_layer_t layer = {.about = *about};
 
     if (!range_is_good(about->tokens) || !range_is_good(about->experts) ||
-        about->experts.end > about->model->experts) {
+        about->experts.end > moe_ref_case_slots(about)) {
         return moe_fail(
             MOE_ERR_RANGE, "tokens %lld to %lld, experts %lld to %lld of %lld",
             (long long)about->tokens.begin, (long long)about->tokens.end,
             (long long)about->experts.begin, (long long)about->experts.end,
-            (long long)about->model->experts);
+            (long long)moe_ref_case_slots(about));
     }
     if (moe_grid_check(about->data, about->model, &about->chain) != MOE_OK) {
         return MOE_ERR_UNSUPPORTED;
     }
     for (int w = MOE_W13; w <= MOE_W2; w++) {
-        layer.weights[w] =
-            (moe_ref_weights_t){.model = about->model,
-                                .seed = about->seed,
-                                .data = about->data,
-                                .weight = (moe_weight_t)w,
-                                .format = about->chain.weights,
-                                .first_expert = about->experts.begin};
+        layer.weights[w] = (moe_ref_weights_t){
+            .model = about->model,
+            .seed = about->seed,
+            .data = about->data,
+            .weight = (moe_weight_t)w,
+            .format = about->chain.weights,
+            .first_expert = about->experts.begin,
+            .experts = holds != NULL ? holds + about->experts.begin : NULL};
     }
     *layer_p = layer;
     return MOE_OK;
@@ -105,6 +128,7 @@ static void free_pairs(moe_ref_layer_t *layer)
     free(layer->pairs.token);
     free(layer->pairs.slot);
     free(layer->pairs.expert);
+    free(layer->pairs.physical);
     layer->pairs = (moe_ref_pairs_t){0};
 }
 
@@ -190,13 +214,16 @@ void moe_ref_rows_free(moe_rows_t *rows)
 static moe_status_t name_pairs(moe_ref_layer_t *layer)
 {
     const moe_ref_index_t *index = &layer->index;
+    const moe_placed_t *placed = layer->about.placed;
     const size_t n = (size_t)index->n + 1;
     moe_ref_pairs_t *pairs = &layer->pairs;
 
     pairs->token = calloc(n, sizeof(*pairs->token));
     pairs->slot = calloc(n, sizeof(*pairs->slot));
     pairs->expert = calloc(n, sizeof(*pairs->expert));
-    if (pairs->token == NULL || pairs->slot == NULL || pairs->expert == NULL) {
+    pairs->physical = calloc(n, sizeof(*pairs->physical));
+    if (pairs->token == NULL || pairs->slot == NULL || pairs->expert == NULL ||
+        pairs->physical == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for %lld pairs",
                         (long long)index->n);
     }
@@ -208,20 +235,46 @@ static moe_status_t name_pairs(moe_ref_layer_t *layer)
         }
     }
     for (int64_t e = 0; e < index->n_experts; e++) {
+        const int32_t physical = (int32_t)(layer->about.experts.begin + e);
+        const int32_t expert =
+            placed != NULL ? placed->map.logical_of[physical] : physical;
+
         for (int64_t i = index->offset[e]; i < index->offset[e + 1]; i++) {
-            pairs->expert[i] = (int32_t)(layer->about.experts.begin + e);
+            pairs->physical[i] = physical;
+            pairs->expert[i] = expert;
         }
     }
     return MOE_OK;
 }
 
-static moe_status_t make_pairs(moe_ref_layer_t *layer)
+/* The index of ids, which are experts', by slots. */
+static moe_status_t index_ids(const moe_ref_layer_t *layer,
+                              moe_ref_index_t *index_p)
 {
     const moe_rows_t *ids = &layer->at[MOE_ROLE_topk_ids];
     const moe_range_t experts = layer->about.experts;
-    moe_status_t status = moe_ref_index_init(
-        ids->codes, ids->rows, layer->about.model->topk, experts.begin,
-        experts.end - experts.begin, &layer->index);
+    const int32_t *route = ids->codes;
+    int32_t *slots = NULL;
+    moe_status_t status;
+
+    if (layer->about.placed != NULL) {
+        slots = malloc((size_t)(ids->rows * ids->cols) * sizeof(*slots) + 1);
+        if (slots == NULL) {
+            return moe_fail(MOE_ERR_NOMEM, "no memory for the slots of ids");
+        }
+        moe_ref_case_route(&layer->about, route, slots);
+        route = slots;
+    }
+    status =
+        moe_ref_index_init(route, ids->rows, layer->about.model->topk,
+                           experts.begin, experts.end - experts.begin, index_p);
+    free(slots);
+    return status;
+}
+
+static moe_status_t make_pairs(moe_ref_layer_t *layer)
+{
+    moe_status_t status = index_ids(layer, &layer->index);
 
     if (status == MOE_OK) {
         status = name_pairs(layer);

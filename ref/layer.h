@@ -14,6 +14,10 @@
  * output), or pairs of a token and one of its experts, of those experts that
  * are local (expert_in to gemm2_out): by expert, then token. Letters: T
  * tokens, n pairs, E experts of the model, H hidden, I intermediate, k topk.
+ *
+ * Where experts are placed (moe/placing.h), what is local are slots: pairs are
+ * sorted by slot, then token, and each slot has the weights of its expert. Ids
+ * and all that a router reads stay those of experts.
  */
 #ifndef REF_LAYER_H
 #define REF_LAYER_H
@@ -21,6 +25,7 @@
 #include "base/status.h"
 #include "moe/chain.h"
 #include "moe/layout.h"
+#include "moe/placing.h"
 #include "ref/fault.h"
 #include "ref/matmul.h"
 #include "ref/permute.h"
@@ -34,16 +39,18 @@ typedef struct {
     moe_chain_t chain;
     uint64_t seed;       /* of hidden, router, bias, weights */
     moe_range_t tokens;  /* by global number */
-    moe_range_t experts; /* the local ones */
+    moe_range_t experts; /* the local ones; slots, where they are placed */
     moe_data_t data;     /* what is drawn */
+    const moe_placed_t *placed; /* kept; NULL: slot p holds expert p */
 } moe_ref_case_t;
 
 /** Pair i is token token[i] - its global number -, its slot[i]-th choice, and
- * computed by expert[i], a global number too. */
+ * computed by expert[i], a global number too, in the slot physical[i]. */
 typedef struct {
     int64_t *token;
     int32_t *slot;
     int32_t *expert;
+    int32_t *physical; /* expert, unless they are placed */
 } moe_ref_pairs_t;
 
 /** Norms of one expert's weights, upper bounds each. */
@@ -77,6 +84,14 @@ typedef struct {
 moe_status_t moe_ref_layer_init(const moe_ref_case_t *about,
                                 moe_ref_layer_t *layer_p);
 void moe_ref_layer_fini(moe_ref_layer_t *layer);
+
+/** What local experts are counted in: slots, or experts of the model. */
+int64_t moe_ref_case_slots(const moe_ref_case_t *about);
+
+/** Slots of the ids of a case's tokens, [T][k]: as they are, unless experts are
+ * placed; -1 stays. */
+void moe_ref_case_route(const moe_ref_case_t *about, const int32_t *ids,
+                        int32_t *slots);
 
 /** True for the places that a layer can hold: hidden to output. */
 bool moe_ref_layer_has(moe_role_t role);

@@ -285,10 +285,11 @@ static moe_status_t check_role(const moe_ref_layer_t *layer, moe_role_t role)
         return moe_fail(MOE_ERR_RANGE, "a layer has no tensor of this kind");
     }
     if (role == MOE_ROLE_output &&
-        (experts.begin > 0 || experts.end < layer->about.model->experts)) {
+        (experts.begin > 0 ||
+         experts.end < moe_ref_case_slots(&layer->about))) {
         return moe_fail(MOE_ERR_RANGE,
                         "the output needs all %lld experts, here are %lld",
-                        (long long)layer->about.model->experts,
+                        (long long)moe_ref_case_slots(&layer->about),
                         (long long)(experts.end - experts.begin));
     }
     return MOE_OK;

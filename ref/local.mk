@@ -303,6 +303,12 @@ tests_check_weighted_sum_SOURCES = tests/check_weighted_sum.c tests/judge.h
 tests_check_weighted_sum_LDADD = $(REF_LIBS)
 
 # A layer put together in process, against the oracle.
+check_PROGRAMS += tests/check_layer_placed
+TESTS += tests/check_layer_placed
+tests_check_layer_placed_SOURCES = tests/check_layer_placed.c \
+  tests/tiny_layer.c tests/tiny_layer.h
+tests_check_layer_placed_LDADD = $(REF_LIBS)
+
 check_PROGRAMS += tests/check_layer
 TESTS += tests/check_layer
 tests_check_layer_SOURCES = tests/check_layer.c tests/tiny_layer.c \

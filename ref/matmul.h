@@ -30,9 +30,11 @@ typedef struct {
     uint64_t seed;
     moe_weight_t weight;
     moe_format_t format;
-    int64_t first_expert; /* of the local ones */
-    int part;             /* of I, of parts equal ones: rows of W13, columns */
-    int parts;            /* of W2; 0 or 1: all of I */
+    int64_t first_expert;   /* of the local ones */
+    const int32_t *experts; /* [n_experts] which they are; NULL: first_expert
+                             * and those that follow it */
+    int part;  /* of I, of parts equal ones: rows of W13, columns */
+    int parts; /* of W2; 0 or 1: all of I */
     const moe_rows_t *given; /* [n_experts] each [N][K] in the format, linear
                               * scales: somebody's weights; NULL: drawn */
     const float *bias;       /* [n_experts][N] added to the sums; NULL: drawn if

@@ -375,7 +375,8 @@ moe_status_t moe_nvfp4_matmul(const moe_ref_weights_t *weights,
                         (long long)bytes);
     }
     for (int64_t e = 0; e < n_experts; e++) {
-        const moe_nvfp4_drawn_t drawn = {weights, weights->first_expert + e};
+        const moe_nvfp4_drawn_t drawn = {weights,
+                                         moe_ref_weights_expert(weights, e)};
         const moe_nvfp4_weights_t from = {moe_nvfp4_fetch_drawn,
                                           moe_nvfp4_fetch_panel_drawn, &drawn};
 

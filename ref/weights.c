@@ -100,6 +100,11 @@ static int64_t row_of(const moe_ref_weights_t *w, int64_t j)
                     : w->model->intermediate + w->part * share + j - half;
 }
 
+int64_t moe_ref_weights_expert(const moe_ref_weights_t *w, int64_t e)
+{
+    return w->experts != NULL ? w->experts[e] : w->first_expert + e;
+}
+
 float moe_ref_weights_global(const moe_ref_weights_t *w, int64_t e)
 {
     const moe_draw_t draw = {w->data, w->seed, w->model};
@@ -107,7 +112,8 @@ float moe_ref_weights_global(const moe_ref_weights_t *w, int64_t e)
     return w->given != NULL
                ? moe_rows_global(&w->given[w->one_scale ? 0 : e].storage)
                : moe_draw_weight_global(
-                     &draw, w->weight, w->first_expert + (w->one_scale ? 0 : e),
+                     &draw, w->weight,
+                     moe_ref_weights_expert(w, w->one_scale ? 0 : e),
                      moe_weight_cols(w->model, w->weight));
 }
 
@@ -152,16 +158,16 @@ static void draw(const moe_ref_weights_t *w, int64_t e, int64_t row, int64_t n,
         moe_dtype_bytes(info->scale, moe_format_scale_cols(w->format, k));
     const int64_t col = w->weight == MOE_W2 ? w->part * k : 0;
     const moe_draw_t draw = {w->data, w->seed, w->model};
+    const int64_t expert = moe_ref_weights_expert(w, e);
 
     if (is_whole(w)) {
-        moe_draw_rows(&draw, w->weight, w->format, w->first_expert + e, row, n,
-                      0, k, panel->codes, panel->scales);
+        moe_draw_rows(&draw, w->weight, w->format, expert, row, n, 0, k,
+                      panel->codes, panel->scales);
         return;
     }
     for (int64_t i = 0; i < n; i++) {
-        moe_draw_rows(&draw, w->weight, w->format, w->first_expert + e,
-                      row_of(w, row + i), 1, col, k,
-                      (uint8_t *)panel->codes + i * code_bytes,
+        moe_draw_rows(&draw, w->weight, w->format, expert, row_of(w, row + i),
+                      1, col, k, (uint8_t *)panel->codes + i * code_bytes,
                       (uint8_t *)panel->scales + i * scale_bytes);
     }
 }
@@ -218,7 +224,8 @@ void moe_ref_weights_bias(const moe_ref_weights_t *w, int64_t e, int64_t row,
         if (w->bias != NULL) {
             bias = w->bias[e * moe_ref_weights_n(w) + row + i];
         } else if (draws_bias(w)) {
-            moe_fill_expert_bias(w->seed, w->weight, w->first_expert + e,
+            moe_fill_expert_bias(w->seed, w->weight,
+                                 moe_ref_weights_expert(w, e),
                                  row_of(w, row + i), 1, &bias);
         }
         out[i] = (double)bias * (w->bias_times > 1 ? w->bias_times : 1);

@@ -23,6 +23,9 @@ void moe_weight_panel_fini(moe_weight_panel_t *panel);
 /** Bytes of that. */
 int64_t moe_weight_panel_bytes(moe_format_t format, int64_t n, int64_t cols);
 
+/** Expert whose weights local expert e has. */
+int64_t moe_ref_weights_expert(const moe_ref_weights_t *weights, int64_t e);
+
 /** Outputs N and columns K of local expert's weights: those of the model, or
  * of the part of I. */
 int64_t moe_ref_weights_n(const moe_ref_weights_t *weights);

@@ -160,6 +160,9 @@ static void say_first(text_t *t, json_t *finding, json_t *first)
     if (has(first, "expert")) {
         say(t, ", expert %lld", count(first, "expert"));
     }
+    if (has(first, "physical_expert")) {
+        say(t, " (physical %lld)", count(first, "physical_expert"));
+    }
     if (has(finding, "rank")) {
         say(t, ", rank %lld", count(finding, "rank"));
     }
@@ -181,6 +184,9 @@ void moe_check_place(json_t *finding, char *out, size_t size)
     say(&t, "token %lld", count(worst, "token"));
     if (has(worst, "expert")) {
         say(&t, ", expert %lld", count(worst, "expert"));
+    }
+    if (has(worst, "physical_expert")) {
+        say(&t, " (physical %lld)", count(worst, "physical_expert"));
     }
     if (has(finding, "rank")) {
         say(&t, ", rank %lld", count(finding, "rank"));

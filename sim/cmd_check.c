@@ -6,6 +6,7 @@
 
 #include "sim/check/gate.h"
 #include "sim/check/names.h"
+#include "sim/check/placed.h"
 
 #include "base/outfile.h"
 #include "base/text.h"
@@ -179,7 +180,7 @@ static moe_status_t check_golden(const moe_check_t *check)
     }
     for (size_t i = 0; i < g->n_ranks; i++) {
         if (!range_fits(g->rank[i].all_tokens, tokens) ||
-            !range_fits(g->rank[i].experts, s->model.experts)) {
+            !range_fits(g->rank[i].experts, s->layer.model->experts)) {
             return moe_fail(MOE_ERR_INPUT,
                             "%s: ranks[%zu]: tokens or experts that the "
                             "scenario has not",
@@ -209,6 +210,9 @@ static moe_status_t load(moe_check_t *check, moe_diag_t *diag)
                              : check->golden.accumulator;
     if (status == MOE_OK) {
         status = check_golden(check);
+    }
+    if (status == MOE_OK) {
+        status = moe_check_place_experts(check);
     }
     return status == MOE_OK ? moe_check_gate_make(check) : status;
 }

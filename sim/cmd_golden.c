@@ -8,6 +8,7 @@
 
 #include "base/outfile.h"
 #include "base/text.h"
+#include "moe/placed.h"
 #include "sim/golden/read.h"
 #include "sim/options/sweep.h"
 
@@ -25,12 +26,13 @@ moe_golden_share_t moe_golden_share(const moe_golden_job_t *job, int rank)
     const int size = moe_layout_group_size(l, MOE_GROUP_ep, rank);
     const int first = moe_layout_group_member(l, MOE_GROUP_ep, rank, 0);
     const int last = moe_layout_group_member(l, MOE_GROUP_ep, rank, size - 1);
+    const moe_placed_t *placed = job->layer.placed;
     const int32_t *ids = job->routing.ids;
     moe_golden_share_t share = {
         .rank = rank,
         .tokens = moe_layer_tokens(&job->layer, moe_layout_dp_rank(l, rank)),
         .experts =
-            moe_layout_experts(l, s->model.experts,
+            moe_layout_experts(l, job->layer.model->experts,
                                moe_layout_group_index(l, MOE_GROUP_ep, rank))};
 
     share.all_tokens.begin =
@@ -39,8 +41,11 @@ moe_golden_share_t moe_golden_share(const moe_golden_job_t *job, int rank)
         moe_layer_tokens(&job->layer, moe_layout_dp_rank(l, last)).end;
     for (int64_t i = share.all_tokens.begin * s->model.topk;
          i < share.all_tokens.end * s->model.topk; i++) {
-        share.pairs +=
-            ids[i] >= share.experts.begin && ids[i] < share.experts.end;
+        const int32_t slot =
+            placed == NULL ? ids[i]
+                           : moe_placed_slot(placed, i / s->model.topk, ids[i]);
+
+        share.pairs += slot >= share.experts.begin && slot < share.experts.end;
     }
     return share;
 }
@@ -161,7 +166,7 @@ static moe_status_t check_command(const moe_command_t *c,
         return moe_fail(MOE_ERR_INPUT, "--only-rank: is %d, expected 0 to %d",
                         c->only_rank, world - 1);
     }
-    if (moe_scenario_wants_order(s, "golden") != MOE_OK ||
+    if (moe_scenario_wants_whole_rows(s, "golden") != MOE_OK ||
         moe_scenario_wants_weights(s, "golden") != MOE_OK) {
         return MOE_ERR_UNSUPPORTED;
     }
@@ -238,8 +243,25 @@ static moe_status_t warn_of_points(const moe_command_t *c,
     return MOE_OK;
 }
 
-static moe_status_t make(const moe_command_t *c, const moe_scenario_t *s)
+/* Where experts lie, by the routing of all tokens. */
+static moe_status_t place(moe_golden_job_t *job, moe_scenario_t *s,
+                          moe_placed_t *placed)
 {
+    moe_status_t status;
+
+    if (!moe_layer_is_placed(&s->layer)) {
+        return MOE_OK;
+    }
+    status = moe_layer_place(&s->layer, &job->routing, placed);
+    if (status == MOE_OK) {
+        s->layer.placed = job->layer.placed = placed;
+    }
+    return status;
+}
+
+static moe_status_t make(const moe_command_t *c, moe_scenario_t *s)
+{
+    moe_placed_t placed = {0};
     moe_golden_job_t job = {.command = c,
                             .scenario = s,
                             .layer = s->layer,
@@ -254,6 +276,9 @@ static moe_status_t make(const moe_command_t *c, const moe_scenario_t *s)
     }
     if (status == MOE_OK) {
         status = moe_golden_route(&job);
+    }
+    if (status == MOE_OK) {
+        status = place(&job, s, &placed);
     }
     if (status == MOE_OK) {
         status = gate(&job, &of_first);
@@ -271,6 +296,8 @@ static moe_status_t make(const moe_command_t *c, const moe_scenario_t *s)
         status = warn_of_points(c, s);
     }
     moe_golden_gate_fini(&of_first);
+    s->layer.placed = NULL;
+    moe_placed_fini(&placed);
     moe_routing_fini(&job.routing);
     json_decref(job.ranks);
     return status;

@@ -175,7 +175,7 @@ static moe_status_t check_golden(const moe_command_t *command,
     if (command->stages != all) {
         return moe_fail(MOE_ERR_INPUT, "--golden: needs all stages");
     }
-    if (moe_scenario_wants_order(scenario, "--golden") != MOE_OK ||
+    if (moe_scenario_wants_whole_rows(scenario, "--golden") != MOE_OK ||
         moe_scenario_wants_weights(scenario, "--golden") != MOE_OK) {
         return MOE_ERR_UNSUPPORTED;
     }

@@ -63,9 +63,9 @@ sim_libsim_la_SOURCES += \
 sim_libsim_la_SOURCES += \
   sim/golden/biases.c sim/golden/gate.c sim/golden/gate.h \
   sim/golden/gate_file.c sim/golden/gather.c sim/golden/golden.h \
-  sim/golden/manifest.c sim/golden/rank.c sim/golden/read.c \
-  sim/golden/read.h sim/golden/route.c sim/golden/tap.c sim/golden/tap.h \
-  sim/golden/tap_hold.c sim/golden/weights.c
+  sim/golden/manifest.c sim/golden/names.c sim/golden/rank.c \
+  sim/golden/read.c sim/golden/read.h sim/golden/route.c sim/golden/tap.c \
+  sim/golden/tap.h sim/golden/tap_hold.c sim/golden/weights.c
 
 sim_libsim_la_SOURCES += \
   sim/run/differences.c sim/run/files.c sim/run/files.h sim/run/gating.c \
@@ -82,8 +82,9 @@ sim_libsim_la_SOURCES += \
   sim/check/diagnosis.c sim/check/gate.c sim/check/gate.h \
   sim/check/gate_given.c sim/check/gate_inside.h sim/check/integers.c \
   sim/check/names.c sim/check/names.h sim/check/narrow.c sim/check/part.h \
-  sim/check/race.c sim/check/rank.c sim/check/routed.c sim/check/rows.c \
-  sim/check/tensor.c sim/check/told.c sim/check/told.h sim/check/verdict.c
+  sim/check/placed.c sim/check/placed.h sim/check/race.c sim/check/rank.c \
+  sim/check/routed.c sim/check/rows.c sim/check/tensor.c sim/check/told.c \
+  sim/check/told.h sim/check/verdict.c
 
 sim_libsim_la_SOURCES += \
   sim/op/convert.c sim/op/expert.c sim/op/expert.h sim/op/layer.c \

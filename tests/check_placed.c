@@ -75,6 +75,34 @@ START_TEST(lists_lie_in_order_or_in_turn)
 }
 END_TEST
 
+START_TEST(a_layer_is_placed_again_by_what_its_slots_hold)
+{
+    const moe_placing_t place = {
+        .kind = _i, .redundant = REDUNDANT, .replica = MOE_REPLICA_round_robin};
+    int32_t holds[SLOTS];
+    moe_placed_t placed;
+    moe_placed_t again;
+    case_t c;
+
+    start(&c, place);
+    ck_assert_int_eq(moe_layer_place(&c.layer, &c.routing, &placed), MOE_OK);
+    memcpy(holds, placed.map.logical_of, sizeof(holds));
+    ck_assert_int_eq(moe_layer_place_as(&c.layer, holds, &again), MOE_OK);
+    for (int64_t i = 0; i < (int64_t)TOKENS * 3; i++) {
+        ck_assert_int_eq(moe_placed_slot(&again, i / 3, c.routing.ids[i]),
+                         moe_placed_slot(&placed, i / 3, c.routing.ids[i]));
+    }
+    moe_placed_fini(&again);
+    for (int p = 0; p < SLOTS; p++) {
+        holds[p] = holds[p] == 0 ? 1 : holds[p]; /* nobody has expert 0 */
+    }
+    ck_assert_int_eq(moe_layer_place_as(&c.layer, holds, &again),
+                     MOE_ERR_RANGE);
+    moe_error_clear();
+    end(&c, &placed);
+}
+END_TEST
+
 /* Its README: 16 slots of 12 experts in 4 groups, 2 nodes, 8 GPUs. */
 START_TEST(eplbs_published_layer_comes_out_of_a_layer)
 {
@@ -218,6 +246,8 @@ int main(void)
     TCase *tests = tcase_create("placed");
 
     tcase_add_loop_test(tests, lists_lie_in_order_or_in_turn, 0, 2);
+    tcase_add_loop_test(tests, a_layer_is_placed_again_by_what_its_slots_hold,
+                        0, MOE_PLACING_COUNT);
     tcase_add_test(tests, eplbs_published_layer_comes_out_of_a_layer);
     tcase_add_loop_test(tests,
                         a_slot_holds_what_the_token_chose_and_is_the_policys, 0,

@@ -138,12 +138,14 @@ static moe_status_t spoil(moe_ref_backend_t *be, const moe_call_t *call,
                           moe_role_t role, moe_injection_t *injection)
 {
     const moe_layer_t *l = be->in.layer;
+    const moe_model_t model = moe_model_unplaced(l->model);
     const moe_tensor_t *t = call->out[role == MOE_ROLE_topk_weights ? 1 : 0];
     const moe_rows_t out = moe_ref_rows(t);
     const int64_t first = call->n_in > 1 ? call->in[1]->first_expert : 0;
     const int64_t experts = call->n_in > 1 ? call->in[1]->n_experts : 0;
     moe_ref_case_t about = {
-        .model = l->model,
+        .model = &model,
+        .placed = l->placed,
         .chain = l->chain,
         .seed = l->seed,
         .tokens = injection->fault == MOE_FAULT_stale_padding

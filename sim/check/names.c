@@ -15,11 +15,26 @@ enum {
 };
 
 /* Other tensors of a golden file: doc/golden.md. */
-static const char *const others[] = {
-    "location", "expert_counts",   "aux_loss",         "src_rank", "src_token",
-    "slot",     "expert",          "valid_rows",       "router",   "bias",
-    "w13",      "w13.scale",       "w13.decode_scale", "w13.bias", "w2",
-    "w2.scale", "w2.decode_scale", "w2.bias"};
+static const char *const others[] = {"location",
+                                     "expert_counts",
+                                     "aux_loss",
+                                     "src_rank",
+                                     "src_token",
+                                     "slot",
+                                     "expert",
+                                     "valid_rows",
+                                     "router",
+                                     "bias",
+                                     "w13",
+                                     "w13.scale",
+                                     "w13.decode_scale",
+                                     "w13.bias",
+                                     "w2",
+                                     "w2.scale",
+                                     "w2.decode_scale",
+                                     "w2.bias",
+                                     "physical_expert",
+                                     "physical_ids"};
 static const char *const suffixes[] = {"", ".abs", ".scale", ".decode_scale"};
 
 enum {

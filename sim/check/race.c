@@ -9,12 +9,12 @@
 #include <string.h>
 
 enum {
-    NAMES = 4, /* lists that say who a row is */
+    NAMES = 5, /* lists that say who a row is */
     PIECE = 1 << 16
 };
 
 static const char *const names[NAMES] = {"src_rank", "src_token", "slot",
-                                         "expert"};
+                                         "expert", "physical_expert"};
 
 /* A row of pairs: who it is, where it lies. */
 typedef struct {

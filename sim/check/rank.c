@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "sim/check/gate.h"
 #include "sim/check/names.h"
+#include "sim/check/placed.h"
 #include "sim/check/told.h"
 
 #include <stdlib.h>
@@ -195,6 +196,10 @@ judge_part(moe_check_t *check, const moe_golden_rank_t *rank,
     if (status == MOE_OK) {
         status = moe_check_compare_told(&part);
     }
+    if (status == MOE_OK && wanted[MOE_ROLE_topk_ids]) {
+        status =
+            moe_check_physical_ids(check, rank, &part.judge.layer, got, path);
+    }
     if (status == MOE_OK && !part.faulty) {
         status = moe_judge_run(&part.judge);
     }
@@ -233,7 +238,7 @@ static moe_status_t judge_parts(moe_check_t *check,
                                 const char *ref_path,
                                 const moe_safetensors_t *got, const char *path)
 {
-    const moe_range_t all = {0, check->scenario->model.experts};
+    const moe_range_t all = {0, check->scenario->layer.model->experts};
     const bool own_is_all = same_range(rank->tokens, rank->all_tokens);
     bool own[MOE_ROLE_COUNT] = {false};
     bool experts[MOE_ROLE_COUNT] = {false};

@@ -8,8 +8,8 @@
 
 /* Who GOT's rows are, as far as it says. */
 typedef struct {
-    int64_t *rank, *token, *slot, *expert, *valid;
-    int64_t n_rank, n_token, n_slot, n_expert, n_valid;
+    int64_t *rank, *token, *slot, *expert, *physical, *valid;
+    int64_t n_rank, n_token, n_slot, n_expert, n_physical, n_valid;
 } names_t;
 
 static void names_free(names_t *names)
@@ -18,6 +18,7 @@ static void names_free(names_t *names)
     free(names->token);
     free(names->slot);
     free(names->expert);
+    free(names->physical);
     free(names->valid);
 }
 
@@ -32,6 +33,7 @@ static moe_status_t names_read(const moe_safetensors_t *file, const char *path,
                  {"src_token", &n->token, &n->n_token},
                  {"slot", &n->slot, &n->n_slot},
                  {"expert", &n->expert, &n->n_expert},
+                 {"physical_expert", &n->physical, &n->n_physical},
                  {"valid_rows", &n->valid, &n->n_valid}};
     moe_status_t status = MOE_OK;
 
@@ -93,6 +95,11 @@ moe_layer_t moe_check_layer(const moe_check_t *check)
                : s->layer;
 }
 
+static bool is_in(const moe_ref_layer_t *layer, int64_t pair, int64_t physical)
+{
+    return pair >= 0 && layer->pairs.physical[pair] == physical;
+}
+
 /* Pair of a row that says who it is; -1 if it is none of this rank. */
 static int64_t pair_of(const moe_check_t *check, const moe_ref_layer_t *layer,
                        const names_t *names, int64_t row)
@@ -118,12 +125,14 @@ static int64_t pair_of(const moe_check_t *check, const moe_ref_layer_t *layer,
         return -1;
     }
     for (int s = 0; s < k; s++) {
-        bool here = names->slot != NULL
-                        ? names->slot[row] == s
-                        : ids[local * k + s] == names->expert[row];
+        const int64_t pair = layer->index.place[local * k + s];
+        const bool here = names->slot != NULL ? names->slot[row] == s
+                          : names->expert != NULL
+                              ? ids[local * k + s] == names->expert[row]
+                              : is_in(layer, pair, names->physical[row]);
 
         if (here) {
-            return layer->index.place[local * k + s];
+            return pair;
         }
     }
     return -1;
@@ -131,10 +140,13 @@ static int64_t pair_of(const moe_check_t *check, const moe_ref_layer_t *layer,
 
 static bool names_rows(const names_t *names, int64_t rows)
 {
-    return names->token != NULL && names->n_token == rows &&
-           (names->slot != NULL || names->expert != NULL) &&
-           (names->slot == NULL || names->n_slot == rows) &&
-           (names->slot != NULL || names->n_expert == rows) &&
+    const int64_t choices = names->slot != NULL     ? names->n_slot
+                            : names->expert != NULL ? names->n_expert
+                                                    : names->n_physical;
+
+    return names->token != NULL && names->n_token == rows && choices == rows &&
+           (names->slot != NULL || names->expert != NULL ||
+            names->physical != NULL) &&
            (names->rank == NULL || names->n_rank == rows);
 }
 
@@ -217,8 +229,9 @@ match_places(moe_check_t *check, const moe_golden_rank_t *rank,
     *good_p = false;
     return moe_check_fault(
         check, rank, MOE_ROLE_none, "number of rows",
-        "%lld valid rows, %lld pairs were sent to experts %lld to %lld",
+        "%lld valid rows, %lld pairs were sent to %sexperts %lld to %lld",
         (long long)found, (long long)m->n,
+        layer->about.placed != NULL ? "physical " : "",
         (long long)layer->about.experts.begin,
         (long long)(layer->about.experts.end - 1));
 }

@@ -100,6 +100,10 @@ static json_t *worst_of(const moe_judge_spot_t *spot)
     if (spot->expert >= 0) {
         (void)json_object_set_new(worst, "expert", integer(spot->expert));
     }
+    if (spot->expert >= 0 && spot->physical >= 0) {
+        (void)json_object_set_new(worst, "physical_expert",
+                                  integer(spot->physical));
+    }
     if (spot->col >= 0) {
         (void)json_object_set_new(worst, "column", integer(spot->col));
         (void)json_object_set_new(worst, "got", value(spot->got));

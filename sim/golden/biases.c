@@ -48,8 +48,9 @@ static void put_expert_biases(moe_golden_file_t *f, moe_weight_t w, float *room)
     const moe_scenario_t *s = f->job->scenario;
     const int64_t rows = moe_weight_rows(&s->model, w);
 
-    for (int64_t e = f->share->experts.begin; e < f->share->experts.end; e++) {
-        moe_fill_expert_bias(s->seed, w, e, 0, rows, room);
+    for (int64_t p = f->share->experts.begin; p < f->share->experts.end; p++) {
+        moe_fill_expert_bias(s->seed, w, moe_layer_expert(&f->job->layer, p), 0,
+                             rows, room);
         moe_golden_put(f, room, rows * (int64_t)sizeof(*room));
     }
 }

@@ -19,12 +19,14 @@
 typedef struct {
     const moe_command_t *command;
     const moe_scenario_t *scenario;
-    moe_layer_t layer;  /* as the ranks lie: of a run, as its method lays it */
+    moe_layer_t layer;  /* as the ranks lie: of a run, as its method lays it;
+                         * experts have been placed */
     const char *folder; /* unfinished */
     moe_format_t dispatch;
     moe_golden_tap_t *tap; /* of a run; NULL: computed in process alone */
     unsigned held;         /* bit r: every rank's place r is the run's */
-    moe_routing_t routing; /* of all tokens, made once; as the gate leaves it */
+    moe_routing_t routing; /* of all tokens, by experts, made once; as the
+                            * gate leaves it */
     const moe_golden_gate_t *gate; /* whose results are written; NULL: none */
     json_t *ranks;
     json_t *shapes; /* of what is declared, for the manifest; NULL: not now */
@@ -36,7 +38,7 @@ typedef struct {
     int rank;
     moe_range_t tokens;
     moe_range_t all_tokens;
-    moe_range_t experts;
+    moe_range_t experts; /* slots, where experts are placed */
     int64_t pairs;
 } moe_golden_share_t;
 
@@ -75,6 +77,16 @@ void moe_golden_close(moe_ref_layer_t *layer, moe_layer_feed_t *feed);
  * moe_ref_rows_free() when the layer has dropped the place. */
 void moe_golden_gather(moe_golden_file_t *f, moe_ref_layer_t *layer,
                        moe_rows_t *rows);
+
+/** Who the pairs of a rank are. */
+void moe_golden_declare_names(moe_golden_file_t *f);
+void moe_golden_put_names(moe_golden_file_t *f, const moe_ref_layer_t *layer);
+
+/** Slots of the own tokens' choices, where experts are placed. The layer holds
+ * their ids. */
+void moe_golden_declare_physical_ids(moe_golden_file_t *f);
+void moe_golden_put_physical_ids(moe_golden_file_t *f,
+                                 const moe_ref_layer_t *layer);
 
 /** The weights of a rank's experts, with --weights local. */
 void moe_golden_declare_weights(moe_golden_file_t *f);

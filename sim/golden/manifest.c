@@ -129,6 +129,18 @@ static const char *order_of(const moe_golden_job_t *job, char text[64])
     return text;
 }
 
+/* Expert of each slot; NULL where experts are not placed. */
+static json_t *slots(const moe_layer_t *layer)
+{
+    json_t *list = layer->placed != NULL ? json_array() : NULL;
+
+    for (int64_t p = 0; list != NULL && p < layer->model->experts; p++) {
+        (void)json_array_append_new(
+            list, json_integer((json_int_t)moe_layer_expert(layer, p)));
+    }
+    return list;
+}
+
 static json_t *manifest(const moe_golden_job_t *job)
 {
     const moe_scenario_t *s = job->scenario;
@@ -136,7 +148,7 @@ static json_t *manifest(const moe_golden_job_t *job)
 
     return json_pack(
         "{s:s, s:s, s:{s:s, s:s}, s:I, s:s, s:s, s:s, s:s, s:s, s:{s:I, s:I, "
-        "s:I, s:i}, s:O, s:o*, s:o*}",
+        "s:I, s:i}, s:o*, s:O, s:o*, s:o*}",
         "schema", MOE_GOLDEN_SCHEMA, "moesim", PACKAGE_VERSION, "scenario",
         "file", "scenario.yaml", "digest", s->digest, "seed",
         (json_int_t)s->seed, "data",
@@ -146,8 +158,9 @@ static json_t *manifest(const moe_golden_job_t *job)
         order_of(job, order), "weights", weights_names[job->command->weights],
         "k", "logits", (json_int_t)s->model.hidden, "gemm1_out",
         (json_int_t)s->model.hidden, "gemm2_out",
-        (json_int_t)s->model.intermediate, "combine", s->model.topk, "ranks",
-        job->ranks, "executed", job->tap == NULL ? NULL : contract(job), "gate",
+        (json_int_t)s->model.intermediate, "combine", s->model.topk,
+        "physical_to_logical", slots(&job->layer), "ranks", job->ranks,
+        "executed", job->tap == NULL ? NULL : contract(job), "gate",
         gate_of(job));
 }
 

@@ -115,18 +115,6 @@ static void declare_place(moe_golden_file_t *f, moe_role_t role)
     }
 }
 
-static void declare_names(moe_golden_file_t *f)
-{
-    const int64_t one = 1;
-    const int64_t n = f->share->pairs;
-
-    moe_golden_declare(f, "src_rank", MOE_DTYPE_i32, 1, &n);
-    moe_golden_declare(f, "src_token", MOE_DTYPE_i64, 1, &n);
-    moe_golden_declare(f, "slot", MOE_DTYPE_i32, 1, &n);
-    moe_golden_declare(f, "expert", MOE_DTYPE_i32, 1, &n);
-    moe_golden_declare(f, "valid_rows", MOE_DTYPE_i64, 1, &one);
-}
-
 void moe_golden_put_rows(moe_golden_file_t *f, const moe_rows_t *rows,
                          bool scales)
 {
@@ -243,33 +231,6 @@ void moe_golden_close(moe_ref_layer_t *layer, moe_layer_feed_t *feed)
     }
 }
 
-/* Who the pairs are. */
-static void put_names(moe_golden_file_t *f, const moe_ref_layer_t *layer)
-{
-    const moe_layer_t *l = &f->job->layer;
-    const int64_t n = layer->index.n;
-    int32_t *rank = calloc((size_t)n + 1, sizeof(*rank));
-    int64_t *token = calloc((size_t)n + 1, sizeof(*token));
-
-    if (rank == NULL || token == NULL) {
-        f->status =
-            moe_fail(MOE_ERR_NOMEM, "no memory for %lld pairs", (long long)n);
-    }
-    for (int64_t i = 0; f->status == MOE_OK && i < n; i++) {
-        int dp = moe_layer_owner(l, layer->pairs.token[i]);
-
-        rank[i] = dp * l->layout.tp;
-        token[i] = layer->pairs.token[i] - moe_layer_tokens(l, dp).begin;
-    }
-    moe_golden_put(f, rank, 4 * n);
-    moe_golden_put(f, token, 8 * n);
-    moe_golden_put(f, layer->pairs.slot, 4 * n);
-    moe_golden_put(f, layer->pairs.expert, 4 * n);
-    moe_golden_put(f, &n, 8);
-    free(rank);
-    free(token);
-}
-
 /* What belongs to the rank's own tokens, but for the output. */
 static void put_own(moe_golden_file_t *f)
 {
@@ -284,6 +245,7 @@ static void put_own(moe_golden_file_t *f)
         }
     }
     moe_golden_put_gate(f);
+    moe_golden_put_physical_ids(f, &layer);
     moe_golden_close(&layer, &feed);
 }
 
@@ -297,7 +259,7 @@ static void put_experts(moe_golden_file_t *f)
     if (f->status == MOE_OK && layer.index.n != f->share->pairs) {
         f->status = moe_fail(MOE_ERR_INTERNAL, "pairs were miscounted");
     }
-    put_names(f, &layer);
+    moe_golden_put_names(f, &layer);
     moe_golden_gather(f, &layer, &in);
     for (int r = MOE_ROLE_expert_in; r <= MOE_ROLE_combine; r++) {
         if (moe_golden_wants(f->job, (moe_role_t)r)) {
@@ -315,7 +277,7 @@ static void put_experts(moe_golden_file_t *f)
 /* Values, or bounds, of the output of the own tokens, some at a time. */
 static void put_output(moe_golden_file_t *f, bool bounds)
 {
-    const moe_range_t experts = {0, f->job->scenario->model.experts};
+    const moe_range_t experts = {0, f->job->layer.model->experts};
     const moe_range_t own = f->share->tokens;
 
     if (f->job->tap != NULL && own.begin == own.end) {
@@ -351,7 +313,8 @@ static void declare_all(moe_golden_file_t *f)
         }
     }
     moe_golden_declare_gate(f);
-    declare_names(f);
+    moe_golden_declare_physical_ids(f);
+    moe_golden_declare_names(f);
     for (int r = MOE_ROLE_expert_in; r <= MOE_ROLE_output; r++) {
         if (moe_golden_wants(f->job, (moe_role_t)r)) {
             declare_place(f, (moe_role_t)r);

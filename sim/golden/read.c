@@ -179,8 +179,40 @@ static void read_formats(reader_t *r, const json_t *root)
         strdup(json_is_string(order) ? json_string_value(order) : "exact");
 }
 
+/* Not there where experts lie in order. */
+static moe_status_t read_slots(reader_t *r, const json_t *list)
+{
+    const size_t n = json_array_size(list);
+
+    if (list == NULL) {
+        return MOE_OK;
+    }
+    if (n == 0) {
+        wrong(r, "physical_to_logical", "a list of experts");
+        return MOE_OK;
+    }
+    r->golden->holds = calloc(n, sizeof(*r->golden->holds));
+    if (r->golden->holds == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a manifest");
+    }
+    r->golden->n_holds = n;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *expert = json_array_get(list, i);
+        const json_int_t e = json_integer_value(expert);
+
+        if (!json_is_integer(expert) || e < 0 || e > INT32_MAX) {
+            wrong(r, "physical_to_logical", "numbers of experts");
+            return MOE_OK;
+        }
+        r->golden->holds[i] = (int32_t)e;
+    }
+    return MOE_OK;
+}
+
 static moe_status_t read_root(reader_t *r, const json_t *root)
 {
+    moe_status_t status;
+
     const char *schema = json_string_value(json_object_get(root, "schema"));
     const json_t *seed = json_object_get(root, "seed");
 
@@ -199,7 +231,9 @@ static moe_status_t read_root(reader_t *r, const json_t *root)
     r->golden->gated = json_is_object(json_object_get(root, "gate"));
     read_scenario(r, json_object_get(root, "scenario"));
     read_formats(r, root);
-    return read_ranks(r, json_object_get(root, "ranks"));
+    status = read_slots(r, json_object_get(root, "physical_to_logical"));
+    return status == MOE_OK ? read_ranks(r, json_object_get(root, "ranks"))
+                            : status;
 }
 
 /* jansson recurses; nobody's manifest is as deep as that. */
@@ -357,5 +391,7 @@ void moe_golden_fini(moe_golden_t *golden)
     free(golden->folder);
     free(golden->scenario);
     free(golden->order);
+    free(golden->holds);
+    moe_placed_fini(&golden->placed);
     *golden = (moe_golden_t){0};
 }

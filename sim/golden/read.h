@@ -21,7 +21,7 @@ typedef struct {
     char *file;         /* name in the folder */
     moe_range_t tokens; /* own */
     moe_range_t all_tokens;
-    moe_range_t experts;
+    moe_range_t experts; /* slots, where experts are placed */
     int64_t pairs;
 } moe_golden_rank_t;
 
@@ -34,8 +34,11 @@ typedef struct {
     moe_format_t dispatch;
     moe_accumulator_t accumulator;
     char *order;
-    bool executed; /* by a run, as its first method lays the layer */
-    bool gated;    /* choices are what the gate of that method leaves */
+    int32_t *holds; /* [n_holds] expert of each slot, where they are placed */
+    size_t n_holds;
+    moe_placed_t placed; /* all zeros until a check has placed them */
+    bool executed;       /* by a run, as its first method lays the layer */
+    bool gated;          /* choices are what the gate of that method leaves */
     size_t n_ranks;
     moe_golden_rank_t *rank; /* [n_ranks] */
 } moe_golden_t;

@@ -15,7 +15,7 @@ void moe_golden_tap_init(const moe_layer_t *layer, const moe_method_use_t *use,
     const moe_layer_t l = moe_method_layer(layer, use);
     const int size = moe_layout_group_size(&l.layout, MOE_GROUP_ep, rank);
 
-    *tap = (moe_golden_tap_t){.use = use, .rank = rank};
+    *tap = (moe_golden_tap_t){.use = use, .rank = rank, .placed = l.placed};
     tap->own = moe_layer_tokens(&l, moe_layout_dp_rank(&l.layout, rank));
     tap->all =
         size == moe_layout_world(&l.layout) ? moe_layer_total_tokens(&l) : -1;

@@ -17,6 +17,7 @@
 typedef struct {
     const moe_method_use_t *use;
     int rank;
+    const moe_placed_t *placed;    /* of the layer; kept */
     moe_range_t own;               /* global tokens of the rank */
     int64_t all;                   /* tokens of its ep group */
     moe_rows_t at[MOE_ROLE_COUNT]; /* own memory */

@@ -17,6 +17,26 @@ static bool same_row(const moe_rows_t *a, int64_t i, const moe_rows_t *b,
                    (const char *)b->scales + (size_t)j * scales, scales) == 0);
 }
 
+/* Row i of a place of the reference, row j of the run's: ids are experts there,
+ * and slots here. */
+static bool holds_row(const moe_golden_tap_t *tap, const moe_ref_layer_t *layer,
+                      moe_role_t role, int64_t i, int64_t j)
+{
+    const moe_rows_t *want = &layer->at[role];
+    const int32_t *ids = (const void *)moe_rows_codes(want, i);
+    const int32_t *slots = (const void *)moe_rows_codes(&tap->at[role], j);
+    const int64_t token = layer->about.tokens.begin + i;
+    bool same = true;
+
+    if (role != MOE_ROLE_topk_ids || tap->placed == NULL) {
+        return same_row(want, i, &tap->at[role], j);
+    }
+    for (int64_t s = 0; s < want->cols; s++) {
+        same = same && slots[s] == moe_placed_slot(tap->placed, token, ids[s]);
+    }
+    return same;
+}
+
 static bool is_zero(const moe_rows_t *rows, int64_t row)
 {
     const uint8_t *codes = moe_rows_codes(rows, row);
@@ -140,7 +160,7 @@ moe_status_t moe_golden_tap_hold(moe_golden_tap_t *tap,
     for (int64_t i = 0; status == MOE_OK && i < want->rows; i++) {
         int64_t j = paired ? tap->row[i] : first + i;
 
-        if (j >= tap->at[role].rows || !same_row(want, i, &tap->at[role], j)) {
+        if (j >= tap->at[role].rows || !holds_row(tap, layer, role, i, j)) {
             status = wrong(tap, role, first + i);
         }
     }

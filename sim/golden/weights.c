@@ -78,7 +78,9 @@ static void put_weight(moe_golden_file_t *f, moe_weight_t w, bool want_scales)
     if (f->status != MOE_OK) {
         return;
     }
-    for (int64_t e = f->share->experts.begin; e < f->share->experts.end; e++) {
+    for (int64_t p = f->share->experts.begin; p < f->share->experts.end; p++) {
+        const int64_t e = moe_layer_expert(&f->job->layer, p);
+
         for (int64_t row = 0; row < rows; row += ROWS) {
             panel.rows = rows - row < ROWS ? rows - row : ROWS;
             fill(f, w, e, row, panel.rows, panel.codes, panel.scales);
@@ -98,7 +100,8 @@ static void put_globals(moe_golden_file_t *f, moe_weight_t w)
 
     for (int64_t e = 0; e < n; e++) {
         const float global = moe_draw_weight_global(
-            &from, w, experts.begin + e, moe_weight_cols(&s->model, w));
+            &from, w, moe_layer_expert(&f->job->layer, experts.begin + e),
+            moe_weight_cols(&s->model, w));
 
         moe_golden_put(f, &global, sizeof(global));
     }

@@ -15,7 +15,8 @@ moe_ref_case_t moe_layer_case(const moe_scenario_t *scenario,
                             .seed = scenario->seed,
                             .data = scenario->layer.data,
                             .tokens = tokens,
-                            .experts = experts};
+                            .experts = experts,
+                            .placed = scenario->layer.placed};
     moe_storage_t *at = about.chain.at;
     moe_storage_t *sent = &at[MOE_ROLE_dispatch];
 

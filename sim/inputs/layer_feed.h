@@ -11,8 +11,9 @@
 #include "ref/layer.h"
 #include "sim/scenario/scenario.h"
 
-/** What tokens [begin, end) and experts [begin, end) of a scenario are. Rows
- * travel in the format `dispatch`, by the scenario's storage of that format. */
+/** What tokens [begin, end) and experts [begin, end) of a scenario are; slots
+ * [begin, end), once its experts have been placed (layer.placed). Rows travel
+ * in the format `dispatch`, by the scenario's storage of that format. */
 moe_ref_case_t moe_layer_case(const moe_scenario_t *scenario,
                               moe_format_t dispatch, moe_range_t tokens,
                               moe_range_t experts);

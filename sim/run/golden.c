@@ -60,7 +60,7 @@ moe_status_t moe_job_gate_golden(moe_job_t *job, size_t method,
     return status;
 }
 
-/* The share of this rank, routed as the run is. */
+/* The share of this rank, routed as the run is. Its routing is the job's. */
 static moe_golden_job_t golden_of(moe_job_t *job, size_t method, char *folder)
 {
     const moe_scenario_t *s = job->scenario;
@@ -76,6 +76,9 @@ static moe_golden_job_t golden_of(moe_job_t *job, size_t method, char *folder)
         .routing = has_gate ? gated->routing : job->routing,
         .gate = has_gate ? &gated->gate : NULL};
 
+    if (job->chosen != NULL) {
+        g.routing.ids = job->chosen; /* as the router chose them */
+    }
     return g;
 }
 

@@ -100,7 +100,7 @@ static int64_t golden_bytes(const moe_scenario_t *s,
     const moe_layout_t *l = &layer.layout;
     const moe_range_t all = {0, moe_layer_total_tokens(&s->layer)};
     const moe_range_t experts = moe_layout_experts(
-        l, s->model.experts, moe_layout_group_index(l, MOE_GROUP_ep, rank));
+        l, layer.model->experts, moe_layout_group_index(l, MOE_GROUP_ep, rank));
     const moe_ref_case_t about = moe_layer_case(
         s, s->layer.chain.at[MOE_ROLE_hidden].format, all, experts);
     int64_t pairs = 0;

@@ -107,7 +107,8 @@ static moe_status_t parse_injections(moe_job_t *job)
                             c->injection[i], why);
         }
         if (job->injection[i].fault != MOE_FAULT_none &&
-            moe_scenario_wants_order(job->scenario, "--inject") != MOE_OK) {
+            moe_scenario_wants_whole_rows(job->scenario, "--inject") !=
+                MOE_OK) {
             return MOE_ERR_UNSUPPORTED;
         }
     }

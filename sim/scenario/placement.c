@@ -153,7 +153,8 @@ moe_status_t moe_scenario_wants_weights(const moe_scenario_t *s,
                     what, s->method[0].label);
 }
 
-moe_status_t moe_scenario_wants_order(const moe_scenario_t *s, const char *what)
+moe_status_t moe_scenario_wants_whole_rows(const moe_scenario_t *s,
+                                           const char *what)
 {
     for (size_t i = 0; i < s->n_methods; i++) {
         if (s->method[i].chain.contract.weigh == MOE_WEIGH_activation) {
@@ -163,11 +164,5 @@ moe_status_t moe_scenario_wants_order(const moe_scenario_t *s, const char *what)
                             what, s->method[i].label);
         }
     }
-    if (!moe_layer_is_placed(&s->layer)) {
-        return MOE_OK;
-    }
-    return moe_fail(MOE_ERR_UNSUPPORTED,
-                    "%s: knows experts in order alone, expected "
-                    "layout.placement: linear without redundant experts",
-                    what);
+    return MOE_OK;
 }

@@ -115,10 +115,9 @@ moe_status_t moe_scenario_print(const moe_scenario_t *scenario, FILE *stream);
 moe_status_t moe_scenario_wants_weights(const moe_scenario_t *scenario,
                                         const char *what);
 
-/** MOE_ERR_UNSUPPORTED if experts are placed, or a method weighs what the
- * activation gives: of what knows experts in order, and the layer as its
- * model has it. */
-moe_status_t moe_scenario_wants_order(const moe_scenario_t *scenario,
-                                      const char *what);
+/** MOE_ERR_UNSUPPORTED if a method weighs what the activation gives: of what
+ * knows the layer as its model has it. */
+moe_status_t moe_scenario_wants_whole_rows(const moe_scenario_t *scenario,
+                                           const char *what);
 
 #endif

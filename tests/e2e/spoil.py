@@ -30,7 +30,7 @@ import struct
 import sys
 
 PAIRED = ("expert_in", "gemm1_out", "act_out", "gemm2_in", "gemm2_out")
-NAMES = ("src_rank", "src_token", "slot", "expert")
+NAMES = ("src_rank", "src_token", "slot", "expert", "physical_expert")
 
 
 def read(path):
