@@ -27,6 +27,7 @@ ref_libref_la_SOURCES = \
   ref/fault_codes.c \
   ref/fault_expert.c \
   ref/fault_inside.h \
+  ref/fault_profile.c \
   ref/fault_round.c \
   ref/fault_route.c \
   ref/fault_sum.c \
@@ -168,12 +169,18 @@ endif
 libmoeref_la_DEPENDENCIES = ref/libref.la moe/libmoe.la base/libcore.la \
   ref/moeref.map
 
-# Users include <moeref.h>, which includes its parts beside it.
-include_HEADERS += ref/moeref.h ref/moeref_base.h ref/moeref_case.h \
-  ref/moeref_number.h ref/moeref_nvfp4.h ref/moeref_profile.h \
-  ref/moeref_scales.h
+# Users get one header: ref/moeref.h with its parts in it.
+MOEREF_PARTS = ref/moeref_base.h ref/moeref_case.h ref/moeref_number.h \
+  ref/moeref_nvfp4.h ref/moeref_profile.h ref/moeref_scales.h
+nodist_include_HEADERS += moeref.h
+noinst_HEADERS += ref/moeref.h $(MOEREF_PARTS)
+CLEANFILES += moeref.h
+moeref.h: ref/moeref.h $(MOEREF_PARTS)
+	$(AM_V_GEN)awk -v folder='$(srcdir)/ref' \
+	  -f $(srcdir)/ref/moeref_header.awk $(srcdir)/ref/moeref.h >$@.new && \
+	  mv -f $@.new $@
 
-EXTRA_DIST += ref/README.md ref/moeref.map
+EXTRA_DIST += ref/README.md ref/moeref.map ref/moeref_header.awk
 
 # Tests of ref/. Each links all of the archive.
 REF_LIBS = ref/libref.la moe/libmoe.la base/libcore.la $(BLAS_LIBS) \

@@ -4,8 +4,8 @@
  * libmoeref: low-precision number formats, bit for bit.
  *
  * The reference conversions and quantisers of moesim as a library of plain C,
- * for tests of kernels in any language. It needs nothing else of moesim. This
- * header is the one to include; the others, installed beside it, are its parts.
+ * for tests of kernels in any language. It needs nothing else of moesim, and
+ * this one header: what it includes is in it where it is installed.
  *
  * All rounding is to nearest, ties to even, in the default floating-point
  * environment. Functions on numbers and matrices neither allocate, print, nor

@@ -38,6 +38,8 @@ version=$("$bindir/moesim" --version | sed 's/^moesim //')
 ${CC:-cc} ${INSTALLCHECK_CFLAGS:-} -DVERSION="\"$version\"" \
     -I"$includedir" use.c -o use -L"$libdir" -lmoeref
 LD_LIBRARY_PATH=$libdir ./use
+headers=("$includedir"/moeref*)
+test "${headers[*]}" = "$includedir/moeref.h" # all in one
 
 # The example that is installed judges a kernel of its own.
 # shellcheck disable=SC2086
