@@ -66,6 +66,7 @@ static moe_model_t router(moe_tool_job_t *job, const moe_safetensor_t *logits)
                      .topk_group = 1,
                      .routed_scaling = 1.0f};
     moe_scenario_t *s;
+    bool limited;
 
     if (moe_tool_setting(job, "model") != NULL) {
         s = moe_tool_scenario(job, 1);
@@ -83,10 +84,11 @@ static moe_model_t router(moe_tool_job_t *job, const moe_safetensor_t *logits)
     m.topk = (int)moe_tool_number(job, "topk", 1, MOE_TOPK_MAX, m.topk);
     m.score = (moe_score_t)moe_tool_choice(job, "score", MOE_SCORE_COUNT,
                                            score_name, (int)m.score);
+    limited = m.topk_group < m.n_group;
     m.n_group = (int)moe_tool_number(job, "n_group", 1, 4096, m.n_group);
-    m.topk_group = (int)moe_tool_number(job, "topk_group", 1, m.n_group,
-                                        m.topk_group < m.n_group ? m.topk_group
-                                                                 : m.n_group);
+    m.topk_group = (int)moe_tool_number(
+        job, "topk_group", 1, m.n_group,
+        limited && m.topk_group < m.n_group ? m.topk_group : m.n_group);
     m.group_limit = (moe_group_limit_t)moe_tool_choice(
         job, "group_limit", MOE_GROUP_LIMIT_COUNT, limit_name,
         (int)m.group_limit);
