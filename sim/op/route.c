@@ -7,7 +7,6 @@
 #include "ref/permute.h"
 #include "ref/route.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,24 +23,6 @@ static const char *limit_name(int i)
 static const char *bool_name(int i)
 {
     return i != 0 ? "true" : "false";
-}
-
-static float positive(moe_tool_job_t *job, const char *key, float standard)
-{
-    const char *text = moe_tool_setting(job, key);
-    char *end;
-    float x;
-
-    if (text == NULL) {
-        return standard;
-    }
-    x = strtof(text, &end);
-    if (end == text || *end != '\0' || !(x > 0.0f) || isinf(x)) {
-        moe_tool_wrong(job, key, "is '%s', expected a finite number above 0",
-                       text);
-        return standard;
-    }
-    return x;
 }
 
 /* Logits are of as many experts as the model has. */
@@ -94,7 +75,8 @@ static moe_model_t router(moe_tool_job_t *job, const moe_safetensor_t *logits)
         (int)m.group_limit);
     m.renormalize =
         moe_tool_choice(job, "renormalize", 2, bool_name, m.renormalize) != 0;
-    m.routed_scaling = positive(job, "routed_scaling", m.routed_scaling);
+    m.routed_scaling =
+        moe_tool_positive(job, "routed_scaling", m.routed_scaling);
     return m;
 }
 
