@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* route, permute, unpermute. */
+#include "sim/op/forms.h"
 #include "sim/op/op.h"
 
 #include "ref/combine.h"
@@ -142,8 +143,10 @@ void moe_tool_route(moe_tool_job_t *job)
     moe_tool_put(job, "topk_weights", MOE_DTYPE_fp32, 2, dim, weights);
 }
 
-/* Ids as int32, those out of range refused; sets *topk_p. */
-static int32_t *read_ids(moe_tool_job_t *job, int64_t rows, int *topk_p)
+/* Ids as int32 of so many rows, -1: any, those out of range refused; sets
+ * *rows_p and *topk_p. */
+static int32_t *read_ids(moe_tool_job_t *job, int64_t rows, int64_t *rows_p,
+                         int *topk_p)
 {
     const moe_safetensor_t *t =
         moe_tool_find(job, "topk_ids", true, "I32 or I64 [n][k]");
@@ -168,6 +171,7 @@ static int32_t *read_ids(moe_tool_job_t *job, int64_t rows, int *topk_p)
         }
         ids[i] = (int32_t)wide[i];
     }
+    *rows_p = t->dim[0];
     *topk_p = (int)t->dim[1];
     return wide != NULL ? ids : NULL;
 }
@@ -215,12 +219,15 @@ void moe_tool_permute(moe_tool_job_t *job)
                                                              MOE_FORMAT_bf16)};
     const int64_t first = moe_tool_number(job, "first_expert", 0, INT32_MAX, 0);
     const int64_t experts = moe_tool_number(job, "experts", 1, 1 << 24, 0);
+    const moe_tool_forms_t forms = moe_tool_forms(job);
+    const bool alone = moe_tool_ids_alone(job, &forms);
     moe_ref_index_t index = {0};
     moe_rows_t x;
     moe_rows_t out;
+    int64_t rows = 0;
     int topk = 0;
-    const bool has_x = moe_tool_rows(job, "x", &storage, -1, -1, true, &x);
-    const int32_t *ids = read_ids(job, has_x ? x.rows : -1, &topk);
+    const bool has_x = moe_tool_rows(job, "x", &storage, -1, -1, !alone, &x);
+    const int32_t *ids = read_ids(job, has_x ? x.rows : -1, &rows, &topk);
 
     if (moe_tool_setting(job, "experts") == NULL) {
         moe_tool_wrong(job, "experts",
@@ -230,12 +237,20 @@ void moe_tool_permute(moe_tool_job_t *job)
     if (!moe_tool_good(job)) {
         return;
     }
-    job->status = moe_ref_index_init(ids, x.rows, topk, first, experts, &index);
-    if (job->status == MOE_OK &&
+    if (forms.capacity > 0) {
+        moe_tool_put_capacity(job, &x, ids, topk, first, experts,
+                              forms.capacity);
+        return;
+    }
+    job->status = moe_ref_index_init(ids, rows, topk, first, experts, &index);
+    if (job->status == MOE_OK && has_x &&
         moe_tool_rows_new(job, &x.storage, index.n, x.cols, &out)) {
         moe_ref_gather_rows(&x, &index, &out);
         moe_tool_put_rows(job, "rows", &out, NULL);
+    }
+    if (job->status == MOE_OK) {
         put_index(job, &index, first);
+        moe_tool_put_forms(job, &forms, &index);
     }
     moe_ref_index_fini(&index);
 }

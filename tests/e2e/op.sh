@@ -4,7 +4,7 @@
 . "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 
 export MOESIM
-for judge in op_judge op_layer; do
+for judge in op_judge op_layer op_forms; do
     "$PYTHON" "$top_srcdir/tests/e2e/$judge.py" "$work" >>"$work/judged" ||
         fail "an operation is not what its definition says"
 done
