@@ -82,9 +82,11 @@ moe_status_t moe_ref_blocks_init(const moe_ref_index_t *index, int64_t block,
     b.sorted_ids = calloc((size_t)b.n + 1, sizeof(*b.sorted_ids));
     b.expert_ids = calloc((size_t)(b.n / block) + 1, sizeof(*b.expert_ids));
     if (b.sorted_ids == NULL || b.expert_ids == NULL) {
+        const int64_t n = b.n;
+
         moe_ref_blocks_fini(&b);
         return moe_fail(MOE_ERR_NOMEM, "no memory for %lld aligned rows",
-                        (long long)b.n);
+                        (long long)n);
     }
     fill_blocks(index, block, &b);
     *blocks_p = b;
@@ -159,9 +161,11 @@ moe_status_t moe_ref_index_capacity(const int32_t *ids, const int64_t *location,
     index.place = calloc((size_t)pairs + 1, sizeof(*index.place));
     index.row = malloc(room + 1);
     if (index.offset == NULL || index.place == NULL || index.row == NULL) {
+        const int64_t n = index.n;
+
         moe_ref_index_fini(&index);
         return moe_fail(MOE_ERR_NOMEM, "no memory for %lld rows of capacity",
-                        (long long)index.n);
+                        (long long)n);
     }
     for (int64_t i = 0; i < index.n; i++) {
         index.row[i] = -1;

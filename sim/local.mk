@@ -87,9 +87,10 @@ sim_libsim_la_SOURCES += \
   sim/check/told.h sim/check/verdict.c
 
 sim_libsim_la_SOURCES += \
-  sim/op/convert.c sim/op/expert.c sim/op/expert.h sim/op/layer.c \
-  sim/op/model.c sim/op/op.def sim/op/op.h sim/op/quantize.c \
-  sim/op/route.c sim/op/settings.c sim/op/tensor.c
+  sim/op/convert.c sim/op/expert.c sim/op/expert.h sim/op/forms.c \
+  sim/op/forms.h sim/op/layer.c sim/op/model.c sim/op/op.def \
+  sim/op/op.h sim/op/quantize.c sim/op/route.c sim/op/settings.c \
+  sim/op/tensor.c
 
 sim_libsim_la_SOURCES += \
   sim/list/files.c sim/list/items.c sim/list/list.h sim/list/lists.def \

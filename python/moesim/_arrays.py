@@ -114,3 +114,13 @@ def narrow(element, array):
     if (bits & 0xffff).any():
         return element, array
     return "bf16", (bits >> 16).astype(numpy.uint16).view(numpy.uint8)
+
+
+def cast_exact(array, wide, near):
+    """Bytes of one float type as those of a narrower one, and the places of
+    elements that it changes."""
+    numbers = array.view(wide)
+    with numpy.errstate(over="ignore", under="ignore", invalid="ignore"):
+        less = numbers.astype(near)
+        changed = (less != numbers) & ~numpy.isnan(numbers)
+    return less.view(numpy.uint8), numpy.flatnonzero(changed)

@@ -74,6 +74,19 @@ def _beyond(stage, ids):
             f"32 bits ({at.size} of {ids.size} do not)")
 
 
+def _single(stage, wanted, array, shape):
+    """float64 bytes as float32; refused unless each element is one."""
+    narrowed, at = _arrays.cast_exact(array, "float64", "float32")
+    if at.size == 0:
+        return narrowed
+    place = ", ".join(str(i) for i in numpy.unravel_index(at[0], shape))
+    value = float(array.view(numpy.float64)[at[0]])
+    raise MoesimError(
+        f"{stage}[{place}] is {value!r} in a float64 array, which is no float32 "
+        f"({at.size} of {narrowed.size // 4} are none); round the array to "
+        f"{wanted}, the type of the stage, before check()")
+
+
 class NoEffect(MoesimError):
     """A mistake that was to be made changes nothing that is checked."""
 
@@ -170,8 +183,15 @@ class Case:
         packed = _arrays.ELEMENTS[want.dtype.decode()]
         if element == "u8" and packed[0] == "uint8":
             element = want.dtype.decode()  # codes without a type of their own
+        if element == "fp64" and want.dtype in (b"bf16", b"fp16", b"fp32"):
+            element = "fp32"
+            array = _single(stage, want.dtype.decode(), array, shape)
         if element in ("fp32", "fp16") and want.dtype == b"bf16":
             element, array = _arrays.narrow(element, array)
+        if element == "fp32" and want.dtype == b"fp16":
+            narrowed, changed = _arrays.cast_exact(array, "float32", "float16")
+            if changed.size == 0:
+                element, array = "fp16", narrowed
         if element == "i64" and want.dtype == b"i32":
             # torch's ids; what does not fit is no expert's either
             element = "i32"

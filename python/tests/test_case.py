@@ -272,15 +272,52 @@ def test_a_tensor_that_is_not_there_is_no_attribute():
     assert not hasattr(case, "x_scale")
 
 
-@pytest.mark.parametrize("kind", ["float32", "float16"])
+@pytest.mark.parametrize("kind", ["float64", "float32", "float16"])
 def test_bf16_numbers_in_a_wider_type_are_bf16(kind):
     case = moesim.case(SMALL, tokens=16)
     good = bf16(case.combine).astype(kind)
     case.check(good)
     bad = good.copy()
-    bad[3, 5] = bf16(case.combine)[3, 5] * 1.02
+    bad[3, 5] = numpy.float32(bf16(case.combine)[3, 5] * 1.02)
     with pytest.raises(AssertionError):
         case.check(bad)
+
+
+def test_float64_is_taken_where_every_element_is_a_float32():
+    case = moesim.case(SMALL, tokens=16, gemm1_out="fp32")
+    for stage in ("gemm1_out", "topk_weights"):
+        exact = getattr(case, stage)
+        assert exact.dtype == numpy.float32
+        case.check(exact.astype(numpy.float64), stage=stage)
+    lost = case.gemm1_out.astype(numpy.float64)
+    lost[2, 7] = numpy.nan
+    with pytest.raises(AssertionError, match="nan|NaN"):
+        case.check(lost, stage="gemm1_out")
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32"])
+def test_fp16_numbers_in_a_wider_type_are_fp16(kind):
+    case = moesim.case(SMALL, tokens=16, gemm1_out="fp16")
+    wide = case.gemm1_out.astype(kind)
+    case.check(wide, stage="gemm1_out")
+    wide[2, 7] *= 1.5
+    with pytest.raises(AssertionError):
+        case.check(wide, stage="gemm1_out")
+
+
+@pytest.mark.parametrize("value", [0.1, 1e300, 1e-300, 1 + 2.0 ** -24])
+def test_float64_of_more_digits_is_told_to_be_rounded(value):
+    case = moesim.case(SMALL, tokens=16)
+    wide = bf16(case.combine)
+    wide[3, 5] = wide[4, 0] = value
+    with pytest.raises(moesim.MoesimError) as told:
+        case.check(wide)
+    text = str(told.value)
+    assert f"combine[3, 5] is {value!r} in a float64 array" in text
+    assert "(2 of 4096 are none)" in text and "round the array to bf16" in text
+    ids = case.topk_ids.astype(numpy.float64)
+    with pytest.raises(moesim.MoesimError, match="i32"):
+        case.check(ids, stage="topk_ids")
 
 
 def test_torch_sees_the_same_bytes():

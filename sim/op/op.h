@@ -76,6 +76,9 @@ void moe_tool_wrong(moe_tool_job_t *job, const char *key, const char *format,
 int64_t moe_tool_number(moe_tool_job_t *job, const char *key, int64_t least,
                         int64_t most, int64_t standard);
 
+/** Finite number above 0; standard if it is not given, or is another. */
+float moe_tool_positive(moe_tool_job_t *job, const char *key, float standard);
+
 /** Place of a setting's word among n names; standard if it is not given. */
 int moe_tool_choice(moe_tool_job_t *job, const char *key, int n,
                     const char *(*name)(int i), int standard);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* route, permute, unpermute. */
+#include "sim/op/forms.h"
 #include "sim/op/op.h"
 
 #include "ref/combine.h"
@@ -7,7 +8,6 @@
 #include "ref/permute.h"
 #include "ref/route.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,24 +24,6 @@ static const char *limit_name(int i)
 static const char *bool_name(int i)
 {
     return i != 0 ? "true" : "false";
-}
-
-static float positive(moe_tool_job_t *job, const char *key, float standard)
-{
-    const char *text = moe_tool_setting(job, key);
-    char *end;
-    float x;
-
-    if (text == NULL) {
-        return standard;
-    }
-    x = strtof(text, &end);
-    if (end == text || *end != '\0' || !(x > 0.0f) || isinf(x)) {
-        moe_tool_wrong(job, key, "is '%s', expected a finite number above 0",
-                       text);
-        return standard;
-    }
-    return x;
 }
 
 /* Logits are of as many experts as the model has. */
@@ -66,6 +48,7 @@ static moe_model_t router(moe_tool_job_t *job, const moe_safetensor_t *logits)
                      .topk_group = 1,
                      .routed_scaling = 1.0f};
     moe_scenario_t *s;
+    bool limited;
 
     if (moe_tool_setting(job, "model") != NULL) {
         s = moe_tool_scenario(job, 1);
@@ -83,16 +66,18 @@ static moe_model_t router(moe_tool_job_t *job, const moe_safetensor_t *logits)
     m.topk = (int)moe_tool_number(job, "topk", 1, MOE_TOPK_MAX, m.topk);
     m.score = (moe_score_t)moe_tool_choice(job, "score", MOE_SCORE_COUNT,
                                            score_name, (int)m.score);
+    limited = m.topk_group < m.n_group;
     m.n_group = (int)moe_tool_number(job, "n_group", 1, 4096, m.n_group);
-    m.topk_group = (int)moe_tool_number(job, "topk_group", 1, m.n_group,
-                                        m.topk_group < m.n_group ? m.topk_group
-                                                                 : m.n_group);
+    m.topk_group = (int)moe_tool_number(
+        job, "topk_group", 1, m.n_group,
+        limited && m.topk_group < m.n_group ? m.topk_group : m.n_group);
     m.group_limit = (moe_group_limit_t)moe_tool_choice(
         job, "group_limit", MOE_GROUP_LIMIT_COUNT, limit_name,
         (int)m.group_limit);
     m.renormalize =
         moe_tool_choice(job, "renormalize", 2, bool_name, m.renormalize) != 0;
-    m.routed_scaling = positive(job, "routed_scaling", m.routed_scaling);
+    m.routed_scaling =
+        moe_tool_positive(job, "routed_scaling", m.routed_scaling);
     return m;
 }
 
@@ -158,8 +143,10 @@ void moe_tool_route(moe_tool_job_t *job)
     moe_tool_put(job, "topk_weights", MOE_DTYPE_fp32, 2, dim, weights);
 }
 
-/* Ids as int32, those out of range refused; sets *topk_p. */
-static int32_t *read_ids(moe_tool_job_t *job, int64_t rows, int *topk_p)
+/* Ids as int32 of so many rows, -1: any, those out of range refused; sets
+ * *rows_p and *topk_p. */
+static int32_t *read_ids(moe_tool_job_t *job, int64_t rows, int64_t *rows_p,
+                         int *topk_p)
 {
     const moe_safetensor_t *t =
         moe_tool_find(job, "topk_ids", true, "I32 or I64 [n][k]");
@@ -184,6 +171,7 @@ static int32_t *read_ids(moe_tool_job_t *job, int64_t rows, int *topk_p)
         }
         ids[i] = (int32_t)wide[i];
     }
+    *rows_p = t->dim[0];
     *topk_p = (int)t->dim[1];
     return wide != NULL ? ids : NULL;
 }
@@ -231,12 +219,15 @@ void moe_tool_permute(moe_tool_job_t *job)
                                                              MOE_FORMAT_bf16)};
     const int64_t first = moe_tool_number(job, "first_expert", 0, INT32_MAX, 0);
     const int64_t experts = moe_tool_number(job, "experts", 1, 1 << 24, 0);
+    const moe_tool_forms_t forms = moe_tool_forms(job);
+    const bool alone = moe_tool_ids_alone(job, &forms);
     moe_ref_index_t index = {0};
     moe_rows_t x;
     moe_rows_t out;
+    int64_t rows = 0;
     int topk = 0;
-    const bool has_x = moe_tool_rows(job, "x", &storage, -1, -1, true, &x);
-    const int32_t *ids = read_ids(job, has_x ? x.rows : -1, &topk);
+    const bool has_x = moe_tool_rows(job, "x", &storage, -1, -1, !alone, &x);
+    const int32_t *ids = read_ids(job, has_x ? x.rows : -1, &rows, &topk);
 
     if (moe_tool_setting(job, "experts") == NULL) {
         moe_tool_wrong(job, "experts",
@@ -246,12 +237,20 @@ void moe_tool_permute(moe_tool_job_t *job)
     if (!moe_tool_good(job)) {
         return;
     }
-    job->status = moe_ref_index_init(ids, x.rows, topk, first, experts, &index);
-    if (job->status == MOE_OK &&
+    if (forms.capacity > 0) {
+        moe_tool_put_capacity(job, &x, ids, topk, first, experts,
+                              forms.capacity);
+        return;
+    }
+    job->status = moe_ref_index_init(ids, rows, topk, first, experts, &index);
+    if (job->status == MOE_OK && has_x &&
         moe_tool_rows_new(job, &x.storage, index.n, x.cols, &out)) {
         moe_ref_gather_rows(&x, &index, &out);
         moe_tool_put_rows(job, "rows", &out, NULL);
+    }
+    if (job->status == MOE_OK) {
         put_index(job, &index, first);
+        moe_tool_put_forms(job, &forms, &index);
     }
     moe_ref_index_fini(&index);
 }

@@ -5,6 +5,7 @@
 #include "ref/elements.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,24 @@ int64_t moe_tool_number(moe_tool_job_t *job, const char *key, int64_t least,
     return n;
 }
 
+float moe_tool_positive(moe_tool_job_t *job, const char *key, float standard)
+{
+    const char *text = moe_tool_setting(job, key);
+    char *end;
+    float x;
+
+    if (text == NULL) {
+        return standard;
+    }
+    x = strtof(text, &end);
+    if (end == text || *end != '\0' || !(x > 0.0f) || isinf(x)) {
+        moe_tool_wrong(job, key, "is '%s', expected a finite number above 0",
+                       text);
+        return standard;
+    }
+    return x;
+}
+
 int moe_tool_choice(moe_tool_job_t *job, const char *key, int n,
                     const char *(*name)(int i), int standard)
 {
@@ -107,20 +126,21 @@ moe_format_t moe_tool_format(moe_tool_job_t *job, const char *option,
 /* The number of the setting, else of the tensor. */
 static float global_scale(moe_tool_job_t *job)
 {
-    const char *text = moe_tool_setting(job, "global_scale");
     const float *tensor;
-    char *end;
-    float x;
 
-    if (text == NULL) {
-        tensor = moe_tool_data(job, "global_scale", MOE_DTYPE_fp32, 1, true);
-        return tensor != NULL ? *tensor : 1.0f;
+    if (moe_tool_setting(job, "global_scale") != NULL) {
+        return moe_tool_positive(job, "global_scale", 1.0f);
     }
-    x = strtof(text, &end);
-    if (end == text || *end != '\0') {
-        moe_tool_wrong(job, "global_scale", "is '%s', expected a number", text);
+    tensor = moe_tool_data(job, "global_scale", MOE_DTYPE_fp32, 1, true);
+    if (tensor == NULL) {
+        return 1.0f;
     }
-    return x;
+    if (!(*tensor > 0.0f) || isinf(*tensor)) {
+        moe_diag_add(
+            job->diag, job->path, 0, 0, moe_tool_name(job, "global_scale"),
+            "is '%g', expected a finite number above 0", (double)*tensor);
+    }
+    return *tensor;
 }
 
 moe_storage_t moe_tool_storage(moe_tool_job_t *job, moe_format_t format)

@@ -4,7 +4,7 @@
 . "${top_srcdir:?}/tests/e2e/lib.sh" || exit 99
 
 export MOESIM
-for judge in op_judge op_layer; do
+for judge in op_judge op_layer op_forms; do
     "$PYTHON" "$top_srcdir/tests/e2e/$judge.py" "$work" >>"$work/judged" ||
         fail "an operation is not what its definition says"
 done
@@ -18,7 +18,12 @@ a=$work/a.safetensors
 import sys
 sys.path.insert(0, sys.argv[2])
 import tensors as T
-T.write(sys.argv[1], {"x": T.pack("F32", (2, 20), [1.0] * 40),
+scales = {name: T.pack("F32", (1,), [float(name)])
+          for name in ("-1", "0", "nan", "inf")}
+T.write(sys.argv[1], {**scales, "even": T.pack("F32", (2, 32), [1.0] * 64),
+                      "codes": T.pack("U8", (2, 16), [0] * 32),
+                      "codes.scale": T.pack("U8", (2, 2), [0] * 4),
+                      "x": T.pack("F32", (2, 20), [1.0] * 40),
                       "topk_ids": T.pack("I32", (3, 2), [0] * 6),
                       "logits": T.pack("F32", (2, 6), [float("nan")] * 12),
                       "bias": T.pack("F32", (4,), [0.0] * 4)})
@@ -43,6 +48,24 @@ for scaling in inf 1e39 0 nan; do
         --set "routed_scaling=$scaling"
     says "routed_scaling: is '$scaling', expected a finite number above 0"
 done
+for scale in -1 0 nan inf 1e39 1x; do
+    for profile in te-exact flashinfer-exact fast-rcp-sm90 torchao; do
+        expect 2 "$MOESIM" op quantize --in "$a" $out --to nvfp4 \
+            --tensor x=even --profile $profile --set "global_scale=$scale"
+        says "global_scale: is '$scale', expected a finite number above 0"
+    done
+    expect 2 "$MOESIM" op dequantize --in "$a" $out --from nvfp4 \
+        --tensor y=codes --set "global_scale=$scale"
+    says "global_scale: is '$scale', expected a finite number above 0"
+done
+for scale in -1 0 nan inf; do
+    expect 2 "$MOESIM" op quantize --in "$a" $out --to nvfp4 \
+        --tensor x=even --tensor "global_scale=$scale" --profile torchao
+    says "$a: $scale: is '$scale', expected a finite number above 0"
+done
+expect 0 "$MOESIM" op quantize --in "$a" $out --to nvfp4 --tensor x=even \
+    --set global_scale=1e-3
+rm -f "$work/b.safetensors"
 expect 2 "$MOESIM" op route --in "$a" $out --model deepseek-r1
 says 'logits: is F32 \[2\]\[6\], expected F32 \[n\]\[256\] of deepseek-r1'
 says 'experts|\[6\]' # and nothing of settings that a model of 6 would refuse

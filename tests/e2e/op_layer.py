@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""op_layer.py WORK: LogFMT-10 there and back, a layer with biases, and FP8 by
-128x128, by moesim op; a second judge beside op_judge.py."""
+"""op_layer.py WORK: LogFMT-10 there and back, a layer with biases, FP8 by
+128x128, and groups without a limit, by moesim op; a second judge beside
+op_judge.py."""
 import math
 import os
 import random
@@ -150,6 +151,37 @@ def tiles():
           "grouped-matmul: scales of neither are refused")
 
 
+def groups():
+    """n_group without topk_group: every group may be used."""
+    rows, experts, n_group, topk = 24, 16, 4, 8
+    size = experts // n_group
+    logits = [draw.gauss(0, 2) for _ in range(rows * experts)]
+    given = {"logits": T.pack("F32", (rows, experts), logits)}
+    plain = ["--set", "topk=%d" % topk]
+    by_group = plain + ["--set", "n_group=%d" % n_group]
+    free = op("route", given, *plain)
+    out = op("route", given, *by_group, "--set", "group_limit=top2_sum")
+    check(out == free, "route: groups without topk_group limit nothing")
+    out = op("route", given, *by_group, "--set", "group_limit=each")
+    ids = T.values(out["topk_ids"])
+    good = len(ids) == rows * topk
+    for r in range(rows):
+        row = logits[r * experts:(r + 1) * experts]
+        want = [e for g in range(n_group) for e in sorted(
+            range(g * size, (g + 1) * size), key=lambda e: -row[e])
+            [:topk // n_group]]
+        good &= sorted(ids[r * topk:(r + 1) * topk]) == sorted(want)
+    check(good, "route: each of the groups has its share")
+    limited = op("route", given, *by_group, "--set", "topk_group=2", "--set",
+                 "group_limit=top2_sum")
+    check(limited != free, "route: topk_group limits them")
+    given["logits"] = T.pack("F32", (rows, 8), logits[:rows * 8])
+    free = op("route", given, "--model", "mixtral-8x7b")
+    out = op("route", given, "--model", "mixtral-8x7b", "--set", "n_group=4")
+    check(out == free, "route: nor in a model that has no groups")
+
+
 logfmt()
 biases()
 tiles()
+groups()
