@@ -35,6 +35,12 @@ static void suspect(moe_diagnosis_t *d, const moe_fault_t *fault,
         *s = (moe_suspect_t){.kind = fault->kind, .made = fault->role};
     }
     s->made = fault->role; /* the last place: the nearest to what is seen */
+    s->variants |= UINT64_C(1) << fault->variant;
+    for (int i = 0; i < s->n_digests; i++) {
+        if (s->digest[i] == digest) {
+            return;
+        }
+    }
     if (s->n_digests < (int)(sizeof(s->digest) / sizeof(s->digest[0]))) {
         s->digest[s->n_digests++] = digest;
     }
@@ -83,6 +89,27 @@ static moe_status_t try_order(moe_judge_t *judge, moe_diagnosis_t *d)
     return status;
 }
 
+/* True if a rounding that is not nearest, ties to even, explains. */
+static bool has_rounding(const moe_diagnosis_t *d)
+{
+    for (int i = 0; i < d->n_suspects; i++) {
+        if (d->suspect[i].kind >= MOE_FAULT_half_away &&
+            d->suspect[i].kind <= MOE_FAULT_double_rounding) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Many other ways to quantise, for codes that are seen; behind them only where
+ * a rounding would be named that may be one of them. */
+static bool is_asked(moe_fault_kind_t kind, moe_role_t made,
+                     const moe_diagnosis_t *d)
+{
+    return kind != MOE_FAULT_other_profile || made == d->role ||
+           has_rounding(d);
+}
+
 /* A kind, at all places that lead to what is seen. */
 static moe_status_t try_kind(moe_judge_t *judge, moe_fault_kind_t kind,
                              moe_diagnosis_t *d)
@@ -91,6 +118,7 @@ static moe_status_t try_kind(moe_judge_t *judge, moe_fault_kind_t kind,
 
     for (int r = MOE_ROLE_hidden; r <= (int)d->role; r++) {
         if (!moe_fault_is_at(kind, (moe_role_t)r) ||
+            !is_asked(kind, (moe_role_t)r, d) ||
             !moe_diagnose_leads(judge, (moe_role_t)r, d->role)) {
             continue;
         }
@@ -133,6 +161,20 @@ static bool all_same(const moe_diagnosis_t *d)
     return true;
 }
 
+/* Of those that are the same here the likeliest is told first: zeros are an
+ * output that was not written, halves that go one way another multiplier. */
+static void put_first(moe_diagnosis_t *d, moe_fault_kind_t kind)
+{
+    for (int i = 1; i < d->n_suspects; i++) {
+        if (d->suspect[i].kind == kind) {
+            const moe_suspect_t first = d->suspect[i];
+
+            memmove(d->suspect + 1, d->suspect, (size_t)i * sizeof(first));
+            d->suspect[0] = first;
+        }
+    }
+}
+
 moe_status_t moe_diagnosis_make(moe_judge_t *judge, double most,
                                 moe_diagnosis_t *d)
 {
@@ -152,6 +194,8 @@ moe_status_t moe_diagnosis_make(moe_judge_t *judge, double most,
         status = try_kind(judge, (moe_fault_kind_t)k, d);
     }
     d->same = all_same(d);
+    put_first(d, MOE_FAULT_other_profile);
+    put_first(d, MOE_FAULT_not_run);
     return status;
 }
 
@@ -198,6 +242,22 @@ static void say_suspects(line_t *t, const moe_diagnosis_t *d, int from)
     for (int i = from; i < d->n_suspects; i++) {
         say(t, "%s%s", i > from ? ", " : "",
             moe_fault_name(d->suspect[i].kind));
+    }
+}
+
+/* Forms that have words: profiles, else ways to multiply. */
+static void say_variants(line_t *t, const moe_suspect_t *s)
+{
+    const uint64_t others = s->variants >> MOE_FAULT_MULTIPLIERS;
+    const int first = others != 0 ? MOE_FAULT_MULTIPLIERS : 0;
+    const char *comma = "; as ";
+
+    for (int v = first; v < 64; v++) {
+        if ((s->variants >> v & 1) != 0 &&
+            moe_fault_variant_text(s->kind, v)[0] != '\0') {
+            say(t, "%s%s", comma, moe_fault_variant_text(s->kind, v));
+            comma = ", ";
+        }
     }
 }
 
@@ -281,11 +341,10 @@ void moe_diagnosis_words(const moe_diagnosis_t *d, char *text, size_t size)
     if (moe_diagnosis_is_named(d)) {
         say(&t, "%s: %s", moe_fault_name(d->suspect[0].kind),
             moe_fault_text(d->suspect[0].kind));
-        if (d->suspect[0].made == d->role) {
-            say(&t, " (in %s)", moe_role_name(d->role));
-        } else {
-            say(&t, " (seen in %s)", moe_role_name(d->role));
-        }
+        say(&t, " (%s %s", d->suspect[0].made == d->role ? "in" : "seen in",
+            moe_role_name(d->role));
+        say_variants(&t, &d->suspect[0]);
+        say(&t, ")");
         if (d->n_suspects > 1) {
             say(&t, "; the same here: ");
             say_suspects(&t, d, 1);

@@ -22,8 +22,9 @@
 /** A mistake that explains. */
 typedef struct {
     moe_fault_kind_t kind;
-    moe_role_t made;    /* the place that it is made in */
-    uint64_t digest[4]; /* of the place that failed, in several ways */
+    moe_role_t made;     /* the place that it is made in */
+    uint64_t variants;   /* its forms that explain, a bit each */
+    uint64_t digest[12]; /* of the place that failed, in several ways */
     int n_digests;
 } moe_suspect_t;
 

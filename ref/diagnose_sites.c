@@ -64,6 +64,9 @@ moe_status_t moe_diagnose_sites(moe_judge_t *judge, moe_diagnosis_t *d)
     for (int c = 0; c < 16; c++) {
         d->cols |= sites.cols[c] > 0 ? 1u << c : 0;
     }
+    if (cols < 16 && d->cols == (1u << cols) - 1) {
+        d->cols = 0; /* all that there are */
+    }
     free(sites.rows);
     return status;
 }

@@ -82,6 +82,10 @@ int moe_fault_variants(moe_fault_kind_t kind)
     case MOE_FAULT_shared_per_rank:
     case MOE_FAULT_bias_per_rank:
         return RANKS;
+    case MOE_FAULT_double_rounding:
+        return 2; /* codes: first to bf16, or to fp16 */
+    case MOE_FAULT_other_profile:
+        return MOE_FAULT_MULTIPLIERS + MOE_PROFILE_COUNT;
     default:
         return 1;
     }

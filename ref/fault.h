@@ -40,7 +40,10 @@ bool moe_fault_find(const char *name, moe_fault_kind_t *kind_p);
 /** True if the mistake can be made at a place. */
 bool moe_fault_is_at(moe_fault_kind_t kind, moe_role_t role);
 
-/** Forms of the same mistake: tiles of several sizes. */
+/** Forms of the same mistake: tiles of several sizes, other profiles. */
 int moe_fault_variants(moe_fault_kind_t kind);
+
+/** Words for a form, "by fast-rcp-sm90"; "" where the mistake's say it all. */
+const char *moe_fault_variant_text(moe_fault_kind_t kind, int variant);
 
 #endif

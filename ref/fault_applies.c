@@ -119,7 +119,8 @@ static bool sums(const moe_ref_layer_t *layer, moe_fault_kind_t kind)
 
 static bool writes(const moe_ref_layer_t *layer, moe_fault_t fault)
 {
-    const moe_format_t format = format_of(layer, fault.role);
+    const moe_storage_t storage = moe_ref_layer_storage(layer, fault.role);
+    const moe_format_t format = storage.format;
     const moe_format_info_t *info = moe_format_info(format);
 
     if (!moe_format_is_coded(format) ||
@@ -135,6 +136,8 @@ static bool writes(const moe_ref_layer_t *layer, moe_fault_t fault)
         return lies(layer, fault.role, fault.kind);
     case MOE_FAULT_global_per_rank:
         return info->has_global;
+    case MOE_FAULT_other_profile:
+        return moe_ref_fault_has_profile(&storage, fault.variant);
     default:
         return moe_ref_fault_requantizes(fault.kind, format);
     }
@@ -159,7 +162,8 @@ bool moe_ref_fault_applies(const moe_ref_layer_t *layer, moe_fault_t fault)
     }
     if (is_rounding &&
         (is_matmul(role) || is_sum(role) || role == MOE_ROLE_act_out)) {
-        return moe_format_is_float(format_of(layer, role));
+        return fault.variant == 0 && /* others are of codes */
+               moe_format_is_float(format_of(layer, role));
     }
     return is_matmul(role)            ? multiplies(layer, fault)
            : is_sum(role)             ? sums(layer, fault.kind)

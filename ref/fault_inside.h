@@ -27,6 +27,25 @@ bool moe_ref_fault_applies(const moe_ref_layer_t *layer, moe_fault_t fault);
  * roundings. */
 bool moe_ref_fault_requantizes(moe_fault_kind_t kind, moe_format_t format);
 
+/** Ways to make a block's codes of its scale that are nobody's profile: the
+ * first variants of another-profile; then MOE_FAULT_MULTIPLIERS + profile. */
+enum {
+    MOE_FAULT_MULTIPLIERS = 6
+};
+
+/** True if there is such a profile of the format, and it is not its own. */
+bool moe_ref_fault_has_profile(const moe_storage_t *storage, int variant);
+
+/** x by a multiplier of unit = scale x decode; encode is the global scale in
+ * the other direction. */
+double moe_ref_fault_multiply_by(int variant, double x, double scale,
+                                 double decode, double encode);
+
+/** Quantise src to out by another profile. */
+moe_status_t moe_ref_fault_profile(const moe_ref_layer_t *layer,
+                                   const moe_rows_t *src,
+                                   const moe_rows_t *out);
+
 /** The error of a mistake that means nothing here. */
 moe_status_t moe_ref_fault_none(const moe_ref_layer_t *layer);
 

@@ -10,9 +10,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum {
-    CODE_BITS = 8 /* of the first of two roundings to a code: bf16 */
-};
+/* Of the first of two roundings to a code: bf16, fp16. */
+static const int code_bits[] = {8, 11};
 
 /* Nearest number of so many bits. */
 static double to_bits(double x, int bits)
@@ -86,12 +85,14 @@ static uint32_t last_code(moe_dtype_t type)
                                     : 127;
 }
 
-/* Code of y; kind none rounds as it should be. */
-static uint32_t code_of(moe_fault_kind_t kind, moe_dtype_t type, double y)
+/* Code of y; other kinds than roundings' round as it should be. */
+static uint32_t code_of(moe_fault_t fault, moe_dtype_t type, double y)
 {
+    const moe_fault_kind_t kind = fault.kind;
     const uint32_t last = last_code(type);
-    double x =
-        fabs(kind == MOE_FAULT_double_rounding ? to_bits(y, CODE_BITS) : y);
+    double x = fabs(kind == MOE_FAULT_double_rounding
+                        ? to_bits(y, code_bits[fault.variant])
+                        : y);
     uint32_t low = 0;
     uint32_t high = last;
 
@@ -175,7 +176,8 @@ static uint8_t exponent_of(moe_fault_kind_t kind, moe_dtype_t type, double v)
 
 /* A block at work. */
 typedef struct {
-    moe_fault_kind_t kind;
+    moe_fault_t fault;
+    double encode; /* the global scale in the direction of codes */
     const moe_rows_t *out;
     int64_t row;
     int64_t col;
@@ -191,15 +193,15 @@ static double rescale(const block_t *b)
     uint8_t *bytes = b->out->scales;
     double scale;
 
-    if (b->kind >= MOE_FAULT_e8m0_floor && b->kind <= MOE_FAULT_e8m0_ceil_max &&
-        b->v > 0.0) {
-        bytes[b->scale] = exponent_of(b->kind, type, b->v);
+    if (b->fault.kind >= MOE_FAULT_e8m0_floor &&
+        b->fault.kind <= MOE_FAULT_e8m0_ceil_max && b->v > 0.0) {
+        bytes[b->scale] = exponent_of(b->fault.kind, type, b->v);
     }
     scale = scale_of(b->out, b->scale);
-    if (b->kind == MOE_FAULT_ue8m0_late && b->v > 0.0) {
+    if (b->fault.kind == MOE_FAULT_ue8m0_late && b->v > 0.0) {
         return b->v / magnitude_of(type, last_code(type));
     }
-    if (b->kind == MOE_FAULT_ue4m3_clamp) {
+    if (b->fault.kind == MOE_FAULT_ue4m3_clamp) {
         double clamped = scale < 0x1p-6  ? 0x1p-6
                          : scale > 240.0 ? 240.0
                                          : scale;
@@ -216,17 +218,23 @@ static void quantize_block(const block_t *b, const double *x)
     const double before = scale_of(b->out, b->scale);
     const double scale = rescale(b);
     const double unit = scale * (double)moe_rows_global(&b->out->storage);
-    const bool is_scale_fault =
-        b->kind == MOE_FAULT_ue4m3_clamp ||
-        (b->kind >= MOE_FAULT_e8m0_floor && b->kind <= MOE_FAULT_e8m0_ceil_max);
+    const bool is_scale_fault = b->fault.kind == MOE_FAULT_ue4m3_clamp ||
+                                (b->fault.kind >= MOE_FAULT_e8m0_floor &&
+                                 b->fault.kind <= MOE_FAULT_e8m0_ceil_max);
 
     if (!(unit > 0.0) ||
         (is_scale_fault && !(scale < before) && !(scale > before))) {
         return; /* as it was */
     }
     for (int64_t i = b->col; i < b->col + b->n; i++) {
-        put_code(b->out, b->row, i,
-                 code_of(b->kind, type, (double)(float)(x[i] / unit)));
+        const double y =
+            b->fault.kind == MOE_FAULT_other_profile
+                ? moe_ref_fault_multiply_by(
+                      b->fault.variant, x[i], scale,
+                      (double)moe_rows_global(&b->out->storage), b->encode)
+                : (double)(float)(x[i] / unit);
+
+        put_code(b->out, b->row, i, code_of(b->fault, type, y));
     }
 }
 
@@ -266,6 +274,13 @@ static moe_status_t quantize_own(const moe_ref_layer_t *layer,
     return moe_ref_quantize(src, &own);
 }
 
+static double encode_of(const moe_storage_t *storage)
+{
+    return moe_profile_info(storage->profile)->global == MOE_GLOBAL_encode
+               ? (double)storage->global_scale
+               : 1.0 / (double)moe_rows_global(storage);
+}
+
 moe_status_t moe_ref_fault_quantize(const moe_ref_layer_t *layer,
                                     const moe_rows_t *src,
                                     const moe_rows_t *out)
@@ -273,8 +288,17 @@ moe_status_t moe_ref_fault_quantize(const moe_ref_layer_t *layer,
     const moe_format_info_t *info = moe_format_info(out->storage.format);
     const int64_t step =
         info->block > 0 && info->block < out->cols ? info->block : out->cols;
+    const double encode = encode_of(&out->storage);
     double *x;
 
+    if (layer->fault.kind == MOE_FAULT_other_profile &&
+        !moe_ref_fault_has_profile(&out->storage, layer->fault.variant)) {
+        return moe_ref_fault_none(layer);
+    }
+    if (layer->fault.kind == MOE_FAULT_other_profile &&
+        layer->fault.variant >= MOE_FAULT_MULTIPLIERS) {
+        return moe_ref_fault_profile(layer, src, out);
+    }
     if (layer->fault.kind == MOE_FAULT_global_per_rank) {
         return quantize_own(layer, src, out);
     }
@@ -288,7 +312,8 @@ moe_status_t moe_ref_fault_quantize(const moe_ref_layer_t *layer,
     for (int64_t i = 0; i < out->rows; i++) {
         moe_rows_values(src, i, 0, out->cols, x);
         for (int64_t c = 0; c < out->cols; c += step) {
-            block_t b = {layer->fault.kind,
+            block_t b = {layer->fault,
+                         encode,
                          out,
                          i,
                          c,

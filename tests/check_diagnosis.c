@@ -171,7 +171,7 @@ START_TEST(every_mistake_is_named_or_the_table_says_why_not)
                 printf("not in the table: %s\n", line);
                 unexpected++;
             }
-            ck_assert_ptr_null(strstr(line, "WRONG"));
+            ck_assert_msg(strstr(line, "WRONG") == NULL, "%s", line);
         }
     }
     moe_ref_layer_fini(&right);
@@ -294,11 +294,13 @@ int main(void)
     tcase_set_timeout(tests, moe_test_full() ? 3600.0 : 300.0);
     tcase_add_loop_test(tests, every_mistake_is_named_or_the_table_says_why_not,
                         0, diagnosis_case_count);
-    tcase_add_loop_test(tests, correct_tensors_have_no_diagnosis, 0,
-                        diagnosis_case_count);
-    tcase_add_loop_test(tests, noise_has_no_name, 0, diagnosis_case_count);
-    tcase_add_test(tests, the_words_say_where_errors_sit);
-    tcase_add_test(tests, names_are_found_and_unique);
+    if (getenv("MOESIM_DIAGNOSIS_SHOW") == NULL) {
+        tcase_add_loop_test(tests, correct_tensors_have_no_diagnosis, 0,
+                            diagnosis_case_count);
+        tcase_add_loop_test(tests, noise_has_no_name, 0, diagnosis_case_count);
+        tcase_add_test(tests, the_words_say_where_errors_sit);
+        tcase_add_test(tests, names_are_found_and_unique);
+    }
     suite_add_tcase(suite, tests);
     return moe_suite_main(suite);
 }

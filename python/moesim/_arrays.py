@@ -37,6 +37,11 @@ def _bytes(address, count, owner):
     return numpy.frombuffer(buffer, numpy.uint8)
 
 
+def is_byte(element):
+    """True of elements that may come as bytes without a type of their own."""
+    return ELEMENTS[element][0] == "uint8"
+
+
 def cast_numpy(flat, element):
     plain, low, _, _ = ELEMENTS[element]
     if low is not None and ml_dtypes is not None:

@@ -203,12 +203,27 @@ class Case:
                      _arrays.ELEMENTS[element][3])
         keep.append(array)
         if scales is not None:
-            _, array, shape = _arrays.read(scales)
+            array = self._scales(stage, want, got.rows, scales)
             got.scale_dtype = want.scale_dtype
             got.scales = array.ctypes.data
-            got.blocks = shape[-1]
+            got.blocks = want.blocks
             keep.append(array)
         return got
+
+    @staticmethod
+    def _scales(stage, want, rows, scales):
+        """Bytes of a tensor's scales: linear, of the right type and size."""
+        if want.scale_dtype is None:
+            raise TypeError(f"{stage} is {want.dtype.decode()}, which has no "
+                            "scales, expected an array alone")
+        element, array, shape = _arrays.read(scales)
+        wanted = want.scale_dtype.decode()
+        if (element not in (wanted, "u8" if _arrays.is_byte(wanted) else wanted)
+                or shape != (rows, want.blocks)):
+            raise TypeError(f"scales of {stage} are {element} of shape "
+                            f"{tuple(shape)}, expected {wanted} of shape "
+                            f"{(rows, want.blocks)}")
+        return array
 
     def check(self, out, stage="combine", **more):
         """Judge a kernel's tensor of a stage: AssertionError if it is wrong,

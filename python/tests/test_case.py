@@ -121,6 +121,19 @@ def test_codes_are_judged_with_their_scales():
         case.check((swapped, case.dispatch_scale), stage="dispatch")
 
 
+def test_scales_of_another_type_or_size_are_refused():
+    case = moesim.case(SMALL, tokens=16, dispatch="nvfp4")
+    codes, scales = numpy.array(case.dispatch), numpy.array(case.dispatch_scale)
+    bytes_ = scales.view("uint8")
+    case.check((codes, bytes_), stage="dispatch")
+    for wrong in (bytes_.astype("float32"), bytes_[:4], bytes_[:, :3],
+                  bytes_.reshape(-1)):
+        with pytest.raises(TypeError, match="expected e4m3 of shape"):
+            case.check((codes, wrong), stage="dispatch")
+    with pytest.raises(TypeError, match="has no scales"):
+        case.check((case.combine, bytes_), stage="combine")
+
+
 @pytest.mark.parametrize("data", ["grid", "identity", "stamp"])
 def test_exact_data_are_exact_in_any_order(data):
     case = moesim.case(SMALL, tokens=16, data=data, dispatch="nvfp4")
