@@ -325,6 +325,32 @@ expect 0 "$MOESIM" check "$work/a.safetensors" "$work/extra.safetensors" \
     --max-ulp 0 --json "$work/check.json"
 holds "$work/check.json" "r['warnings'] == ['unknown names in GOT, not checked: slots (slot?)']"
 
+# codes of another profile are not named as a rounding that nobody made, and an
+# output that was not written is told as such
+wide=$work/wide
+make_golden "$wide" 1 1024
+for profile in fast-rcp-sm90 torchao-nvfp4; do
+    scale=672
+    [ $profile != torchao-nvfp4 ] || scale=0.00148809523809
+    rm -f "$work/q.safetensors"
+    expect 0 "$MOESIM" op quantize -q --in "$wide/rank-0000.safetensors" \
+        --tensor x=hidden --tensor y=dispatch --to nvfp4 --profile $profile \
+        --set global_scale=$scale --out "$work/q.safetensors"
+    expect 1 "$MOESIM" check "$wide" "$work/q.safetensors"
+    grep -q "^diagnosis, rank 0: another-profile: .* as .*$profile" \
+        "$work/stdout" && pass "profile $profile" || fail "$(cat "$work/stdout")"
+done
+"$PYTHON" - "$golden/rank-0000.safetensors" "$work/z.safetensors" <<'END'
+import os, sys
+sys.path.insert(0, os.environ["top_srcdir"] + "/tests/e2e")
+import tensors as T
+kind, shape, raw = T.read(sys.argv[1])["output"]
+T.write(sys.argv[2], {"output": (kind, shape, bytes(len(raw)))})
+END
+expect 1 "$MOESIM" check "$golden" "$work/z.safetensors" --only-rank 0
+grep -q '^diagnosis, rank 0: kernel-not-run: ' "$work/stdout" &&
+    pass "zeros" || fail "$(cat "$work/stdout")"
+
 # a folder without its manifest
 expect 2 "$MOESIM" check "$work/part" "$work/part"
 says "part: has no manifest.json, expected a golden folder"
