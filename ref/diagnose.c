@@ -34,6 +34,9 @@ static void suspect(moe_diagnosis_t *d, const moe_fault_t *fault,
         s = &d->suspect[d->n_suspects++];
         *s = (moe_suspect_t){.kind = fault->kind, .made = fault->role};
     }
+    if (s->made != fault->role) {
+        s->variants = 0;
+    }
     s->made = fault->role; /* the last place: the nearest to what is seen */
     s->variants |= UINT64_C(1) << fault->variant;
     for (int i = 0; i < s->n_digests; i++) {
@@ -193,9 +196,9 @@ moe_status_t moe_diagnosis_make(moe_judge_t *judge, double most,
          k++) {
         status = try_kind(judge, (moe_fault_kind_t)k, d);
     }
-    d->same = all_same(d);
     put_first(d, MOE_FAULT_other_profile);
     put_first(d, MOE_FAULT_not_run);
+    d->same = all_same(d);
     return status;
 }
 

@@ -24,7 +24,7 @@ typedef struct {
     moe_fault_kind_t kind;
     moe_role_t made;     /* the place that it is made in */
     uint64_t variants;   /* its forms that explain, a bit each */
-    uint64_t digest[12]; /* of the place that failed, in several ways */
+    uint64_t digest[40]; /* of the place that failed, in several ways */
     int n_digests;
 } moe_suspect_t;
 

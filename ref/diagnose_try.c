@@ -101,6 +101,7 @@ static void borrow(const moe_judge_t *from, moe_fault_t fault, moe_role_t seen,
             judge->got[r] = (moe_rows_t){0};
         }
     }
+    judge->widths[seen] = (moe_widths_t){0}; /* made anew; the owner's stay */
     if (is_router(seen)) {
         return;
     }

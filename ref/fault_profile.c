@@ -12,9 +12,9 @@
 static const char *const ways[MOE_FAULT_MULTIPLIERS] = {
     "by a multiplier a last bit larger",
     "by a multiplier a last bit smaller",
-    "by a quotient with the scale",
-    "by the scale's rounded reciprocal",
-    "by the exact quotient",
+    "by a quotient with the scales",
+    "by the scales' rounded reciprocal",
+    "by the global scale, then the block's",
     "by a rounded quotient of the scales",
 };
 
@@ -42,10 +42,13 @@ bool moe_ref_fault_has_profile(const moe_storage_t *storage, int variant)
     if (info->scale == MOE_DTYPE_e8m0 || info->code == MOE_DTYPE_log10) {
         return false;
     }
-    return variant < MOE_FAULT_MULTIPLIERS ||
-           (profile_of(variant) != storage->profile &&
-            profile_of(variant) != MOE_PROFILE_none &&
-            moe_profile_format(profile_of(variant)) == storage->format);
+    if (variant <
+        MOE_FAULT_MULTIPLIERS) { /* the last two are of a global one */
+        return variant < MOE_FAULT_MULTIPLIERS - 2 || info->has_global;
+    }
+    return profile_of(variant) != storage->profile &&
+           profile_of(variant) != MOE_PROFILE_none &&
+           moe_profile_format(profile_of(variant)) == storage->format;
 }
 
 double moe_ref_fault_multiply_by(int variant, double x, double scale,
@@ -83,13 +86,15 @@ moe_status_t moe_ref_fault_profile(const moe_ref_layer_t *layer,
                                    const moe_rows_t *src, const moe_rows_t *out)
 {
     moe_rows_t other = *out;
+    moe_status_t status;
 
     other.storage.profile = profile_of(layer->fault.variant);
     other.storage.global_scale =
         global_of(&out->storage, other.storage.profile);
-    if (moe_ref_quantize(src, &other) != MOE_OK) { /* its table is not here */
+    status = moe_ref_quantize(src, &other);
+    if (status != MOE_OK && status != MOE_ERR_NOMEM) {
         moe_error_clear();
-        return moe_ref_fault_none(layer);
+        status = moe_ref_fault_none(layer); /* its table is not here */
     }
-    return MOE_OK;
+    return status;
 }

@@ -107,10 +107,12 @@ typedef struct {
     moe_rows_t got[MOE_ROLE_COUNT]; /* codes NULL: not given */
     moe_rows_t known_ids;           /* got's ids, -1 where no expert has one;
                                      * codes NULL: all are known */
-    moe_rows_t gate_ids;            /* what a gate with capacity leaves; */
-    moe_rows_t gate_weights;        /* borrowed; codes NULL: none drops */
-    moe_rows_t near_ids;            /* what it leaves by the logits that */
-    moe_rows_t near_weights;        /* moe_judge_gate_moved() gave, or NULL */
+    moe_rows_t gate_ids;            /* borrowed: what a gate with capacity
+                                     * leaves; codes NULL: none drops */
+    moe_rows_t gate_weights;        /* of these */
+    moe_rows_t near_ids;            /* what it leaves by the logits that
+                                     * moe_judge_gate_moved() gave, or NULL */
+    moe_rows_t near_weights;        /* of these */
     moe_rows_t fine;                /* fp32 of the place at work */
     moe_widths_t widths[MOE_ROLE_COUNT];
     moe_verdict_t verdict[MOE_ROLE_COUNT];

@@ -165,6 +165,22 @@ static void judge_ids(moe_judge_t *judge, int64_t row, const int32_t *got,
     }
 }
 
+/* The weight of no expert: nobody reads it beside an id of -1; without ids it
+ * is what says that a gate dropped the pair. */
+static void judge_none(moe_judge_t *judge, int64_t row, int slot, float got)
+{
+    moe_verdict_t *v = &judge->verdict[MOE_ROLE_topk_weights];
+
+    if (judge->got[MOE_ROLE_topk_ids].codes == NULL &&
+        judge->gate_ids.codes != NULL && !(fabsf(got) <= 0.0f)) {
+        moe_judge_site(judge, row, slot);
+        v->beyond[MOE_WIDTH_likely]++;
+        v->beyond[MOE_WIDTH_hard]++;
+        moe_route_note(judge, MOE_ROLE_topk_weights, row, slot, (double)got,
+                       0.0, HUGE_VAL);
+    }
+}
+
 void moe_route_weights(moe_judge_t *judge, int64_t row, const int32_t *ids,
                        const moe_route_token_t *token)
 {
@@ -180,7 +196,10 @@ void moe_route_weights(moe_judge_t *judge, int64_t row, const int32_t *ids,
         double d = fabs((double)got[i] - want);
         double ratio = d <= width ? 0.0 : width > 0.0 ? d / width : HUGE_VAL;
 
-        if (slot < 0 || ids[i] < 0) { /* the ids are at fault, or none */
+        if (ids[i] < 0) {
+            judge_none(judge, row, i, got[i]);
+        }
+        if (slot < 0 || ids[i] < 0) { /* the ids are at fault */
             continue;
         }
         v->elements++;

@@ -10,7 +10,7 @@
  * All rounding is to nearest, ties to even, in the default floating-point
  * environment. Functions on numbers and matrices neither allocate, print, nor
  * keep state (but the table of the fast-rcp profiles, read once), so that
- * threads may call them at once. A case (moeref_case.h) is what allocates: it
+ * threads may call them at once. A case (moeref_case_t) is what allocates: it
  * keeps its tensors until moeref_case_free(), and is used by one thread at a
  * time; moeref_error() is the thread's own. Nothing prints. Matrices are
  * row-major. Arguments are borrowed for the call. Outputs are untouched on

@@ -74,10 +74,11 @@ moe_status_t moe_check_tensor_read(const moe_safetensors_t *file,
                                    const moe_storage_t *storage, int64_t rows,
                                    int64_t cols, moe_check_tensor_t *tensor_p);
 
-/** The same with a name of the scales' own. */
+/** The same with a name of the scales' own; those of FP8 weights [E][N][K] may
+ * be of 128 x 128 elements, [E][N / 128][K / 128]. */
 moe_status_t moe_check_tensor_read_as(const moe_safetensors_t *file,
                                       const char *path, const char *name,
-                                      const char *scale,
+                                      const char *scale, bool is_weights,
                                       const moe_storage_t *storage,
                                       int64_t rows, int64_t cols,
                                       moe_check_tensor_t *tensor_p);

@@ -86,7 +86,7 @@ static int64_t first_of(const int64_t *got, const int32_t *want, int64_t n,
 
     *differ_p = 0;
     for (int64_t i = 0; i < n; i++) {
-        if (got[i] != want[i]) {
+        if (want[i] >= 0 && got[i] != want[i]) { /* else ids are at fault */
             first = first < i ? first : i;
             ++*differ_p;
         }

@@ -252,7 +252,9 @@ static moe_status_t judge_parts(moe_check_t *check,
             experts[r] = false;
         }
     }
-    if (has_any(got, own)) {
+    if (has_any(got, own) ||
+        (check->scenario->layer.placed != NULL &&
+         moe_safetensors_find(got, "physical_ids") != NULL)) {
         status = judge_part(
             check, rank, ref, ref_path, got, path, rank->tokens,
             moe_check_has(got, MOE_ROLE_output) ? all : rank->experts, own);

@@ -18,6 +18,7 @@ typedef struct {
     const moe_safetensors_t *file;
     const char *path;
     const moe_safetensor_t *t;
+    bool is_weights; /* whose scales may be of 128 x 128 elements */
 } source_t;
 
 static moe_status_t refuse(const source_t *s, const char *expected)
@@ -147,11 +148,11 @@ static moe_status_t read_bytes(const source_t *s, int64_t row_bytes, int64_t n,
 
 /* FP8 weights may have a scale of 128 x 128 elements (DeepSeek's checkpoints,
  * DeepGEMM): codes [experts][N][K], scales [experts][N / 128][K / 128]. */
-static bool has_tiles(const moe_safetensor_t *codes,
-                      const moe_safetensor_t *scales,
+static bool has_tiles(const source_t *s, const moe_safetensor_t *scales,
                       const moe_format_info_t *info, int64_t blocks)
 {
-    const int64_t n = codes->ndim == 3 ? codes->dim[1] : 0;
+    const moe_safetensor_t *codes = s->t;
+    const int64_t n = codes->ndim == 3 && s->is_weights ? codes->dim[1] : 0;
     const int64_t tiles = n / TILE + (n % TILE != 0);
 
     return info->block == TILE && tiles < n && scales->ndim == 3 &&
@@ -199,12 +200,14 @@ static moe_status_t read_scales(const source_t *codes, const char *name,
                           "linear, %lld a row",
                           codes->path, name, codes->t->name, (long long)blocks);
     } else if (holds(s.t->dtype, info->scale, &packed) && from == NULL &&
-               has_tiles(codes->t, s.t, info, blocks)) {
+               has_tiles(codes, s.t, info, blocks)) {
         status = read_tiles(&s, codes->t->dim[1], row_bytes, rows);
     } else if (!holds(s.t->dtype, info->scale, &packed) ||
                !shape_of(s.t, &n, &cols) || n != n_codes || cols != blocks) {
-        status = refuse(&s, "linear scales, one a block of each row, "
-                            "or of 128 x 128 elements of FP8 weights");
+        status = refuse(&s, s.is_weights && info->block == TILE
+                                ? "linear scales, one a block of each row or "
+                                  "one of 128 x 128 elements"
+                                : "linear scales, one a block of each row");
     } else {
         status = read_bytes(&s, row_bytes, rows->rows, from, rows->scales);
     }
@@ -282,12 +285,13 @@ static moe_status_t load(const source_t *s, const char *scale,
 
 moe_status_t moe_check_tensor_read_as(const moe_safetensors_t *file,
                                       const char *path, const char *name,
-                                      const char *scale,
+                                      const char *scale, bool is_weights,
                                       const moe_storage_t *storage,
                                       int64_t rows, int64_t cols,
                                       moe_check_tensor_t *tensor_p)
 {
-    const source_t s = {file, path, moe_safetensors_find(file, name)};
+    const source_t s = {file, path, moe_safetensors_find(file, name),
+                        is_weights};
     moe_storage_t fit = *storage;
     int64_t n;
     moe_status_t status;
@@ -313,8 +317,8 @@ moe_status_t moe_check_tensor_read(const moe_safetensors_t *file,
     if (scale == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for a name");
     }
-    status = moe_check_tensor_read_as(file, path, name, scale, storage, rows,
-                                      cols, tensor_p);
+    status = moe_check_tensor_read_as(file, path, name, scale, false, storage,
+                                      rows, cols, tensor_p);
     free(scale);
     return status;
 }
@@ -324,7 +328,7 @@ moe_status_t moe_check_tensor_look(const moe_safetensors_t *file,
                                    const moe_storage_t *storage, int64_t cols,
                                    int64_t *rows_p, int64_t *per_expert_p)
 {
-    const source_t s = {file, path, moe_safetensors_find(file, name)};
+    const source_t s = {file, path, moe_safetensors_find(file, name), false};
     moe_storage_t fit = *storage;
 
     *rows_p = -1;
@@ -342,7 +346,7 @@ moe_status_t moe_check_tensor_gather(const moe_safetensors_t *file,
                                      const moe_check_match_t *match,
                                      moe_check_tensor_t *tensor_p)
 {
-    const source_t s = {file, path, moe_safetensors_find(file, name)};
+    const source_t s = {file, path, moe_safetensors_find(file, name), false};
     moe_storage_t fit = *storage;
     char *scale = moe_strdup_printf("%s.scale", name);
     int64_t rows;

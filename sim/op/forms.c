@@ -73,6 +73,15 @@ static void put_aligned(moe_tool_job_t *job, const moe_ref_blocks_t *blocks,
     moe_tool_put_list(job, "num_tokens_post_pad", MOE_DTYPE_i32, 1, n);
 }
 
+/* Rows that any routing of so many pairs fills at most, as vLLM counts: each
+ * expert pads one block, or, of fewer pairs than experts, each pair one. */
+static int64_t room_of(int64_t pairs, int64_t experts, int64_t block)
+{
+    const int64_t room = pairs + experts * (block - 1);
+
+    return pairs < experts && pairs * block < room ? pairs * block : room;
+}
+
 static void put_blocks(moe_tool_job_t *job, const moe_ref_index_t *index,
                        int64_t block)
 {
@@ -90,7 +99,8 @@ static void put_blocks(moe_tool_job_t *job, const moe_ref_index_t *index,
     }
     job->status = moe_ref_blocks_init(index, block, &blocks);
     if (job->status == MOE_OK) {
-        put_aligned(job, &blocks, pairs, pairs + padding, block);
+        put_aligned(job, &blocks, pairs,
+                    room_of(pairs, index->n_experts, block), block);
     }
     moe_ref_blocks_fini(&blocks);
 }

@@ -131,6 +131,12 @@ void *moe_tool_memory(moe_tool_job_t *job, int64_t n, int64_t size)
     return give_memory(job, memory) ? memory : NULL;
 }
 
+static bool is_weights(const char *arg)
+{
+    return strcmp(arg, "w") == 0 || strcmp(arg, "w13") == 0 ||
+           strcmp(arg, "w2") == 0;
+}
+
 bool moe_tool_rows(moe_tool_job_t *job, const char *arg,
                    const moe_storage_t *storage, int64_t rows, int64_t cols,
                    bool wanted, moe_rows_t *rows_p)
@@ -150,7 +156,7 @@ bool moe_tool_rows(moe_tool_job_t *job, const char *arg,
     }
     scale_name(job, arg, scale);
     status = moe_check_tensor_read_as(
-        job->in, job->path, t->name, scale, storage, rows,
+        job->in, job->path, t->name, scale, is_weights(arg), storage, rows,
         cols >= 0 ? cols : columns(t, storage->format), &tensor);
     if (status == MOE_ERR_INPUT) {
         moe_diag_add(job->diag, NULL, 0, 0, NULL, "%s", moe_error_text());

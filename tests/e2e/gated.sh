@@ -159,6 +159,39 @@ $judge spoil "$work/same-probs:0/rank-0000.safetensors" \
     "$work/got.safetensors" keeps $router
 expect 1 "$MOESIM" check "$work/same-probs:0" "$work/got.safetensors"
 
+# the weight of a dropped pair: 0 where no ids say that it was dropped; counts of
+# full experts, which ids do not settle, are warned of, others are faults
+"$PYTHON" - "$work/best/rank-0000.safetensors" "$work" <<'PY'
+import os, sys
+sys.path.insert(0, os.environ["top_srcdir"] + "/tests/e2e")
+import tensors as T
+t = T.read(sys.argv[1])
+ids, weights = T.values(t["topk_ids"]), T.values(t["topk_weights"])
+weights[ids.index(-1)] = 0.7
+t["topk_weights"] = T.pack("F32", t["topk_weights"][1], weights)
+T.write(sys.argv[2] + "/ids.safetensors", t)
+T.write(sys.argv[2] + "/alone.safetensors", {"topk_weights": t["topk_weights"]})
+counts = T.values(t["expert_counts"])
+full = [e for e, n in enumerate(counts) if n > 2]
+for name, fewer in (("open", 1), ("wrong", 0)):
+    moved = list(counts)
+    moved[full[0]] -= fewer
+    moved[full[1]] += 1
+    t["expert_counts"] = T.pack("I32", t["expert_counts"][1], moved)
+    T.write(sys.argv[2] + "/%s.safetensors" % name, t)
+PY
+check_best() { # STATUS NAME
+    expect "$1" "$MOESIM" check "$work/best" "$work/$2.safetensors" \
+        --only-rank 0 --json "$work/check.json"
+}
+check_best 0 ids
+check_best 1 alone
+bad topk_weights "f['worst']['got'] > 0.6"
+check_best 0 open
+holds "$work/check.json" "[w for w in r['warnings'] if 'full experts' in w]"
+check_best 1 wrong
+bad expert_counts "f['kind'] == 'not the gate\'s'"
+
 # what has no folder, and what is none
 expect 2 "$MOESIM" golden "$tiny" -o "$work/no" \
     --set 'methods=[{capacity_alltoall: {combine_path: dense}}]'

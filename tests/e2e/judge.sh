@@ -351,6 +351,25 @@ expect 1 "$MOESIM" check "$golden" "$work/z.safetensors" --only-rank 0
 grep -q '^diagnosis, rank 0: kernel-not-run: ' "$work/stdout" &&
     pass "zeros" || fail "$(cat "$work/stdout")"
 
+# logits that are no numbers: told, and nothing is made of them
+for bits in 7fc00000 7f800000 ff800000; do
+    "$PYTHON" - "$golden/rank-0000.safetensors" "$work/inf" $bits <<'END'
+import os, struct, sys
+sys.path.insert(0, os.environ["top_srcdir"] + "/tests/e2e")
+import tensors as T
+t = T.read(sys.argv[1])
+kind, shape, raw = t["logits"]
+t["logits"] = kind, shape, struct.pack("<I", int(sys.argv[3], 16)) + raw[4:]
+T.write(sys.argv[2] + "1.safetensors", {"logits": t["logits"]})
+T.write(sys.argv[2] + "2.safetensors", t)
+END
+    for given in 1 2; do
+        expect 1 "$MOESIM" check "$golden" "$work/inf$given.safetensors" \
+            --only-rank 0 --json "$work/check.json"
+        bad logits "f['nans'] + f['infinities'] == 1"
+    done
+done
+
 # a folder without its manifest
 expect 2 "$MOESIM" check "$work/part" "$work/part"
 says "part: has no manifest.json, expected a golden folder"

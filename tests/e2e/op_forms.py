@@ -52,6 +52,8 @@ def aligned(ids, first, experts, block):
         rows += mine
         of_block += [e] * (len(mine) // block)
     room = len(ids) + experts * (block - 1)
+    if len(ids) < experts:  # moe_align_block_size.py
+        room = min(room, len(ids) * block)
     blocks = -(-room // block)
     return (rows + [len(ids)] * (room - len(rows)),
             of_block + [0] * (blocks - len(of_block)), [len(rows)])
@@ -84,10 +86,15 @@ def blocks():
                 for v in aligned(ids, first, experts, block)]
         good &= names(out) == want
     check(good, "permute: blocks of one expert each, sizes, types and padding")
+    few = permute({"topk_ids": T.pack("I32", (2, 2), [3, 9, 9, 12])},
+                  "experts=16", "block=4")
+    check([T.values(t) for t in names(few)] ==
+          [[0, 4, 4, 4, 1, 2, 4, 4, 3, 4, 4, 4, 4, 4, 4, 4],
+           [3, 9, 12, 0], [12]], "permute: blocks of fewer pairs than experts")
     none = permute({"topk_ids": T.pack("I32", (0, 2), [])}, "experts=2",
                    "block=4", "group_list=count")
-    check(names(none) == [T.pack("I32", (6,), [0] * 6),
-                          T.pack("I32", (2,), [0, 0]), T.pack("I32", (1,), [0])]
+    check(names(none) == [T.pack("I32", (0,), []), T.pack("I32", (0,), []),
+                          T.pack("I32", (1,), [0])]
           and T.values(none["group_list"]) == [0, 0], "permute: of no rows")
 
 

@@ -149,6 +149,12 @@ def tiles():
     done = run("grouped-matmul", given, "--from", "fp8_1x128")
     check(done.returncode == 2 and "128 x 128" in done.stderr,
           "grouped-matmul: scales of neither are refused")
+    done = run("dequantize", {"y": ("F8_E4M3", (1, 4, 128), bytes(512)),
+                              "y.scale": T.pack("F32", (1, 1, 1), [1.0])},
+               "--from", "fp8_1x128")
+    check(done.returncode == 2 and "one a block of each row" in done.stderr
+          and "128 x 128" not in done.stderr,
+          "dequantize: rows that are no weights have their own scales")
 
 
 def groups():
