@@ -28,10 +28,11 @@ void moe_philox_calls_plain(uint32_t key0, uint32_t key1, const uint32_t ctr[4],
 {
     uint32_t counter[4] = {ctr[0], ctr[1], ctr[2], ctr[3]};
 
-    for (int i = 0; i < n * MOE_PHILOX_LANES; i++) {
-        moe_philox(key0, key1, counter,
-                   out[i / MOE_PHILOX_LANES][i % MOE_PHILOX_LANES]);
-        counter[1]++;
+    for (int call = 0; call < n; call++) {
+        for (int lane = 0; lane < MOE_PHILOX_LANES; lane++) {
+            moe_philox(key0, key1, counter, out[call][lane]);
+            counter[1]++;
+        }
     }
 }
 

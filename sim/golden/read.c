@@ -212,7 +212,6 @@ static moe_status_t read_slots(reader_t *r, const json_t *list)
 static moe_status_t read_root(reader_t *r, const json_t *root)
 {
     moe_status_t status;
-
     const char *schema = json_string_value(json_object_get(root, "schema"));
     const json_t *seed = json_object_get(root, "seed");
 

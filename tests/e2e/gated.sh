@@ -8,7 +8,7 @@ tiny=$top_srcdir/scenarios/tutorial/first.yaml
 seeds=$top_srcdir/scenarios/seeds
 judge="$PYTHON $top_srcdir/tests/e2e/gated_judge.py"
 
-# uses NAME...: methods by drop, of DeepSpeed's gate of any k
+# use DROP [OPTIONS]: the method that drops so, with DeepSpeed's gate of any k
 use() {
     echo "{capacity_alltoall: {drop: $1, gate: topk, ${2:-min_capacity: 1,} label: $1}}"
 }
