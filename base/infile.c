@@ -88,3 +88,10 @@ int64_t moe_infile_read(int fd, void *out, size_t size, int64_t offset)
     }
     return (int64_t)done;
 }
+
+bool moe_is_folder(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}

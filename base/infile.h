@@ -10,6 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** True if a path leads to a folder. */
+bool moe_is_folder(const char *path);
+
 /**
  * Open a regular file for reading. A FIFO, a socket, a device or a folder is
  * refused at once, and never waited for.

@@ -8,6 +8,11 @@ typedef struct {
     int size;
 } span_t;
 
+bool moe_range_is(moe_range_t a, moe_range_t b)
+{
+    return a.begin == b.begin && a.end == b.end;
+}
+
 bool moe_layout_equal(const moe_layout_t *a, const moe_layout_t *b)
 {
     return a->dp == b->dp && a->tp == b->tp && a->ep == b->ep &&

@@ -29,6 +29,9 @@ typedef struct {
     int64_t end;
 } moe_range_t;
 
+/** The same begin and end. */
+bool moe_range_is(moe_range_t a, moe_range_t b);
+
 /** The same groups. */
 bool moe_layout_equal(const moe_layout_t *a, const moe_layout_t *b);
 

@@ -22,9 +22,11 @@ static bool is_sum(moe_role_t role)
     return role == MOE_ROLE_combine || role == MOE_ROLE_output;
 }
 
+/* A trusted router's ids and weights may still be what is wrong. */
 static bool is_given(const moe_judge_t *judge, moe_role_t role)
 {
-    return judge->got[role].codes != NULL;
+    return judge->got[role].codes != NULL ||
+           (judge->trusted[role] && !is_router(role));
 }
 
 static bool any_given(const moe_judge_t *judge, moe_role_t from, moe_role_t to)

@@ -76,6 +76,7 @@ static moe_status_t give_ids(moe_judge_t *judge, const moe_rows_t *rows)
 moe_status_t moe_judge_trust(moe_judge_t *judge, moe_role_t role,
                              const moe_rows_t *rows)
 {
+    judge->trusted[role] = true;
     return role == MOE_ROLE_topk_ids
                ? give_ids(judge, rows)
                : moe_ref_layer_give(&judge->layer, role, rows);
@@ -295,6 +296,23 @@ static void forget_made(moe_judge_t *judge)
     }
 }
 
+/* A place of pairs that nobody gave, before one that is trusted. */
+static bool is_passed(const moe_judge_t *judge, moe_role_t role)
+{
+    if (!moe_ref_layer_is_paired(role)) {
+        return false;
+    }
+    for (int r = (int)role; r < MOE_ROLE_COUNT; r++) {
+        if (judge->got[r].codes != NULL) {
+            return false;
+        }
+        if (judge->trusted[r]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 moe_status_t moe_judge_run(moe_judge_t *judge)
 {
     const moe_role_t last = last_given(judge);
@@ -302,7 +320,9 @@ moe_status_t moe_judge_run(moe_judge_t *judge)
 
     forget_made(judge);
     for (int r = MOE_ROLE_hidden; status == MOE_OK && r <= (int)last; r++) {
-        status = moe_judge_role(judge, (moe_role_t)r);
+        if (!is_passed(judge, (moe_role_t)r)) {
+            status = moe_judge_role(judge, (moe_role_t)r);
+        }
     }
     return status;
 }

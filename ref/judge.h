@@ -105,6 +105,7 @@ typedef struct {
     int partials; /* that a sum over experts is made of and rounded; 1: none */
     double log_tail;                /* -ln of the chance of one element */
     moe_rows_t got[MOE_ROLE_COUNT]; /* codes NULL: not given */
+    bool trusted[MOE_ROLE_COUNT];   /* held, and not judged */
     moe_rows_t known_ids;           /* got's ids, -1 where no expert has one;
                                      * codes NULL: all are known */
     moe_rows_t gate_ids;            /* borrowed: what a gate with capacity
@@ -139,8 +140,9 @@ void moe_judge_fini(moe_judge_t *judge);
 moe_status_t moe_judge_give(moe_judge_t *judge, moe_role_t role,
                             const moe_rows_t *rows);
 
-/** A tensor that is true: inputs of the kernel. Ids that no expert has
- * make no pair. */
+/** A tensor that is true: an input of the kernel, or rows of experts that were
+ * judged elsewhere, after which nothing is made of what lies before and was not
+ * given. Ids that no expert has make no pair. */
 moe_status_t moe_judge_trust(moe_judge_t *judge, moe_role_t role,
                              const moe_rows_t *rows);
 

@@ -323,11 +323,19 @@ tests_check_layer_SOURCES = tests/check_layer.c tests/tiny_layer.c \
 tests_check_layer_LDADD = $(REF_LIBS)
 
 # What a failed check looks like.
-check_PROGRAMS += tests/check_diagnosis tests/check_diagnosis_work
-TESTS += tests/check_diagnosis tests/check_diagnosis_work
+check_PROGRAMS += tests/check_diagnosis tests/check_diagnosis_ranks \
+  tests/check_diagnosis_work
+TESTS += tests/check_diagnosis tests/check_diagnosis_ranks \
+  tests/check_diagnosis_work
 tests_check_diagnosis_SOURCES = tests/check_diagnosis.c tests/judge.h \
-  tests/diagnosis_cases.c tests/diagnosis_cases.h
+  tests/diagnosis_cases.c tests/diagnosis_cases.h \
+  tests/diagnosis_table.c tests/diagnosis_table.h
 tests_check_diagnosis_LDADD = $(REF_LIBS)
+tests_check_diagnosis_ranks_SOURCES = tests/check_diagnosis_ranks.c \
+  tests/diagnosis_cases.c tests/diagnosis_cases.h \
+  tests/diagnosis_ranks.c tests/diagnosis_ranks.h \
+  tests/diagnosis_table.c tests/diagnosis_table.h
+tests_check_diagnosis_ranks_LDADD = $(REF_LIBS)
 tests_check_diagnosis_work_SOURCES = tests/check_diagnosis_work.c \
   tests/diagnosis_cases.c tests/diagnosis_cases.h
 tests_check_diagnosis_work_LDADD = $(REF_LIBS)

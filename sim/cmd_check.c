@@ -8,6 +8,7 @@
 #include "sim/check/names.h"
 #include "sim/check/placed.h"
 
+#include "base/infile.h"
 #include "base/outfile.h"
 #include "base/text.h"
 #include "reports/check.h"
@@ -46,26 +47,17 @@ moe_status_t moe_check_add(moe_check_t *check, json_t *finding)
     return MOE_OK;
 }
 
-static bool is_folder(const char *path)
+moe_status_t moe_check_got_path(const char *got, const moe_golden_rank_t *rank,
+                                char **path_p)
 {
     struct stat st;
 
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* GOT's file of a rank; NULL with MOE_OK if it has none. The caller frees
- * it. */
-static moe_status_t got_path(const char *got, const moe_golden_rank_t *rank,
-                             char **path_p)
-{
-    struct stat st;
-
-    *path_p = is_folder(got) ? moe_strdup_printf("%s/%s", got, rank->file)
-                             : strdup(got);
+    *path_p = moe_is_folder(got) ? moe_strdup_printf("%s/%s", got, rank->file)
+                                 : strdup(got);
     if (*path_p == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for a file name");
     }
-    if (is_folder(got) && stat(*path_p, &st) != 0) {
+    if (moe_is_folder(got) && stat(*path_p, &st) != 0) {
         free(*path_p);
         *path_p = NULL;
     }
@@ -94,7 +86,7 @@ static moe_status_t each_rank(moe_check_t *check, const char *got, int *n_p,
         if (!is_wanted(check, rank)) {
             continue;
         }
-        status = got_path(got, rank, &path);
+        status = moe_check_got_path(got, rank, &path);
         if (status == MOE_OK && path != NULL) {
             status = judge(check, rank, path);
             ++*n_p;
@@ -117,7 +109,7 @@ static moe_status_t add_missing(moe_check_t *check, const char *got,
         if (!is_wanted(check, rank)) {
             continue;
         }
-        status = got_path(got, rank, &path);
+        status = moe_check_got_path(got, rank, &path);
         if (status == MOE_OK && path == NULL) {
             status = moe_check_add_missing(check, rank, called);
         }
@@ -147,7 +139,8 @@ static moe_status_t race_of_rank(moe_check_t *check,
                                  const char *path)
 {
     char *second = NULL;
-    moe_status_t status = got_path(check->command->more[1], rank, &second);
+    moe_status_t status =
+        moe_check_got_path(check->command->more[1], rank, &second);
 
     if (status == MOE_OK && second != NULL) {
         status = moe_check_race(check, rank, path, second);
@@ -332,7 +325,7 @@ static moe_status_t judge(moe_check_t *check, moe_diag_t *diag)
         return moe_fail(MOE_ERR_INPUT, "expected REF and GOT: a golden folder "
                                        "or a file, and what is to be judged");
     }
-    if (is_folder(check->ref) && !moe_golden_is(check->ref)) {
+    if (moe_is_folder(check->ref) && !moe_golden_is(check->ref)) {
         return moe_fail(MOE_ERR_INPUT,
                         "%s: has no manifest.json, expected a golden folder, "
                         "as moesim golden writes it, or a file",
@@ -370,6 +363,7 @@ int moe_cmd_check(const moe_command_t *command)
 
     json_decref(check.document);
     moe_check_gate_free(check.gate);
+    moe_check_places_free(check.places);
     moe_golden_fini(&check.golden);
     moe_scenario_free(check.scenario);
     moe_diag_free(diag);

@@ -80,6 +80,7 @@ sim_libsim_la_SOURCES += \
 sim_libsim_la_SOURCES += \
   sim/check/again.c sim/check/bare.c sim/check/check.h \
   sim/check/diagnosis.c sim/check/gate.c sim/check/gate.h \
+  sim/check/gather.c \
   sim/check/gate_given.c sim/check/gate_inside.h sim/check/integers.c \
   sim/check/names.c sim/check/names.h sim/check/narrow.c sim/check/part.h \
   sim/check/placed.c sim/check/placed.h sim/check/race.c sim/check/rank.c \

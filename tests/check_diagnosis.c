@@ -4,6 +4,7 @@
  * alone, against tests/diagnosis_expected.csv. MOESIM_DIAGNOSIS_SHOW=CASE
  * prints all lines of a case of that table as they are found. */
 #include "tests/diagnosis_cases.h"
+#include "tests/diagnosis_table.h"
 #include "tests/judge.h"
 #include "tests/support.h"
 
@@ -11,124 +12,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    LINE = 1024
-};
-
-static size_t bytes_of(const moe_rows_t *rows)
-{
-    return (size_t)(rows->rows * moe_rows_code_bytes(rows));
-}
-
-static bool same_rows(const moe_rows_t *a, const moe_rows_t *b)
-{
-    const moe_format_info_t *info = moe_format_info(a->storage.format);
-    const int64_t scales = a->rows *
-                           moe_format_scale_cols(a->storage.format, a->cols) *
-                           (moe_dtype_bits(info->scale) / 8);
-
-    return a->rows == b->rows && memcmp(a->codes, b->codes, bytes_of(a)) == 0 &&
-           (a->scales == NULL ||
-            memcmp(a->scales, b->scales, (size_t)scales) == 0);
-}
-
-static bool same_layers(const moe_ref_layer_t *a, const moe_ref_layer_t *b)
-{
-    for (int r = 0; r < MOE_ROLE_COUNT; r++) {
-        if (a->held[r] && !same_rows(&a->at[r], &b->at[r])) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool has_suspect(const moe_diagnosis_t *d, moe_fault_kind_t kind)
-{
-    for (int i = 0; i < d->n_suspects; i++) {
-        if (d->suspect[i].kind == kind) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static const char *outcome(const moe_diagnosis_t *d, moe_fault_kind_t kind,
-                           char *text)
-{
-    if (d->good) {
-        return "unnoticed";
-    }
-    if (!moe_diagnosis_is_named(d)) {
-        return has_suspect(d, kind) ? "ambiguous" : "detected";
-    }
-    if (!has_suspect(d, kind)) {
-        (void)snprintf(text, LINE, "WRONG %s",
-                       moe_fault_name(d->suspect[0].kind));
-        return text;
-    }
-    if (d->n_suspects == 1) {
-        return "named";
-    }
-    (void)snprintf(text, LINE, "same");
-    for (int i = 0; i < d->n_suspects; i++) {
-        if (d->suspect[i].kind != kind) {
-            (void)snprintf(text + strlen(text), LINE - strlen(text), " %s",
-                           moe_fault_name(d->suspect[i].kind));
-        }
-    }
-    return text;
-}
-
 /* case,mistake,place,with all stages,with the final output */
 static void cell(const case_t *c, const moe_ref_layer_t *right,
                  moe_fault_t fault, char *line)
 {
-    char all[LINE] = "";
-    char final[LINE] = "";
+    char all[DIAGNOSIS_LINE] = "";
+    char final[DIAGNOSIS_LINE] = "";
     const char *with_all = "meaningless";
     const char *with_final = "meaningless";
     moe_ref_layer_t wrong;
     moe_diagnosis_t d;
 
     if (diagnosis_make(c, fault, &wrong)) {
-        if (same_layers(right, &wrong)) {
+        if (diagnosis_same(right, &wrong)) {
             with_all = with_final = "no-effect";
         } else {
             diagnosis_examine(c, &wrong, true, &d);
-            with_all = outcome(&d, fault.kind, all);
+            with_all = diagnosis_outcome(&d, fault.kind, all);
             diagnosis_examine(c, &wrong, false, &d);
-            with_final = outcome(&d, fault.kind, final);
+            with_final = diagnosis_outcome(&d, fault.kind, final);
         }
     }
     moe_ref_layer_fini(&wrong);
-    (void)snprintf(line, LINE, "%s,%s,%s,%s,%s", c->name,
+    (void)snprintf(line, DIAGNOSIS_LINE, "%s,%s,%s,%s,%s", c->name,
                    moe_fault_name(fault.kind), moe_role_name(fault.role),
                    with_all, with_final);
-}
-
-/* The table, its lines in the order of cases, mistakes, places. */
-static FILE *open_table(void)
-{
-    FILE *file = fopen(moe_test_source("tests/diagnosis_expected.csv"), "r");
-
-    ck_assert_ptr_nonnull(file);
-    return file;
-}
-
-static bool is_expected(const char *line)
-{
-    FILE *file = open_table();
-    char text[2 * LINE];
-    const size_t n = strlen(line);
-    bool found = false;
-
-    while (!found && fgets(text, sizeof(text), file) != NULL) {
-        /* the reason follows, and is there */
-        found = strncmp(text, line, n) == 0 && text[n] == ',' &&
-                (strstr(line, ",named,named") != NULL || text[n + 1] != '\n');
-    }
-    (void)fclose(file);
-    return found;
 }
 
 /* A sixth of them but in make check-full; of its cases their own alone. */
@@ -153,7 +61,7 @@ START_TEST(every_mistake_is_named_or_the_table_says_why_not)
     ck_assert(diagnosis_make(c, (moe_fault_t){0}, &right));
     for (int k = MOE_FAULT_none + 1; k < MOE_FAULT_COUNT; k++) {
         for (int r = MOE_ROLE_hidden; r <= (int)diagnosis_last_of(c); r++) {
-            char line[LINE];
+            char line[DIAGNOSIS_LINE];
 
             if (!moe_fault_is_at((moe_fault_kind_t)k, (moe_role_t)r) ||
                 (r == MOE_ROLE_combine &&
@@ -167,7 +75,7 @@ START_TEST(every_mistake_is_named_or_the_table_says_why_not)
                  line);
             if (show) {
                 printf("%s\n", line);
-            } else if (!is_expected(line)) {
+            } else if (!diagnosis_is_expected(line)) {
                 printf("not in the table: %s\n", line);
                 unexpected++;
             }
@@ -182,7 +90,7 @@ END_TEST
 START_TEST(correct_tensors_have_no_diagnosis)
 {
     const case_t *c = &diagnosis_cases[_i];
-    char text[LINE];
+    char text[DIAGNOSIS_LINE];
     moe_ref_layer_t right;
     moe_diagnosis_t d;
 
@@ -222,7 +130,7 @@ START_TEST(noise_has_no_name)
     const case_t *c = &diagnosis_cases[_i];
     uint64_t state = 99;
     moe_diagnosis_t d;
-    char text[LINE];
+    char text[DIAGNOSIS_LINE];
 
     if (c->full && !moe_test_full()) {
         return;
@@ -254,7 +162,7 @@ START_TEST(the_words_say_where_errors_sit)
     const case_t *c = &diagnosis_cases[0];
     moe_ref_layer_t layer;
     moe_diagnosis_t d;
-    char text[LINE];
+    char text[DIAGNOSIS_LINE];
     double x = 77.0;
 
     ck_assert(diagnosis_make(c, (moe_fault_t){0}, &layer));

@@ -131,7 +131,7 @@ const case_t diagnosis_cases[] = {
 const int diagnosis_case_count =
     sizeof(diagnosis_cases) / sizeof(diagnosis_cases[0]);
 
-static moe_ref_case_t about(const case_t *c)
+moe_ref_case_t diagnosis_about(const case_t *c)
 {
     moe_ref_case_t about = {.model = c->model,
                             .seed = 7,
@@ -168,7 +168,7 @@ moe_role_t diagnosis_last_of(const case_t *c)
 /* The layer with a mistake; false if it means nothing. */
 bool diagnosis_make(const case_t *c, moe_fault_t fault, moe_ref_layer_t *layer)
 {
-    const moe_ref_case_t what = about(c);
+    const moe_ref_case_t what = diagnosis_about(c);
 
     ck_assert_int_eq(moe_ref_layer_init(&what, layer), MOE_OK);
     layer->fault = fault;
@@ -199,15 +199,28 @@ void diagnosis_examine(const case_t *c, const moe_ref_layer_t *layer,
 void diagnosis_examine_most(const case_t *c, const moe_ref_layer_t *layer,
                             bool stages, double most, moe_diagnosis_t *d)
 {
-    const moe_ref_case_t what = about(c);
+    const moe_ref_case_t what = diagnosis_about(c);
+    const moe_role_t last = diagnosis_last_of(c);
+
+    diagnosis_judge(&what, layer, stages ? MOE_ROLE_hidden : last, last,
+                    MOE_ROLE_none, most, d);
+}
+
+void diagnosis_judge(const moe_ref_case_t *about, const moe_ref_layer_t *layer,
+                     moe_role_t first, moe_role_t last, moe_role_t trusted,
+                     double most, moe_diagnosis_t *d)
+{
     moe_judge_t judge;
 
     ck_assert_int_eq(
-        moe_judge_init(&what, MOE_ACCUMULATOR_fp32, 1000000, &judge), MOE_OK);
-    for (int r = MOE_ROLE_hidden; r <= (int)diagnosis_last_of(c); r++) {
-        if (layer->held[r] && (stages || r == (int)diagnosis_last_of(c))) {
+        moe_judge_init(about, MOE_ACCUMULATOR_fp32, 1000000, &judge), MOE_OK);
+    for (int r = (int)first; r <= (int)last; r++) {
+        if (layer->held[r]) {
             ck_assert_int_eq(
-                moe_judge_give(&judge, (moe_role_t)r, &layer->at[r]), MOE_OK);
+                r == (int)trusted
+                    ? moe_judge_trust(&judge, (moe_role_t)r, &layer->at[r])
+                    : moe_judge_give(&judge, (moe_role_t)r, &layer->at[r]),
+                MOE_OK);
         }
     }
     ck_assert_int_eq(moe_judge_run(&judge), MOE_OK);

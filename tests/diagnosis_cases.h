@@ -30,6 +30,15 @@ moe_role_t diagnosis_last_of(const case_t *c);
  * Ended with moe_ref_layer_fini() either way. */
 bool diagnosis_make(const case_t *c, moe_fault_t fault, moe_ref_layer_t *layer);
 
+/** What the layer is made of. */
+moe_ref_case_t diagnosis_about(const case_t *c);
+
+/** Judge and diagnose those of places [first, last] that a layer holds, but for
+ * one that is trusted, or none; with so much work at most. */
+void diagnosis_judge(const moe_ref_case_t *about, const moe_ref_layer_t *layer,
+                     moe_role_t first, moe_role_t last, moe_role_t trusted,
+                     double most, moe_diagnosis_t *d);
+
 /** Judge and diagnose a layer's tensors: all stages, or the last alone. */
 void diagnosis_examine(const case_t *c, const moe_ref_layer_t *layer,
                        bool stages, moe_diagnosis_t *d);

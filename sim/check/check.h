@@ -21,6 +21,7 @@ typedef struct {
     moe_golden_t golden;
     moe_scenario_t *scenario;
     struct moe_check_gate *gate; /* sim/check/gate.h; NULL: not made yet */
+    struct moe_check_places *places; /* sim/check/gather.c; NULL: not made yet */
     moe_accumulator_t accumulator;
     int64_t elements; /* of all that is judged, all ranks */
     json_t *document;
@@ -39,6 +40,11 @@ typedef struct {
     int64_t *from; /* [n] row of GOT */
     bool moved;    /* rows do not lie as in the golden folder */
 } moe_check_match_t;
+
+/** GOT's file of a rank; NULL with MOE_OK if it has none. The caller frees
+ * it. */
+moe_status_t moe_check_got_path(const char *got, const moe_golden_rank_t *rank,
+                                char **path_p);
 
 /** Add a text to warnings[]. */
 moe_status_t moe_check_warn(moe_check_t *check, const char *format, ...)
@@ -135,6 +141,11 @@ moe_status_t moe_check_match(moe_check_t *check, const moe_golden_rank_t *rank,
                              const moe_safetensors_t *file, const char *path,
                              int64_t rows, int64_t per_expert,
                              moe_check_match_t *match_p);
+
+/* sim/check/gather.c */
+
+/** End what a check knows of where rows of experts lie; accepts NULL. */
+void moe_check_places_free(struct moe_check_places *places);
 
 /* sim/check/rank.c */
 

@@ -4,6 +4,8 @@
 
 #include "ref/diagnose.h"
 
+#include <string.h>
+
 enum {
     MOST = 2,   /* parts that are diagnosed: each may take a minute or more */
     TEXT = 1024 /* of a line */
@@ -49,6 +51,32 @@ static json_t *untried_of(const moe_diagnosis_t *d)
     return names;
 }
 
+/* True if a diagnosis is of the rank, and of a place behind this one. */
+static bool is_behind(const json_t *item, moe_role_t role, int rank)
+{
+    const char *name = json_string_value(json_object_get(item, "tensor"));
+    int r = (int)role + 1;
+
+    while (r < MOE_ROLE_COUNT && name != NULL &&
+           strcmp(moe_role_name((moe_role_t)r), name) != 0) {
+        r++;
+    }
+    return r < MOE_ROLE_COUNT &&
+           json_integer_value(json_object_get(item, "rank")) == rank;
+}
+
+/* A rank's places as they lie in the chain: one may be wrong for what is wrong
+ * before it. */
+static int insert(json_t *list, json_t *item, moe_role_t role, int rank)
+{
+    size_t at = json_array_size(list);
+
+    while (at > 0 && is_behind(json_array_get(list, at - 1), role, rank)) {
+        at--;
+    }
+    return json_array_insert_new(list, at, item);
+}
+
 static moe_status_t add(moe_check_t *check, const moe_diagnosis_t *d, int rank)
 {
     json_t *list = json_object_get(check->document, "diagnosis");
@@ -66,7 +94,7 @@ static moe_status_t add(moe_check_t *check, const moe_diagnosis_t *d, int rank)
         (void)json_object_set_new(item, "only_tokens_of_rank",
                                   json_integer(only));
     }
-    return item != NULL && json_array_append_new(list, item) == 0
+    return item != NULL && insert(list, item, d->role, rank) == 0
                ? MOE_OK
                : moe_fail(MOE_ERR_NOMEM, "out of memory in the report");
 }

@@ -69,8 +69,8 @@ static moe_status_t give_plain(moe_check_part_t *part, moe_role_t role)
                : moe_judge_give(&part->judge, role, &tensor->rows);
 }
 
-static moe_status_t match_rows(moe_check_part_t *part, int64_t rows,
-                               int64_t per_expert)
+moe_status_t moe_check_part_match(moe_check_part_t *part, int64_t rows,
+                                  int64_t per_expert)
 {
     moe_status_t status;
 
@@ -103,7 +103,7 @@ static moe_status_t give_pairs(moe_check_part_t *part, moe_role_t role)
     status = moe_check_tensor_look(part->file, part->path, name, &storage, cols,
                                    &rows, &per_expert);
     if (status == MOE_OK && !part->faulty) {
-        status = match_rows(part, rows, per_expert);
+        status = moe_check_part_match(part, rows, per_expert);
     }
     if (status == MOE_OK && !part->faulty) {
         status = moe_check_tensor_gather(part->file, part->path, name, &storage,
@@ -138,7 +138,7 @@ static moe_status_t give_all(moe_check_part_t *part, const bool *wanted)
     return status;
 }
 
-static void part_fini(moe_check_part_t *part)
+void moe_check_part_fini(moe_check_part_t *part)
 {
     moe_judge_fini(&part->judge);
     moe_layer_feed_fini(&part->feed);
@@ -165,6 +165,23 @@ static moe_status_t add_findings(moe_check_part_t *part)
     return status;
 }
 
+moe_status_t moe_check_part_start(moe_check_part_t *part, moe_range_t tokens,
+                                  moe_range_t experts, const bool *wanted)
+{
+    const moe_check_t *check = part->check;
+    const moe_ref_case_t about = moe_layer_case(
+        check->scenario, check->golden.dispatch, tokens, experts);
+    moe_status_t status = moe_judge_init(&about, check->accumulator,
+                                         check->elements, &part->judge);
+
+    part->judge.partials = moe_layout_world(&check->scenario->layer.layout);
+    if (status == MOE_OK) {
+        status =
+            moe_layer_feed(check->scenario, &part->judge.layer, &part->feed);
+    }
+    return status == MOE_OK ? moe_check_trust(part, wanted) : status;
+}
+
 /* Judge those of the wanted places that GOT has. */
 static moe_status_t
 judge_part(moe_check_t *check, const moe_golden_rank_t *rank,
@@ -172,26 +189,19 @@ judge_part(moe_check_t *check, const moe_golden_rank_t *rank,
            const moe_safetensors_t *got, const char *path, moe_range_t tokens,
            moe_range_t experts, const bool *wanted)
 {
-    const moe_ref_case_t about = moe_layer_case(
-        check->scenario, check->golden.dispatch, tokens, experts);
     moe_check_part_t part = {.check = check,
                              .rank = rank,
                              .file = got,
                              .path = path,
                              .ref = ref,
                              .ref_path = ref_path};
-    moe_status_t status = moe_judge_init(&about, check->accumulator,
-                                         check->elements, &part.judge);
+    moe_status_t status = moe_check_part_start(&part, tokens, experts, wanted);
 
-    part.judge.partials = moe_layout_world(&check->scenario->layer.layout);
-    if (status == MOE_OK) {
-        status = moe_layer_feed(check->scenario, &part.judge.layer, &part.feed);
-    }
-    if (status == MOE_OK) {
-        status = moe_check_trust(&part, wanted);
-    }
     if (status == MOE_OK) {
         status = give_all(&part, wanted);
+    }
+    if (status == MOE_OK && !wanted[MOE_ROLE_gemm2_out]) {
+        status = moe_check_gather(&part);
     }
     if (status == MOE_OK) {
         status = moe_check_compare_told(&part);
@@ -212,7 +222,7 @@ judge_part(moe_check_t *check, const moe_golden_rank_t *rank,
     if (status == MOE_OK && !part.faulty) {
         status = moe_check_diagnose(check, &part.judge, rank->rank);
     }
-    part_fini(&part);
+    moe_check_part_fini(&part);
     return status;
 }
 
@@ -226,11 +236,6 @@ static bool has_any(const moe_safetensors_t *file, const bool *wanted)
     return false;
 }
 
-static bool same_range(moe_range_t a, moe_range_t b)
-{
-    return a.begin == b.begin && a.end == b.end;
-}
-
 /* Both parts, or all at once where a rank has all tokens and experts. */
 static moe_status_t judge_parts(moe_check_t *check,
                                 const moe_golden_rank_t *rank,
@@ -239,7 +244,7 @@ static moe_status_t judge_parts(moe_check_t *check,
                                 const moe_safetensors_t *got, const char *path)
 {
     const moe_range_t all = {0, check->scenario->layer.model->experts};
-    const bool own_is_all = same_range(rank->tokens, rank->all_tokens);
+    const bool own_is_all = moe_range_is(rank->tokens, rank->all_tokens);
     bool own[MOE_ROLE_COUNT] = {false};
     bool experts[MOE_ROLE_COUNT] = {false};
     moe_status_t status = MOE_OK;
@@ -247,7 +252,7 @@ static moe_status_t judge_parts(moe_check_t *check,
     for (int r = MOE_ROLE_hidden; r <= MOE_ROLE_output; r++) {
         experts[r] = r >= MOE_ROLE_expert_in && r <= MOE_ROLE_combine;
         own[r] = !experts[r];
-        if (own_is_all && same_range(rank->experts, all)) {
+        if (own_is_all && moe_range_is(rank->experts, all)) {
             own[r] = true;
             experts[r] = false;
         }

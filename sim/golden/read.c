@@ -317,13 +317,6 @@ static moe_status_t load(reader_t *r)
     return status;
 }
 
-static bool is_folder(const char *path)
-{
-    struct stat st;
-
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 static bool is_manifest_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -336,7 +329,7 @@ bool moe_golden_is(const char *path)
     char *manifest;
     bool found;
 
-    if (!is_folder(path)) {
+    if (!moe_is_folder(path)) {
         return is_manifest_name(path);
     }
     manifest = moe_strdup_printf("%s/" MANIFEST, path);
@@ -349,7 +342,7 @@ static moe_status_t name_paths(const char *path, moe_golden_t *golden)
 {
     const char *slash = strrchr(path, '/');
 
-    if (is_folder(path)) {
+    if (moe_is_folder(path)) {
         golden->path = moe_strdup_printf("%s/" MANIFEST, path);
         golden->folder = strdup(path);
     } else {
