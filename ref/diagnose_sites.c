@@ -80,8 +80,10 @@ static void sample(const moe_rows_t *rows, double *out)
     }
 }
 
+/* The row that is nearest; of those alike, as a token's at several experts are,
+ * one that was not taken yet. */
 static int64_t nearest(const double *got, const double *want, int64_t rows,
-                       int64_t first)
+                       int64_t first, const bool *taken)
 {
     int64_t best = first;
     double least = HUGE_VAL;
@@ -93,7 +95,7 @@ static int64_t nearest(const double *got, const double *want, int64_t rows,
         for (int c = 0; c < COLUMNS; c++) {
             sum += fabs(got[c] - want[j * COLUMNS + c]);
         }
-        if (sum < least) {
+        if (sum < least || (!(sum > least) && taken[best] && !taken[j])) {
             least = sum;
             best = j;
         }
@@ -101,19 +103,22 @@ static int64_t nearest(const double *got, const double *want, int64_t rows,
     return best;
 }
 
-/* True if it is an order, and not the one that it should be. */
-static bool is_order(const int64_t *order, int64_t rows)
+/* The row that each comes from. True if that is an order, and not the one that
+ * it should be. */
+static bool find_order(const double *got, const double *want, int64_t rows,
+                       int64_t *order)
 {
-    bool *seen = calloc((size_t)rows + 1, sizeof(*seen));
+    bool *taken = calloc((size_t)rows + 1, sizeof(*taken));
     bool moved = false;
-    bool good = seen != NULL;
+    bool good = taken != NULL;
 
     for (int64_t i = 0; good && i < rows; i++) {
-        good = !seen[order[i]];
-        seen[order[i]] = true;
+        order[i] = nearest(got + i * COLUMNS, want, rows, i, taken);
+        good = !taken[order[i]];
+        taken[order[i]] = true;
         moved = moved || order[i] != i;
     }
-    free(seen);
+    free(taken);
     return good && moved;
 }
 
@@ -152,10 +157,7 @@ moe_status_t moe_diagnose_order(moe_judge_t *judge, moe_role_t seen,
     }
     if (status == MOE_OK && n <= MOST_ROWS) {
         sample(&judge->got[seen], got);
-        for (int64_t i = 0; i < n; i++) {
-            order[i] = nearest(got + i * COLUMNS, got + n * COLUMNS, n, i);
-        }
-        if (is_order(order, n)) {
+        if (find_order(got, got + n * COLUMNS, n, order)) {
             *order_p = order;
             order = NULL;
         }

@@ -16,6 +16,7 @@
 #define QUANTISED  BIT(dispatch)
 #define WRITTEN    (BIT(dispatch) | BIT(expert_in) | BIT(gemm2_in))
 #define MATMUL     (BIT(gemm1_out) | BIT(gemm2_out))
+#define FIRST      BIT(gemm1_out)
 #define SECOND     BIT(gemm2_out)
 #define READ       MATMUL
 #define ACTIVATION BIT(act_out)
@@ -82,6 +83,8 @@ int moe_fault_variants(moe_fault_kind_t kind)
     case MOE_FAULT_shared_per_rank:
     case MOE_FAULT_bias_per_rank:
         return RANKS;
+    case MOE_FAULT_next_expert:
+        return 2; /* or the one before */
     case MOE_FAULT_double_rounding:
         return 2; /* codes: first to bf16, or to fp16 */
     case MOE_FAULT_other_profile:

@@ -59,6 +59,19 @@ static bool lies(const moe_ref_layer_t *layer, moe_role_t role,
            info->block != MOE_BLOCK_ROW && moe_dtype_bits(info->scale) == 8;
 }
 
+static bool activates(const moe_ref_layer_t *layer, moe_fault_kind_t kind)
+{
+    int64_t rows;
+    int64_t in;
+    int64_t out;
+
+    (void)moe_ref_layer_shape(layer, MOE_ROLE_gemm1_out, &rows, &in);
+    (void)moe_ref_layer_shape(layer, MOE_ROLE_act_out, &rows, &out);
+    return in != out &&
+           (kind != MOE_FAULT_clamp_missing ||
+            layer->about.model->activation == MOE_ACTIVATION_swiglu_oai);
+}
+
 static bool multiplies(const moe_ref_layer_t *layer, moe_fault_t fault)
 {
     const moe_role_t input = moe_ref_fault_input(fault.role);
@@ -83,6 +96,9 @@ static bool multiplies(const moe_ref_layer_t *layer, moe_fault_t fault)
                moe_ref_weights_biased(weights);
     case MOE_FAULT_stale_padding:
         return format_of(layer, MOE_ROLE_hidden) == MOE_FORMAT_bf16;
+    case MOE_FAULT_gate_up_swapped:
+    case MOE_FAULT_gate_up_layout:
+        return activates(layer, fault.kind);
     case MOE_FAULT_next_expert:
     case MOE_FAULT_tail_tile:
     case MOE_FAULT_rows_past:
@@ -90,19 +106,6 @@ static bool multiplies(const moe_ref_layer_t *layer, moe_fault_t fault)
     default:
         return lies(layer, input, fault.kind);
     }
-}
-
-static bool activates(const moe_ref_layer_t *layer, moe_fault_kind_t kind)
-{
-    int64_t rows;
-    int64_t in;
-    int64_t out;
-
-    (void)moe_ref_layer_shape(layer, MOE_ROLE_gemm1_out, &rows, &in);
-    (void)moe_ref_layer_shape(layer, MOE_ROLE_act_out, &rows, &out);
-    return in != out &&
-           (kind != MOE_FAULT_clamp_missing ||
-            layer->about.model->activation == MOE_ACTIVATION_swiglu_oai);
 }
 
 static bool sums(const moe_ref_layer_t *layer, moe_fault_kind_t kind)

@@ -78,12 +78,13 @@ static moe_status_t next_expert(moe_ref_layer_t *layer, moe_role_t role,
                                 const moe_rows_t *out)
 {
     const moe_ref_index_t *index = &layer->index;
+    const int64_t step = layer->fault.variant == 0 ? 1 : index->n_experts - 1;
     moe_status_t status = MOE_OK;
 
     for (int64_t e = 0; status == MOE_OK && e < index->n_experts; e++) {
         status = moe_ref_fault_multiply(
             layer, role, (moe_range_t){index->offset[e], index->offset[e + 1]},
-            (e + 1) % index->n_experts, out);
+            (e + step) % index->n_experts, out);
     }
     return status;
 }
@@ -135,6 +136,59 @@ static moe_status_t bias_often(moe_ref_layer_t *layer, moe_role_t role,
     return status;
 }
 
+/* Gate and up of element col of n of act_out. */
+static void columns_of(moe_gate_up_t lie, int64_t n, int64_t col, int64_t *gate,
+                       int64_t *up)
+{
+    const bool halves = lie == MOE_GATE_UP_halves;
+
+    *gate = halves ? col : 2 * col;
+    *up = halves ? n + col : 2 * col + 1;
+}
+
+static moe_gate_up_t other_way(moe_gate_up_t lie)
+{
+    return lie == MOE_GATE_UP_halves ? MOE_GATE_UP_interleaved
+                                     : MOE_GATE_UP_halves;
+}
+
+/* Rows of w13, so columns of gemm1_out, that lie in another order. */
+static moe_status_t lay_columns(moe_ref_layer_t *layer, moe_role_t role,
+                                const moe_rows_t *out)
+{
+    const moe_model_t *m = layer->about.model;
+    const bool swapped = layer->fault.kind == MOE_FAULT_gate_up_swapped;
+    const moe_gate_up_t way = swapped ? m->gate_up : other_way(m->gate_up);
+    const int64_t n = out->cols / 2;
+    moe_rows_t right;
+    moe_status_t status;
+
+    if (moe_weight_rows(m, MOE_W13) == moe_weight_cols(m, MOE_W2)) {
+        return moe_ref_fault_none(layer); /* no up */
+    }
+    status = moe_ref_layer_right(layer, role, out);
+    if (status == MOE_OK) {
+        status = moe_ref_fault_copy(out, &right);
+    }
+    if (status != MOE_OK) {
+        return status;
+    }
+    for (int64_t i = 0; i < out->rows * n; i++) {
+        int64_t from[2];
+        int64_t to[2];
+
+        columns_of(m->gate_up, n, i % n, &from[0], &from[1]);
+        columns_of(way, n, i % n, &to[0], &to[1]);
+        for (int c = 0; c < 2; c++) {
+            double x = moe_rows_value(&right, i / n, from[c]);
+
+            moe_rows_round(out, i / n, to[swapped ? 1 - c : c], 1, &x);
+        }
+    }
+    moe_ref_rows_free(&right);
+    return MOE_OK;
+}
+
 moe_status_t moe_ref_fault_matmul(moe_ref_layer_t *layer, moe_role_t role,
                                   const moe_rows_t *out)
 {
@@ -156,6 +210,9 @@ moe_status_t moe_ref_fault_matmul(moe_ref_layer_t *layer, moe_role_t role,
         return one_alpha(layer, role, out);
     case MOE_FAULT_bias_per_rank:
         return bias_often(layer, role, out);
+    case MOE_FAULT_gate_up_swapped:
+    case MOE_FAULT_gate_up_layout:
+        return lay_columns(layer, role, out);
     case MOE_FAULT_tail_tile:
     case MOE_FAULT_rows_past:
     case MOE_FAULT_stale_padding:
@@ -172,16 +229,6 @@ moe_status_t moe_ref_fault_matmul(moe_ref_layer_t *layer, moe_role_t role,
     return status;
 }
 
-/* Gate and up of an element of act_out. */
-static void columns_of(const moe_model_t *m, int64_t n, int64_t col,
-                       int64_t *gate, int64_t *up)
-{
-    const bool halves = m->gate_up == MOE_GATE_UP_halves;
-
-    *gate = halves ? col : 2 * col;
-    *up = halves ? n + col : 2 * col + 1;
-}
-
 static moe_status_t exchange(moe_ref_layer_t *layer, const moe_rows_t *out)
 {
     const moe_rows_t *x = &layer->at[MOE_ROLE_gemm1_out];
@@ -194,7 +241,8 @@ static moe_status_t exchange(moe_ref_layer_t *layer, const moe_rows_t *out)
         int64_t up;
         double value;
 
-        columns_of(layer->about.model, out->cols, i % out->cols, &gate, &up);
+        columns_of(layer->about.model->gate_up, out->cols, i % out->cols, &gate,
+                   &up);
         value = moe_rows_value(x, row, up);
         moe_rows_round(&in, row, gate, 1, &value);
         value = moe_rows_value(x, row, gate);
@@ -220,7 +268,8 @@ static moe_status_t unclamped(moe_ref_layer_t *layer, const moe_rows_t *out)
         double g;
         double y;
 
-        columns_of(layer->about.model, out->cols, i % out->cols, &gate, &up);
+        columns_of(layer->about.model->gate_up, out->cols, i % out->cols, &gate,
+                   &up);
         g = moe_rows_value(x, i / out->cols, gate);
         y = moe_rows_value(x, i / out->cols, up);
         y = (y + 1.0) * g / (1.0 + exp(-1.702 * g));
@@ -244,8 +293,6 @@ moe_status_t moe_ref_fault_activation(moe_ref_layer_t *layer,
         return exchange(layer, out);
     }
     return moe_ref_activate(
-        (moe_ref_gate_t){m->activation, m->gate_up == MOE_GATE_UP_halves
-                                            ? MOE_GATE_UP_interleaved
-                                            : MOE_GATE_UP_halves},
+        (moe_ref_gate_t){m->activation, other_way(m->gate_up)},
         &layer->at[MOE_ROLE_gemm1_out], out, &layer->stats);
 }
