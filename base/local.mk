@@ -30,6 +30,8 @@ base_libbase_la_SOURCES = \
   base/infile.h \
   base/key_path.c \
   base/key_path.h \
+  base/leave.c \
+  base/leave.h \
   base/nearest.c \
   base/outfile.c \
   base/outfile.h \

@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#define MOE_BUDGET(id, scales, codes, text)                                    \
-    static const moe_budget_t budget_##id = {#id, scales, codes, text};
+#define MOE_BUDGET(id, scales, codes, near, text)                              \
+    static const moe_budget_t budget_##id = {#id, scales, codes, near, text};
 #include "moe/budget.def"
 #undef MOE_BUDGET
 

@@ -31,6 +31,7 @@ typedef struct {
     double scales; /* share of scales, each by one step */
     double codes;  /* share of codes in blocks of equal scale, each by one
                     * step and next to a midpoint */
+    double near;   /* how near, as a share of the midpoint */
     const char *text;
 } moe_budget_t;
 

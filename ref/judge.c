@@ -175,8 +175,7 @@ static moe_status_t judge_numbers(moe_judge_t *judge, moe_role_t role)
     return status == MOE_OK ? moe_judge_round(judge, role, widths) : status;
 }
 
-/* Place whose numbers a quantised place comes from. */
-static moe_role_t source_of(moe_role_t role)
+moe_role_t moe_judge_source(moe_role_t role)
 {
     return role == MOE_ROLE_gemm2_in   ? MOE_ROLE_act_out
            : role == MOE_ROLE_dispatch ? MOE_ROLE_hidden
@@ -186,7 +185,7 @@ static moe_role_t source_of(moe_role_t role)
 /* Codes, or numbers that come without errors of their own: copied rows. */
 static moe_status_t judge_codes(moe_judge_t *judge, moe_role_t role)
 {
-    const moe_role_t source = source_of(role);
+    const moe_role_t source = moe_judge_source(role);
     const moe_widths_t *from = &judge->widths[source];
     moe_widths_t *widths = &judge->widths[role];
     moe_rows_t *own = &judge->layer.at[role];

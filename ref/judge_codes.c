@@ -10,45 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Element i of packed codes of a type. */
-static uint32_t code_of(moe_dtype_t type, const void *codes, int64_t i)
-{
-    const uint8_t *bytes = codes;
-    uint32_t word;
-    uint16_t half;
-
-    switch (moe_dtype_bits(type)) {
-    case 4:
-        return (uint32_t)bytes[i / 2] >> (4 * (i % 2)) & 15;
-    case 8:
-        return bytes[i];
-    case 16:
-        memcpy(&half, bytes + 2 * i, sizeof(half));
-        return half;
-    default:
-        memcpy(&word, bytes + 4 * i, sizeof(word));
-        return word;
-    }
-}
-
-/* Steps between two codes. */
-static int64_t steps_between(moe_dtype_t type, uint32_t a, uint32_t b)
-{
-    const int bits = moe_dtype_bits(type);
-    const uint32_t sign = UINT32_C(1) << (bits - 1);
-    int64_t x = a;
-    int64_t y = b;
-
-    if (type == MOE_DTYPE_i8) {
-        x = (int8_t)a;
-        y = (int8_t)b;
-    } else if (type != MOE_DTYPE_e8m0) {
-        x = (a & sign) != 0 ? -(int64_t)(a & ~sign) : (int64_t)a;
-        y = (b & sign) != 0 ? -(int64_t)(b & ~sign) : (int64_t)b;
-    }
-    return x > y ? x - y : y - x;
-}
-
 /* True if any element of a block was in doubt. */
 static bool block_has_doubt(const moe_widths_t *widths, const moe_rows_t *ref,
                             int64_t scale)
@@ -88,8 +49,8 @@ static bool is_near_scale(const moe_widths_t *widths, const moe_rows_t *ref,
 {
     const moe_dtype_t type = moe_format_info(ref->storage.format)->scale;
 
-    return is_nan_scale(type, code_of(type, ref->scales, i)) ==
-               is_nan_scale(type, code_of(type, got->scales, i)) &&
+    return is_nan_scale(type, moe_judge_code_of(type, ref->scales, i)) ==
+               is_nan_scale(type, moe_judge_code_of(type, got->scales, i)) &&
            block_has_doubt(widths, ref, i);
 }
 
@@ -112,68 +73,14 @@ static void count_scales(moe_verdict_t *v, const moe_rows_t *ref,
 
     v->scales = ref->scales != NULL ? n : 0;
     for (int64_t i = 0; i < v->scales; i++) {
-        int64_t steps =
-            steps_between(info->scale, code_of(info->scale, ref->scales, i),
-                          code_of(info->scale, got->scales, i));
+        int64_t steps = moe_judge_steps(
+            info->scale, moe_judge_code_of(info->scale, ref->scales, i),
+            moe_judge_code_of(info->scale, got->scales, i));
 
         v->scales_differ += steps > 0;
         v->scales_more_steps += steps > 1;
         v->scales_near_ties += steps > 0 && is_near_scale(widths, ref, got, i);
     }
-}
-
-/* What another machine's quantiser of this name may do (moe/budget.def). */
-static const moe_budget_t *budget_of(const moe_rows_t *rows)
-{
-    return moe_profile_info(rows->storage.profile)->budget;
-}
-
-/* True if a budget is meant for a code that is off by so many steps: by one,
- * or in a block whose scale is off by one. */
-static bool allows(const moe_judge_t *judge, moe_role_t role, int64_t row,
-                   int64_t col, int64_t steps)
-{
-    const moe_rows_t *ref = &judge->layer.at[role];
-    const moe_format_info_t *info = moe_format_info(ref->storage.format);
-    const moe_budget_t *budget = budget_of(ref);
-    int64_t at;
-    int64_t scale = 0;
-
-    if (ref->scales != NULL && info->block > 0) {
-        at = row * moe_format_scale_cols(ref->storage.format, ref->cols) +
-             col / info->block;
-        scale =
-            steps_between(info->scale, code_of(info->scale, ref->scales, at),
-                          code_of(info->scale, judge->got[role].scales, at));
-    }
-    return scale == 0 ? budget->codes > 0.0 && steps == 1
-                      : budget->scales > 0.0 && scale == 1;
-}
-
-/* Most events of a chance in n that one check in a million exceeds. */
-static double most_of(const moe_judge_t *judge, double chance, int64_t n)
-{
-    double mean = chance * (double)n;
-
-    return chance > 0.0
-               ? mean + sqrt(2.0 * judge->log_tail * mean) + judge->log_tail
-               : 0.0;
-}
-
-/* True if a budget excuses all that near ties do not. */
-static bool in_budget(const moe_judge_t *judge, moe_role_t role)
-{
-    const moe_verdict_t *v = &judge->verdict[role];
-    const moe_budget_t *budget = budget_of(&judge->layer.at[role]);
-    const int64_t scales = v->scales_differ - v->scales_near_ties;
-    const int block =
-        moe_format_info(judge->layer.at[role].storage.format)->block;
-
-    return moe_judge_wrong_codes(v) == v->in_budget &&
-           v->scales_more_steps == 0 &&
-           (double)scales <= most_of(judge, budget->scales, v->scales) &&
-           (double)(v->in_budget - scales * block) <=
-               most_of(judge, budget->codes, v->elements);
 }
 
 /* One row: decoded values where anything differs, codes anyway. */
@@ -189,8 +96,9 @@ static void judge_row(moe_judge_t *judge, moe_role_t role, int64_t row,
     moe_rows_values(got, row, 0, ref->cols, have);
     for (int64_t c = 0; c < ref->cols; c++) {
         int64_t at = row * ref->cols + c;
-        int64_t steps = steps_between(type, code_of(type, ref->codes, at),
-                                      code_of(type, got->codes, at));
+        int64_t steps =
+            moe_judge_steps(type, moe_judge_code_of(type, ref->codes, at),
+                            moe_judge_code_of(type, got->codes, at));
         double d = apart(want[c], have[c]);
         double ratio = 0.0;
 
@@ -211,7 +119,13 @@ static void judge_row(moe_judge_t *judge, moe_role_t role, int64_t row,
         }
         v->near_ties += steps > 0 && ratio <= 1.0;
         v->rescaled += steps == 0 && ratio > 1.0;
-        v->in_budget += ratio > 1.0 && allows(judge, role, row, c, steps);
+        if (ratio > 1.0) {
+            const moe_excuse_t excuse = moe_judge_excuse(
+                judge, role, row, c, steps, (want[c] + have[c]) / 2.0);
+
+            v->in_budget += excuse != MOE_EXCUSE_none;
+            v->in_code_budget += excuse == MOE_EXCUSE_code;
+        }
         if (ratio > 1.0) {
             moe_judge_site(judge, row, c);
         }
@@ -243,6 +157,6 @@ moe_status_t moe_judge_codes(moe_judge_t *judge, moe_role_t role,
     v->elements = ref->rows * ref->cols;
     v->good = (moe_judge_wrong_codes(v) == 0 &&
                v->scales_differ == v->scales_near_ties) ||
-              in_budget(judge, role);
+              moe_judge_in_budget(judge, role);
     return MOE_OK;
 }

@@ -49,6 +49,31 @@ moe_status_t moe_judge_codes(moe_judge_t *judge, moe_role_t role,
                              const moe_widths_t *widths);
 moe_status_t moe_judge_route(moe_judge_t *judge);
 
+/** Element i of packed codes of a type. */
+uint32_t moe_judge_code_of(moe_dtype_t type, const void *codes, int64_t i);
+
+/** Steps between two codes. */
+int64_t moe_judge_steps(moe_dtype_t type, uint32_t a, uint32_t b);
+
+/** What a budget is meant for. */
+typedef enum {
+    MOE_EXCUSE_none,
+    MOE_EXCUSE_scale, /* any code of a block whose scale is off by one step */
+    MOE_EXCUSE_code   /* off by one, its number next to the midpoint */
+} moe_excuse_t;
+
+/** Whether a budget is meant for a code that is off by so many steps, and lies
+ * about this midpoint. */
+moe_excuse_t moe_judge_excuse(const moe_judge_t *judge, moe_role_t role,
+                              int64_t row, int64_t col, int64_t steps,
+                              double midpoint);
+
+/** True if a budget excuses all that near ties do not. */
+bool moe_judge_in_budget(const moe_judge_t *judge, moe_role_t role);
+
+/** Place whose numbers a quantised place comes from. */
+moe_role_t moe_judge_source(moe_role_t role);
+
 /** Judge one place, those before it being judged. */
 moe_status_t moe_judge_role(moe_judge_t *judge, moe_role_t role);
 

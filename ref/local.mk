@@ -43,7 +43,7 @@ ref_libref_la_SOURCES = \
   ref/judge.c \
   ref/judge.h \
   ref/judge_carry.c \
-  ref/judge_codes.c \
+  ref/judge_budget.c ref/judge_codes.c \
   ref/judge_inside.h \
   ref/judge_numbers.c \
   ref/judge_gate.c \
@@ -343,14 +343,17 @@ EXTRA_DIST += tests/diagnosis_expected.csv
 
 # The judge, on a tiny layer and on full-size rows.
 check_PROGRAMS += tests/check_judge tests/check_judge_power \
+  tests/check_judge_budget tests/check_judge_route
+TESTS += tests/check_judge tests/check_judge_budget tests/check_judge_power \
   tests/check_judge_route
-TESTS += tests/check_judge tests/check_judge_power tests/check_judge_route
 tests_check_judge_SOURCES = tests/check_judge.c tests/tiny_layer.c \
   tests/tiny_layer.h
 tests_check_judge_LDADD = $(REF_LIBS)
 tests_check_judge_power_SOURCES = tests/check_judge_power.c \
   tests/fused_kernel.c tests/fused_kernel.h
 tests_check_judge_power_LDADD = $(REF_LIBS)
+tests_check_judge_budget_SOURCES = tests/check_judge_budget.c
+tests_check_judge_budget_LDADD = $(REF_LIBS)
 tests_check_judge_route_SOURCES = tests/check_judge_route.c
 tests_check_judge_route_LDADD = $(REF_LIBS)
 

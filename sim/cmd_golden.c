@@ -6,6 +6,7 @@
 
 #include "sim/golden/golden.h"
 
+#include "base/leave.h"
 #include "base/outfile.h"
 #include "base/text.h"
 #include "moe/placed.h"
@@ -109,6 +110,7 @@ static moe_status_t write_folder(moe_golden_job_t *job)
         return moe_fail(MOE_ERR_NOMEM, "no memory for a path");
     }
     job->folder = hidden;
+    moe_leave_folder(hidden);
     status = write_all(job);
     if (status == MOE_OK && rename(hidden, folder) != 0) {
         status = moe_fail(MOE_ERR_IO, "%s: %s", folder, strerror(errno));
@@ -116,6 +118,7 @@ static moe_status_t write_folder(moe_golden_job_t *job)
     if (status != MOE_OK) {
         moe_remove_tree(hidden);
     }
+    moe_leave_folder(NULL);
     free(hidden);
     return status;
 }
@@ -314,6 +317,7 @@ int moe_cmd_golden(const moe_command_t *command)
         return moe_command_failed(
             NULL, moe_fail(MOE_ERR_NOMEM, "no memory for problems"));
     }
+    moe_leave_clean();
     status =
         moe_scenario_load(command->operand, command->change, command->n_changes,
                           command->ranks, diag, &scenario);

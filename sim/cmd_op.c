@@ -5,6 +5,7 @@
  */
 #include "sim/op/op.h"
 
+#include "base/leave.h"
 #include "base/outfile.h"
 #include "base/safetensors_write.h"
 #include "base/text.h"
@@ -187,6 +188,7 @@ int moe_cmd_op(const moe_command_t *command)
         return moe_command_failed(
             NULL, moe_fail(MOE_ERR_NOMEM, "no memory for problems"));
     }
+    moe_leave_clean();
     job.tool = find_tool(command->operand, job.diag);
     check_files(command, job.diag);
     if (moe_tool_good(&job)) {

@@ -83,7 +83,8 @@ sim_libsim_la_SOURCES += \
   sim/check/gather.c \
   sim/check/gate_given.c sim/check/gate_inside.h sim/check/integers.c \
   sim/check/names.c sim/check/names.h sim/check/narrow.c sim/check/part.h \
-  sim/check/placed.c sim/check/placed.h sim/check/race.c sim/check/rank.c \
+  sim/check/placed.c sim/check/placed.h sim/check/race.c \
+  sim/check/race_inside.h sim/check/race_rows.c sim/check/rank.c \
   sim/check/routed.c sim/check/rows.c sim/check/tensor.c sim/check/told.c \
   sim/check/told.h sim/check/verdict.c
 

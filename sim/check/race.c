@@ -2,174 +2,25 @@
 /* Two runs of one kernel. Rows of pairs are compared by who they are, where
  * the files say so, and those past valid_rows not at all; all else byte by
  * byte. */
-#include "sim/check/check.h"
 #include "sim/check/names.h"
+#include "sim/check/race_inside.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    NAMES = 5, /* lists that say who a row is */
     PIECE = 1 << 16
 };
-
-static const char *const names[NAMES] = {"src_rank", "src_token", "slot",
-                                         "expert", "physical_expert"};
-
-/* A row of pairs: who it is, where it lies. */
-typedef struct {
-    int64_t who[NAMES];
-    int64_t at;
-} place_t;
-
-/* A run's file. */
-typedef struct {
-    moe_safetensors_t *file;
-    bool named[NAMES];
-    place_t *place; /* [n] valid rows of pairs, in order of who they are */
-    int64_t n;
-    int64_t rows; /* of pairs, padding too; 0: none */
-} run_t;
 
 /* What differs: so many bytes, the first of them where the first run has it. */
 typedef struct {
     int64_t bytes;
-    int64_t first;        /* byte of the tensor */
-    const place_t *place; /* of pairs */
+    int64_t first;             /* byte of the tensor */
+    const moe_race_row_t *row; /* of pairs */
 } differ_t;
 
-static int by_who(const void *a, const void *b)
-{
-    const place_t *x = a;
-    const place_t *y = b;
-
-    for (int i = 0; i < NAMES; i++) {
-        if (x->who[i] != y->who[i]) {
-            return x->who[i] < y->who[i] ? -1 : 1;
-        }
-    }
-    return (x->at > y->at) - (x->at < y->at);
-}
-
-/* True of tensors of pairs, their scales and bounds, and of their names. */
-static bool is_of_pairs(const char *name)
-{
-    const size_t stem = strcspn(name, ".");
-
-    for (int i = 0; i < NAMES; i++) {
-        if (strcmp(name, names[i]) == 0) {
-            return true;
-        }
-    }
-    for (int r = 0; r < MOE_ROLE_COUNT; r++) {
-        const char *role = moe_role_name((moe_role_t)r);
-
-        if (moe_ref_layer_is_paired((moe_role_t)r) && strlen(role) == stem &&
-            strncmp(name, role, stem) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Rows of a tensor of pairs: [rows][..], or [experts][rows of each][..]. */
-static int64_t rows_of(const moe_safetensor_t *t, bool by_expert)
-{
-    return t->ndim == 0               ? 0
-           : by_expert && t->ndim > 2 ? t->dim[0] * t->dim[1]
-                                      : t->dim[0];
-}
-
-/* Of a tensor that holds something: others may claim any number. */
-static int64_t count_rows(const moe_safetensors_t *file, bool by_expert)
-{
-    for (size_t i = 0; i < moe_safetensors_count(file); i++) {
-        const moe_safetensor_t *t = moe_safetensors_get(file, i);
-
-        if (is_of_pairs(t->name) && t->size_bytes > 0) {
-            return rows_of(t, by_expert);
-        }
-    }
-    return 0;
-}
-
-/* The valid rows, as they lie; valid [n_valid] or NULL: all. */
-static moe_status_t list_rows(run_t *run, const char *path,
-                              const int64_t *valid, int64_t n_valid)
-{
-    const int64_t part = n_valid > 1 ? run->rows / n_valid : run->rows;
-    const int64_t each = part > 0 ? part : 1;
-
-    run->place = calloc((size_t)run->rows + 1, sizeof(*run->place));
-    if (run->place == NULL) {
-        return moe_fail(MOE_ERR_NOMEM,
-                        "%s: has %lld rows of pairs, expected as many as fit "
-                        "in memory",
-                        path, (long long)run->rows);
-    }
-    for (int64_t i = 0; i < run->rows; i++) {
-        if (valid == NULL ||
-            (i / each < n_valid && i % each < valid[i / each])) {
-            run->place[run->n++].at = i;
-        }
-    }
-    return MOE_OK;
-}
-
-static moe_status_t name_rows(const moe_check_t *check, run_t *run,
-                              const char *path)
-{
-    moe_status_t status = MOE_OK;
-
-    for (int i = 0; status == MOE_OK && i < NAMES; i++) {
-        int64_t *list = NULL;
-        int64_t n = 0;
-
-        status = moe_check_integers(run->file, path, names[i], &list, &n);
-        run->named[i] = n > 0;
-        for (int64_t r = 0; status == MOE_OK && r < run->n; r++) {
-            const int64_t at = run->place[r].at;
-
-            run->place[r].who[i] = at < n ? list[at] : 0;
-        }
-        free(list);
-    }
-    if (check->command->order != MOE_CHECK_exact) {
-        qsort(run->place, (size_t)run->n, sizeof(*run->place), by_who);
-    }
-    return status;
-}
-
-static moe_status_t open_run(const moe_check_t *check, const char *path,
-                             run_t *run)
-{
-    int64_t *valid = NULL;
-    int64_t n_valid = 0;
-    moe_status_t status = moe_safetensors_open(path, &run->file);
-
-    if (status == MOE_OK) {
-        status =
-            moe_check_integers(run->file, path, "valid_rows", &valid, &n_valid);
-    }
-    if (status == MOE_OK) {
-        run->rows = count_rows(run->file, n_valid > 1);
-        status = list_rows(run, path, valid, n_valid);
-    }
-    if (status == MOE_OK) {
-        status = name_rows(check, run, path);
-    }
-    free(valid);
-    return status;
-}
-
-static void close_run(run_t *run)
-{
-    moe_safetensors_close(run->file);
-    free(run->place);
-}
-
 /* Two pieces, byte by byte. */
-static moe_status_t compare_bytes(const run_t run[2],
+static moe_status_t compare_bytes(const moe_race_run_t run[2],
                                   const moe_safetensor_t *const t[2],
                                   const int64_t at[2], int64_t n, differ_t *d)
 {
@@ -194,7 +45,7 @@ static moe_status_t compare_bytes(const run_t run[2],
 }
 
 /* Row by row, in order of who they are. */
-static moe_status_t compare_pairs(const run_t run[2],
+static moe_status_t compare_pairs(const moe_race_run_t run[2],
                                   const moe_safetensor_t *const t[2],
                                   differ_t *d)
 {
@@ -202,12 +53,11 @@ static moe_status_t compare_pairs(const run_t run[2],
     moe_status_t status = MOE_OK;
 
     for (int64_t i = 0; status == MOE_OK && i < run[0].n; i++) {
-        const int64_t at[2] = {run[0].place[i].at * row,
-                               run[1].place[i].at * row};
+        const int64_t at[2] = {run[0].row[i].at * row, run[1].row[i].at * row};
 
         status = compare_bytes(run, t, at, row, d);
-        if (d->bytes > 0 && d->place == NULL) {
-            d->place = &run[0].place[i];
+        if (d->bytes > 0 && d->row == NULL) {
+            d->row = &run[0].row[i];
         }
     }
     return status;
@@ -267,8 +117,9 @@ static int64_t first_token(const moe_golden_rank_t *rank, const char *name)
 }
 
 /* Where the first difference is, as far as the file says. */
-static json_t *place_of(const moe_golden_rank_t *rank, const run_t *run,
-                        const moe_safetensor_t *t, const differ_t *d)
+static json_t *place_of(const moe_golden_rank_t *rank,
+                        const moe_race_run_t *run, const moe_safetensor_t *t,
+                        const differ_t *d)
 {
     const int64_t cols = t->ndim > 0 ? t->dim[t->ndim - 1] : 1;
     const int bits = moe_dtype_bits(t->dtype);
@@ -278,27 +129,28 @@ static json_t *place_of(const moe_golden_rank_t *rank, const run_t *run,
 
     put(first, "row", row);
     put(first, "column", d->first * 8 / bits % cols);
-    if (d->place == NULL && token >= 0) {
+    if (d->row == NULL && token >= 0) {
         put(first, "token", token + row);
     }
-    for (int i = 0; d->place != NULL && i < NAMES; i++) {
+    for (int i = 0; d->row != NULL && i < MOE_RACE_NAMES; i++) {
         if (run->named[i]) {
-            put(first, names[i], d->place->who[i]);
+            put(first, moe_race_names[i], d->row->who[i]);
         }
     }
     return first;
 }
 
 /* True if a tensor has a row for each pair of its run. */
-static bool has_pairs(const run_t *run, const moe_safetensor_t *t)
+static bool has_pairs(const moe_race_run_t *run, const moe_safetensor_t *t)
 {
-    return run->rows > 0 && t->size_bytes > 0 && is_of_pairs(t->name) &&
-           (t->dim[0] == run->rows || rows_of(t, true) == run->rows) &&
+    return run->rows > 0 && t->size_bytes > 0 &&
+           moe_race_is_of_pairs(t->name) &&
+           (t->dim[0] == run->rows || moe_race_rows_of(t, true) == run->rows) &&
            t->size_bytes % run->rows == 0;
 }
 
 static moe_status_t compare(moe_check_t *check, const moe_golden_rank_t *rank,
-                            const run_t run[2],
+                            const moe_race_run_t run[2],
                             const moe_safetensor_t *const t[2])
 {
     static const int64_t begin[2] = {0, 0};
@@ -324,7 +176,7 @@ static moe_status_t compare(moe_check_t *check, const moe_golden_rank_t *rank,
 
 static moe_status_t compare_runs(moe_check_t *check,
                                  const moe_golden_rank_t *rank,
-                                 const run_t run[2])
+                                 const moe_race_run_t run[2])
 {
     moe_status_t status = MOE_OK;
 
@@ -338,6 +190,9 @@ static moe_status_t compare_runs(moe_check_t *check,
         const moe_safetensor_t *t[2] = {moe_safetensors_get(run[0].file, i)};
 
         t[1] = moe_safetensors_find(run[1].file, t[0]->name);
+        if (t[1] == NULL && moe_race_is_name(t[0]->name)) {
+            continue; /* what one run says of its rows is no result */
+        }
         if (t[1] == NULL) {
             status = add_race(check, rank, t[0]->name, t[0]->size_bytes, NULL,
                               "the second run does not have this tensor");
@@ -351,16 +206,12 @@ static moe_status_t compare_runs(moe_check_t *check,
 moe_status_t moe_check_race(moe_check_t *check, const moe_golden_rank_t *rank,
                             const char *first, const char *second)
 {
-    run_t run[2] = {{0}, {0}};
-    moe_status_t status = open_run(check, first, &run[0]);
+    moe_race_run_t run[2] = {{0}, {0}};
+    moe_status_t status = moe_race_open(check, rank, first, second, run);
 
-    if (status == MOE_OK) {
-        status = open_run(check, second, &run[1]);
-    }
     if (status == MOE_OK) {
         status = compare_runs(check, rank, run);
     }
-    close_run(&run[0]);
-    close_run(&run[1]);
+    moe_race_close(run);
     return status;
 }

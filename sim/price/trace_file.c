@@ -3,12 +3,12 @@
 
 #include "sim/price/trace_file.h"
 
+#include "base/leave.h"
 #include "base/outfile.h"
 #include "models/backend_meta.h"
 #include "sim/report/head.h"
 #include "sim/price/trace_json.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,25 +17,6 @@ struct moe_trace_file {
     moe_outfile_t *out;
     FILE *stream;
 };
-
-static void leave(int number)
-{
-    moe_outfile_abort_all();
-    (void)signal(number, SIG_DFL);
-    (void)raise(number);
-}
-
-/* A signal that is ignored (nohup) stays so. */
-static void clean_on_signals(void)
-{
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        if (signal(numbers[i], leave) == SIG_IGN) {
-            (void)signal(numbers[i], SIG_IGN);
-        }
-    }
-}
 
 /* The report's folder may be the place of the trace. */
 static moe_status_t make_place(const moe_command_t *command)
@@ -87,7 +68,7 @@ moe_status_t moe_trace_file_open(const moe_command_t *command,
     }
     status = make_place(command);
     if (status == MOE_OK) {
-        clean_on_signals();
+        moe_leave_clean();
         status = moe_outfile_open(command->trace, &file->out, &file->stream);
     }
     if (status == MOE_OK) {

@@ -156,6 +156,51 @@ judge 1 i64 id:5:99999999999 keep:topk_ids
 bad topk_ids "f['kind'] == 'unknown expert' and 'token 5, slot 0: 99999999999 of 16' in f['what']"
 golden=$golden_of_data
 
+# With all ranks' gemm2_out an output is judged from these, wherever they lie:
+# a rounding is seen that the output alone hides, and what is wrong before it is
+# no fault of the sum
+ranks=$work/ranks
+mkdir "$ranks"
+spoil_ranks() { # CHANGE of both, then of rank 0's file
+    local change=$1
+    shift
+    for r in 0 1; do
+        $spoil "$golden/rank-000$r.safetensors" \
+            "$ranks/rank-000$r.safetensors" "$change" || fail "spoil $change"
+    done
+    $spoil "$ranks/rank-0000.safetensors" "$work/got.safetensors" "$@" &&
+        mv "$work/got.safetensors" "$ranks/rank-0000.safetensors"
+}
+spoil_ranks shuffle shuffle
+expect 0 "$MOESIM" check "$golden" "$ranks"
+one_ulp=$("$PYTHON" - "$golden" "$top_srcdir/tests/e2e" <<'END'
+import sys
+sys.path.insert(0, sys.argv[2])
+import tensors as T
+code, = T.values(T.read(sys.argv[1] + "/rank-0000.safetensors")["output"])[7:8]
+print("%04x" % (code + 1))
+END
+)
+spoil_ranks shuffle "bits:output:7:$one_ulp"
+expect 1 "$MOESIM" check "$golden" "$ranks" --json "$work/check.json"
+holds "$work/check.json" \
+    "[(f['tensor'], f['rank']) for f in r['findings'] if f['verdict'] == 'bad'] == [('output', 0)]"
+expect 1 "$MOESIM" check "$golden" "$ranks" --only-rank 0
+expect 0 "$MOESIM" check "$golden" "$ranks/rank-0000.safetensors" --only-rank 0
+spoil_ranks drop:gemm2_out "bits:output:7:$one_ulp"
+expect 0 "$MOESIM" check "$golden" "$ranks"
+spoil_ranks keep:gemm1_out,gemm2_out,output zero-row:gemm1_out:3
+expect 1 "$MOESIM" check "$golden" "$ranks" --json "$work/check.json"
+holds "$work/check.json" \
+    "{f['tensor'] for f in r['findings'] if f['verdict'] == 'bad'} <= {'gemm1_out', 'gemm2_out'}"
+# the first place of the chain leads, though a rank's sum is looked at first
+spoil_ranks keep:gemm1_out,output zero:gemm1_out
+$spoil "$ranks/rank-0000.safetensors" "$work/got.safetensors" zero:output &&
+    mv "$work/got.safetensors" "$ranks/rank-0000.safetensors"
+expect 1 "$MOESIM" check "$golden" "$ranks" --json "$work/check.json"
+holds "$work/check.json" \
+    "[d['tensor'] for d in r['diagnosis']] == ['gemm1_out', 'output']"
+
 # Two runs of one kernel; bare files; what is wrong with the input.
 $spoil "$golden/rank-0000.safetensors" "$work/a.safetensors" keep:output
 $spoil "$golden/rank-0000.safetensors" "$work/b.safetensors" keep:output \
@@ -198,6 +243,22 @@ END
     pass "place of a race" || fail "place of a race"
 grep -qE "first in row [0-9]+, column [0-9]+, token [0-9]+ of rank [01], expert [0-9], rank 0" \
     "$work/stdout" && pass "told with its place" || fail "race without a place"
+# rows that say nothing lie as REF's; of lists that one run has alone nothing is
+# said
+$spoil "$work/one.safetensors" "$work/silent.safetensors" \
+    drop:src_rank drop:src_token drop:slot drop:expert
+$spoil "$work/turned.safetensors" "$work/slotless.safetensors" drop:slot
+for other in turned slotless; do
+    expect 0 "$MOESIM" check "$golden" "$work/silent.safetensors" \
+        "$work/$other.safetensors" --only-rank 0 --json "$work/check.json"
+    expect 0 "$MOESIM" check "$golden" "$work/$other.safetensors" \
+        "$work/silent.safetensors" --only-rank 0
+done
+expect 0 "$MOESIM" check "$golden" "$work/slotless.safetensors" \
+    "$work/padded.safetensors" --only-rank 0
+expect 1 "$MOESIM" check "$golden" "$work/silent.safetensors" \
+    "$work/raced.safetensors" --only-rank 0 --json "$work/check.json"
+bad gemm2_out "f['kind'] == 'race' and f['differ'] == 1"
 # what the files do not say of a place is not told: whose token a row is; a
 # token of the one global scale
 for run in one raced; do

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Codes of machines whose reciprocal is another one: few, next to midpoints,
+ * are no fault; the rest is. */
+#include "ref/judge.h"
+
+#include "moe/profile.h"
+#include "ref/fault.h"
+#include "ref/formats.h"
+#include "tests/support.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    HIDDEN = 1024,
+    TOKENS = 256
+};
+
+static const moe_model_t model = {.hidden = HIDDEN,
+                                  .intermediate = 128,
+                                  .experts = 8,
+                                  .topk = 2,
+                                  .n_group = 1,
+                                  .topk_group = 1,
+                                  .score = MOE_SCORE_softmax,
+                                  .routed_scaling = 1.0f};
+
+static moe_ref_case_t about(moe_profile_t profile, int64_t tokens)
+{
+    moe_ref_case_t c = {.model = &model,
+                        .chain = {.weights = MOE_FORMAT_nvfp4},
+                        .seed = 3,
+                        .tokens = {0, tokens},
+                        .experts = {0, 8}};
+    moe_storage_t *dispatch = &c.chain.at[MOE_ROLE_dispatch];
+
+    *dispatch = (moe_storage_t){.format = MOE_FORMAT_nvfp4, .profile = profile};
+    moe_storage_default(dispatch, MOE_FILL_HIDDEN_BOUND);
+    c.chain.at[MOE_ROLE_expert_in] = *dispatch;
+    c.chain.at[MOE_ROLE_gemm2_in] = *dispatch;
+    return c;
+}
+
+/* The rows of a profile, or of one with a mistake. */
+static void make(moe_profile_t profile, int64_t tokens, moe_fault_kind_t kind,
+                 moe_ref_layer_t *layer)
+{
+    const moe_ref_case_t c = about(profile, tokens);
+
+    ck_assert_int_eq(moe_ref_layer_init(&c, layer), MOE_OK);
+    layer->fault = (moe_fault_t){.kind = kind, .role = MOE_ROLE_dispatch};
+    ck_assert_int_eq(moe_ref_layer_make(layer, MOE_ROLE_dispatch), MOE_OK);
+}
+
+/* What the judge of a profile says of a layer's rows. */
+static moe_verdict_t judge(moe_profile_t profile, const moe_ref_layer_t *layer)
+{
+    const moe_ref_case_t c = about(profile, layer->at[MOE_ROLE_dispatch].rows);
+    moe_judge_t judge;
+    moe_verdict_t verdict;
+
+    ck_assert_int_eq(
+        moe_judge_init(&c, MOE_ACCUMULATOR_fp32, TOKENS * HIDDEN, &judge),
+        MOE_OK);
+    ck_assert_int_eq(moe_judge_give(&judge, MOE_ROLE_dispatch,
+                                    &layer->at[MOE_ROLE_dispatch]),
+                     MOE_OK);
+    ck_assert_int_eq(moe_judge_run(&judge), MOE_OK);
+    verdict = judge.verdict[MOE_ROLE_dispatch];
+    moe_judge_fini(&judge);
+    return verdict;
+}
+
+/* Another machine: IEEE divisions in some rows, approximate ones in the rest.
+ * Global scales of few digits, as this one, make many numbers halves, more than
+ * a budget has. */
+START_TEST(another_machine_is_within_the_budget)
+{
+    moe_ref_layer_t layer;
+    moe_ref_layer_t other;
+    moe_rows_t *rows = &layer.at[MOE_ROLE_dispatch];
+    moe_verdict_t v;
+
+    make(MOE_PROFILE_fast_rcp_sm90, TOKENS, MOE_FAULT_none, &layer);
+    make(MOE_PROFILE_flashinfer_exact, TOKENS, MOE_FAULT_none, &other);
+    for (int64_t i = 0; i < TOKENS; i += 4) {
+        memcpy(moe_rows_codes(rows, i),
+               moe_rows_codes(&other.at[MOE_ROLE_dispatch], i),
+               (size_t)moe_rows_code_bytes(rows));
+    }
+    v = judge(MOE_PROFILE_fast_rcp_sm90, &layer);
+    ck_assert_int_gt(v.differ, 0);
+    ck_assert(v.good);
+    ck_assert_int_eq(v.in_code_budget, v.differ);
+    ck_assert(!judge(MOE_PROFILE_fast_rcp_sm90, &other).good);
+    moe_ref_layer_fini(&layer);
+    moe_ref_layer_fini(&other);
+}
+END_TEST
+
+/* One code that is off by a step though no midpoint is near. */
+START_TEST(far_from_midpoints_no_code_may_differ)
+{
+    moe_ref_layer_t layer;
+    moe_rows_t *rows;
+    uint8_t *codes;
+    int64_t col = 0;
+    double x;
+    double scale;
+
+    make(MOE_PROFILE_fast_rcp_sm90, TOKENS, MOE_FAULT_none, &layer);
+    rows = &layer.at[MOE_ROLE_dispatch];
+    codes = rows->codes;
+    do { /* 2, and nearer to it than to 1.5 or 3 */
+        col++;
+        x = moe_rows_value(&layer.at[MOE_ROLE_hidden], 0, col);
+        scale = moe_rows_value(rows, 0, col) / 2.0;
+    } while ((codes[col / 2] >> (4 * (col % 2)) & 15) != 4 ||
+             fabs(x / scale - 2.0) > 0.2);
+    codes[col / 2] ^= (uint8_t)(1 << (4 * (col % 2))); /* 3 */
+    ck_assert(!judge(MOE_PROFILE_fast_rcp_sm90, &layer).good);
+    moe_ref_layer_fini(&layer);
+}
+END_TEST
+
+/* A rounding that is wrong at every midpoint is more than another machine. */
+START_TEST(too_many_codes_next_to_midpoints_are_a_fault)
+{
+    static const moe_fault_kind_t kinds[] = {MOE_FAULT_ties_to_zero,
+                                             MOE_FAULT_double_rounding,
+                                             MOE_FAULT_truncation};
+    moe_ref_layer_t layer;
+
+    make(MOE_PROFILE_fast_rcp_sm90, TOKENS, kinds[_i], &layer);
+    ck_assert(!judge(MOE_PROFILE_fast_rcp_sm90, &layer).good);
+    moe_ref_layer_fini(&layer);
+}
+END_TEST
+
+/* Of n scales some are one step larger, with codes as they were. */
+static bool passes(int64_t tokens, int64_t every)
+{
+    moe_ref_layer_t layer;
+    uint8_t *scales;
+    bool good;
+
+    make(MOE_PROFILE_fast_rcp_sm90, tokens, MOE_FAULT_none, &layer);
+    scales = layer.at[MOE_ROLE_dispatch].scales;
+    for (int64_t i = every / 2; i < tokens * HIDDEN / 16; i += every) {
+        scales[i]++;
+    }
+    good = judge(MOE_PROFILE_fast_rcp_sm90, &layer).good;
+    moe_ref_layer_fini(&layer);
+    return good;
+}
+
+START_TEST(scales_are_counted_against_their_share)
+{
+    ck_assert(passes(TOKENS, 1000)); /* 1e-3, of 16,384 */
+    ck_assert(!passes(TOKENS, 250)); /* 4e-3 */
+    ck_assert(passes(2, 128));       /* one of 128 is chance */
+    ck_assert(!passes(2, 8));        /* 16 are not */
+}
+END_TEST
+
+START_TEST(exact_profiles_have_no_budget)
+{
+    moe_ref_layer_t layer;
+
+    make(MOE_PROFILE_fast_rcp_sm90, TOKENS, MOE_FAULT_none, &layer);
+    ck_assert(!judge(MOE_PROFILE_flashinfer_exact, &layer).good);
+    moe_ref_layer_fini(&layer);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("judge_budget");
+    TCase *tests = tcase_create("judge_budget");
+
+    tcase_add_test(tests, another_machine_is_within_the_budget);
+    tcase_add_test(tests, far_from_midpoints_no_code_may_differ);
+    tcase_add_loop_test(tests, too_many_codes_next_to_midpoints_are_a_fault, 0,
+                        3);
+    tcase_add_test(tests, scales_are_counted_against_their_share);
+    tcase_add_test(tests, exact_profiles_have_no_budget);
+    suite_add_tcase(suite, tests);
+    return moe_suite_main(suite);
+}
