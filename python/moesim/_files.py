@@ -144,7 +144,7 @@ def save(path, tensors):
     """Write {name: array} as a safetensors file."""
     header, arrays, at = {}, [], 0
     for name, array in tensors.items():
-        array = numpy.ascontiguousarray(array)
+        array = _arrays.native(array)
         plain = next((d for d, n in PLAIN.items() if n == array.dtype.name),
                      None)
         dtype = plain or DTYPES[_arrays.read(array)[0]]
