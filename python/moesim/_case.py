@@ -3,6 +3,7 @@
 
 import ctypes
 import json
+import operator
 import pathlib
 import warnings
 
@@ -50,8 +51,26 @@ def _experts(count, ep, rank):
     return first, first + each + (rank < more)
 
 
+def _is_bool(value):
+    """Python's, numpy's or torch's."""
+    return str(getattr(value, "dtype", type(value).__name__)) in (
+        "bool", "torch.bool")
+
+
 def _text(value):
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(bool(value)).lower() if _is_bool(value) else str(value)
+
+
+def _whole(name, value, least=0):
+    """An int of any whole number's type; bool is none."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if _is_bool(value) or number < least:
+        raise MoesimError(
+            f"{name}={value!r}, expected a whole number >= {least}")
+    return number
 
 
 class NoEffect(MoesimError):
@@ -211,11 +230,10 @@ def case(model, tokens, ep=1, rank=0, dispatch="bf16", profile=None, seed=0,
     wanted = {k: keys[k] for k in MODEL_KEYS if k in keys}
     if "experts" not in wanted:
         raise MoesimError("model: experts must be given")
-    if not isinstance(tokens, int) or tokens < 0:
-        raise MoesimError(f"tokens={tokens!r}, expected a whole number >= 0")
-    first, end = _experts(int(wanted["experts"]), ep, rank)
-    wanted.update(token_end=tokens, expert_begin=first, expert_end=end,
-                  dispatch=dispatch, seed=seed)
+    first, end = _experts(int(wanted["experts"]), _whole("ep", ep, 1),
+                          _whole("rank", rank))
+    wanted.update(token_end=_whole("tokens", tokens), expert_begin=first,
+                  expert_end=end, dispatch=dispatch, seed=_whole("seed", seed))
     wanted["data"] = data
     if profile is not None:
         wanted["profile"] = profile

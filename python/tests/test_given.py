@@ -236,6 +236,28 @@ def test_a_stage_is_named_and_given_once():
         case.check(case.x, stage="x", hidden=case.x)
 
 
+@pytest.mark.parametrize("name", ["tokens", "seed", "ep", "rank"])
+def test_whole_numbers_are_those_of_any_integer_type(name):
+    settings = {"model": SMALL, "tokens": 8, "ep": 4}
+    want = moesim.case(**{**settings, name: 2})
+    for kind in (numpy.int8, numpy.uint64, numpy.int64, numpy.array):
+        case = moesim.case(**{**settings, name: kind(2)})
+        assert case.settings == want.settings
+        assert (case.x == want.x).all()
+    for wrong in (-1, numpy.int64(-1), 2.0, numpy.float32(2), "2", None, True,
+                  numpy.bool_(True), numpy.array(True), numpy.array([2])):
+        with pytest.raises(moesim.MoesimError) as told:
+            moesim.case(**{**settings, name: wrong})
+        assert str(told.value).startswith(
+            f"{name}={wrong!r}, expected a whole number >= ")
+
+
+def test_true_and_false_are_those_of_numpy_too():
+    case = moesim.case(SMALL, tokens=8, renormalize=numpy.bool_(False))
+    want = moesim.case(SMALL, tokens=8, renormalize=False)
+    assert (case.topk_weights == want.topk_weights).all()
+
+
 def test_a_format_that_no_array_has_is_told():
     case = moesim.case(SMALL, tokens=8, dispatch="logfmt10")
     assert not hasattr(case, "dispatch")
@@ -264,3 +286,10 @@ def test_tensors_of_torch_are_judged_alike_in_every_layout():
         case.check(value, stage="dispatch")
     check_refused(case, (codes, scales[0, 0]), "dispatch", "of shape ()",
                   TypeError)
+
+
+def test_whole_numbers_may_be_of_torch():
+    torch = pytest.importorskip("torch")
+    assert moesim.case(SMALL, tokens=torch.tensor(8)).x.shape == (8, 256)
+    with pytest.raises(moesim.MoesimError, match="expected a whole number"):
+        moesim.case(SMALL, tokens=torch.tensor(True))
