@@ -61,7 +61,7 @@ def _cast_torch(flat, element):
 
 
 def view(address, element, shape, owner, framework):
-    """[shape] elements at an address; the last axis is packed as its type is."""
+    """[shape] elements at an address; the last axis is packed as its type."""
     plain, _, _, packed = ELEMENTS[element]
     shape = (*shape[:-1], shape[-1] // packed)
     count = int(numpy.prod(shape, dtype=numpy.int64))

@@ -14,9 +14,9 @@ from moesim._library import (ERR_UNSUPPORTED, ERR_WRONG, OK, MoesimError,
 
 # settings of a model that the library takes under the same name
 MODEL_KEYS = ("hidden", "intermediate", "experts", "topk", "shared_experts",
-              "n_group", "topk_group", "group_limit", "score", "bias", "renormalize",
-              "routed_scaling", "activation", "gate_up", "expert_bias",
-              "expert_scales", "weight_on_input")
+              "n_group", "topk_group", "group_limit", "score", "bias",
+              "renormalize", "routed_scaling", "activation", "gate_up",
+              "expert_bias", "expert_scales", "weight_on_input")
 TENSORS = (*STAGES[:-1], "w13", "w2", "router", "bias", "w13_bias", "w2_bias",
            "token", "slot", "expert")
 TEXT_BYTES = 16384
@@ -82,7 +82,8 @@ class Case:
     expert_in, gemm1_out, act_out, gemm2_in, gemm2_out, combine, output, router,
     bias (of the router), w13_bias, w2_bias (of the experts),
     token, slot, expert; scales of NAME are NAME_scale, its exact factor is
-    NAME_decode (an array where a model has expert_scales), bounds are NAME_abs. Made when first wanted, never copied."""
+    NAME_decode (an array where a model has expert_scales), bounds are
+    NAME_abs. Made when first wanted, never copied."""
 
     def __init__(self, settings, framework="numpy"):
         text = " ".join(f"{k}={_text(v)}" for k, v in settings.items())

@@ -120,8 +120,8 @@ def _cover(path, header, start, size):
 
 def load(path):
     """Tensors of a safetensors file: {name: array}. MoesimError, with file and
-    byte, if it is not whole, names a tensor twice, or tensors overlap or are not
-    in order of their data."""
+    byte, if it is not whole, names a tensor twice, or tensors overlap or are
+    not in order of their data."""
     raw = numpy.fromfile(path, numpy.uint8)
     header, start = _header(path, raw)
     for name, about in header.items():

@@ -53,8 +53,8 @@ def _single(stage, wanted, array, shape):
     value = float(array.view(numpy.float64)[at[0]])
     raise MoesimError(
         f"{stage}[{place}] is {value!r} in a float64 array, which is no "
-        f"float32 ({at.size} of {narrowed.size // 4} are none); round the array "
-        f"to {wanted}, the type of the stage, before check()")
+        f"float32 ({at.size} of {narrowed.size // 4} are none); round the "
+        f"array to {wanted}, the type of the stage, before check()")
 
 
 def _narrow(stage, wanted, element, array, shape):
