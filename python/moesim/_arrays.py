@@ -61,7 +61,7 @@ def _cast_torch(flat, element):
 
 
 def view(address, element, shape, owner, framework):
-    """[shape] elements at an address; the last axis is packed as its type is."""
+    """[shape] elements at an address; the last axis is packed as its type."""
     plain, _, _, packed = ELEMENTS[element]
     shape = (*shape[:-1], shape[-1] // packed)
     count = int(numpy.prod(shape, dtype=numpy.int64))
@@ -86,29 +86,42 @@ def _element_of_torch(tensor):
     return None
 
 
-def read(tensor):
-    """(element, contiguous numpy bytes) of an array or a tensor on the CPU.
+def native(array):
+    """An array's shape and numbers: linear, in this machine's byte order."""
+    array = numpy.asarray(array, order="C")
+    return array if array.dtype.isnative else \
+        array.astype(array.dtype.newbyteorder("="))
+
+
+def _read_torch(tensor):
+    import torch
+
+    tensor = tensor.detach().cpu().resolve_neg().contiguous()
+    # a tensor without dimensions has no bytes' view
+    flat = tensor.reshape(-1).view(torch.uint8).numpy()
+    return _element_of_torch(tensor), flat, tuple(tensor.shape)
+
+
+def _read_numpy(value):
+    array = native(value)
+    if array.dtype.hasobject:
+        raise TypeError(f"{type(value).__name__} is no array of numbers")
+    flat = array.reshape(-1).view(numpy.uint8)
+    return _element_of_numpy(array), flat, array.shape
+
+
+def read(value):
+    """(element, linear and aligned numpy bytes, shape) of an array or a tensor.
 
     16-bit numbers without a type of their own (uint16) are bf16.
     """
-    if hasattr(tensor, "detach"):
-        tensor = tensor.detach().cpu().contiguous()
-        element = _element_of_torch(tensor)
-        shape = tuple(tensor.shape)
-        import torch
-
-        array = (tensor.view(torch.uint8).numpy().reshape(-1)
-                 if tensor.numel() else numpy.empty(0, numpy.uint8))
-    else:
-        array = numpy.ascontiguousarray(tensor)
-        if array.dtype.hasobject:
-            raise TypeError(f"{type(tensor).__name__} is no array of numbers")
-        element = _element_of_numpy(array)
-        shape = array.shape
-        array = array.reshape(-1).view(numpy.uint8)
+    of = _read_torch if hasattr(value, "detach") else _read_numpy
+    element, flat, shape = of(value)
     if element is None:
-        raise TypeError(f"elements of type {tensor.dtype} are none of moesim's")
-    return element, array, shape
+        dtype = (value if hasattr(value, "dtype") else
+                 numpy.asarray(value)).dtype
+        raise TypeError(f"elements of type {dtype} are none of moesim's")
+    return element, flat if flat.ctypes.data % 8 == 0 else flat.copy(), shape
 
 
 def narrow(element, array):

@@ -2,28 +2,23 @@
 """A rank's share of one layer, in process."""
 
 import ctypes
-import difflib
 import json
+import operator
 import pathlib
 import warnings
 
-import numpy
-
-from moesim import _arrays
+from moesim import _arrays, _given
+from moesim._given import NAMES, STAGES
 from moesim._library import (ERR_UNSUPPORTED, ERR_WRONG, OK, MoesimError,
-                             Tensor, error, library)
+                             Tensor, error, library, unknown)
 
 # settings of a model that the library takes under the same name
 MODEL_KEYS = ("hidden", "intermediate", "experts", "topk", "shared_experts",
-              "n_group", "topk_group", "group_limit", "score", "bias", "renormalize",
-              "routed_scaling", "activation", "gate_up", "expert_bias",
-              "expert_scales", "weight_on_input")
-# names of a kernel's arguments for tensors of the chain
-NAMES = {"x": "hidden"}
-TENSORS = ("x", "logits", "topk_ids", "topk_weights", "dispatch", "expert_in",
-           "gemm1_out", "act_out", "gemm2_in", "gemm2_out", "combine", "w13",
-           "w2", "router", "bias", "w13_bias", "w2_bias", "token",
-           "slot", "expert")
+              "n_group", "topk_group", "group_limit", "score", "bias",
+              "renormalize", "routed_scaling", "activation", "gate_up",
+              "expert_bias", "expert_scales", "weight_on_input")
+TENSORS = (*STAGES[:-1], "w13", "w2", "router", "bias", "w13_bias", "w2_bias",
+           "token", "slot", "expert")
 TEXT_BYTES = 16384
 injection = None  # of all cases that name no other; the pytest plugin sets it
 
@@ -39,15 +34,11 @@ def _model(name):
         known = (*MODEL_KEYS, "name", "source", "layers", "moe_layers")
         for key in name:
             if key not in known:
-                near = difflib.get_close_matches(key, known, 1)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                raise MoesimError(f"model key {key!r} is unknown{hint}")
+                raise unknown("model key", key, known)
         return name
     table = models()
     if name not in table:
-        near = difflib.get_close_matches(name, table, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise MoesimError(f"model {name!r} is unknown{hint}")
+        raise unknown("model", name, table)
     return table[name]
 
 
@@ -60,31 +51,26 @@ def _experts(count, ep, rank):
     return first, first + each + (rank < more)
 
 
+def _is_bool(value):
+    """Python's, numpy's or torch's."""
+    return str(getattr(value, "dtype", type(value).__name__)) in (
+        "bool", "torch.bool")
+
+
 def _text(value):
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(bool(value)).lower() if _is_bool(value) else str(value)
 
 
-def _beyond(stage, ids):
-    """A line about the first of ids that 32 bits do not hold, or none."""
-    at = numpy.flatnonzero((ids < -2**31) | (ids >= 2**31))
-    if at.size == 0:
-        return ""
-    place = ", ".join(str(i) for i in numpy.unravel_index(at[0], ids.shape))
-    return (f"\n{stage}[{place}] is {ids.flat[at[0]]}, which does not fit "
-            f"32 bits ({at.size} of {ids.size} do not)")
-
-
-def _single(stage, wanted, array, shape):
-    """float64 bytes as float32; refused unless each element is one."""
-    narrowed, at = _arrays.cast_exact(array, "float64", "float32")
-    if at.size == 0:
-        return narrowed
-    place = ", ".join(str(i) for i in numpy.unravel_index(at[0], shape))
-    value = float(array.view(numpy.float64)[at[0]])
-    raise MoesimError(
-        f"{stage}[{place}] is {value!r} in a float64 array, which is no float32 "
-        f"({at.size} of {narrowed.size // 4} are none); round the array to "
-        f"{wanted}, the type of the stage, before check()")
+def _whole(name, value, least=0):
+    """An int of any whole number's type; bool is none."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if _is_bool(value) or number < least:
+        raise MoesimError(
+            f"{name}={value!r}, expected a whole number >= {least}")
+    return number
 
 
 class NoEffect(MoesimError):
@@ -96,7 +82,8 @@ class Case:
     expert_in, gemm1_out, act_out, gemm2_in, gemm2_out, combine, output, router,
     bias (of the router), w13_bias, w2_bias (of the experts),
     token, slot, expert; scales of NAME are NAME_scale, its exact factor is
-    NAME_decode (an array where a model has expert_scales), bounds are NAME_abs. Made when first wanted, never copied."""
+    NAME_decode (an array where a model has expert_scales), bounds are
+    NAME_abs. Made when first wanted, never copied."""
 
     def __init__(self, settings, framework="numpy"):
         text = " ".join(f"{k}={_text(v)}" for k, v in settings.items())
@@ -128,6 +115,9 @@ class Case:
         if library.moeref_case_tensor(self._handle, name.encode(),
                                       ctypes.byref(tensor)) != OK:
             raise error()
+        if tensor.dtype.decode() not in _arrays.ELEMENTS:
+            raise MoesimError(f"{name} is {tensor.dtype.decode()}, which is no "
+                              "type of an array's elements")
         return tensor
 
     def _shape(self, name, tensor, last):
@@ -175,55 +165,15 @@ class Case:
                             self._shape(name, tensor, tensor.blocks), self,
                             self.framework)
 
-    def _given(self, stage, value, keep, notes):
-        """A tensor of the caller's; value is an array, or (codes, scales)."""
-        want = self._tensor(NAMES.get(stage, stage))
-        codes, scales = value if isinstance(value, tuple) else (value, None)
-        element, array, shape = _arrays.read(codes)
-        packed = _arrays.ELEMENTS[want.dtype.decode()]
-        if element == "u8" and packed[0] == "uint8":
-            element = want.dtype.decode()  # codes without a type of their own
-        if element == "fp64" and want.dtype in (b"bf16", b"fp16", b"fp32"):
-            element = "fp32"
-            array = _single(stage, want.dtype.decode(), array, shape)
-        if element in ("fp32", "fp16") and want.dtype == b"bf16":
-            element, array = _arrays.narrow(element, array)
-        if element == "fp32" and want.dtype == b"fp16":
-            narrowed, changed = _arrays.cast_exact(array, "float32", "float16")
-            if changed.size == 0:
-                element, array = "fp16", narrowed
-        if element == "i64" and want.dtype == b"i32":
-            # torch's ids; what does not fit is no expert's either
-            element = "i32"
-            array = array.view("i8")
-            notes.append(_beyond(stage, array.reshape(shape)))
-            array = array.clip(-2**31, 2**31 - 1).astype("i4")
-        got = Tensor(dtype=element.encode(), data=array.ctypes.data,
-                     rows=shape[0], cols=(shape[1] if len(shape) > 1 else 1) *
-                     _arrays.ELEMENTS[element][3])
-        keep.append(array)
-        if scales is not None:
-            array = self._scales(stage, want, got.rows, scales)
-            got.scale_dtype = want.scale_dtype
-            got.scales = array.ctypes.data
-            got.blocks = want.blocks
-            keep.append(array)
-        return got
-
-    @staticmethod
-    def _scales(stage, want, rows, scales):
-        """Bytes of a tensor's scales: linear, of the right type and size."""
-        if want.scale_dtype is None:
-            raise TypeError(f"{stage} is {want.dtype.decode()}, which has no "
-                            "scales, expected an array alone")
-        element, array, shape = _arrays.read(scales)
-        wanted = want.scale_dtype.decode()
-        if (element not in (wanted, "u8" if _arrays.is_byte(wanted) else wanted)
-                or shape != (rows, want.blocks)):
-            raise TypeError(f"scales of {stage} are {element} of shape "
-                            f"{tuple(shape)}, expected {wanted} of shape "
-                            f"{(rows, want.blocks)}")
-        return array
+    def _read(self, stages, notes):
+        """What the library takes, with the arrays behind it, of each stage."""
+        given = []
+        for name, value in stages.items():
+            want = self._tensor(name)
+            free = "topk_ids" in stages and name in _given.OF_PAIRS
+            given.append(_given.read(name, want, value,
+                                     None if free else want.rows, notes))
+        return given
 
     def check(self, out, stage="combine", **more):
         """Judge a kernel's tensor of a stage: AssertionError if it is wrong,
@@ -235,13 +185,13 @@ class Case:
         given is replaced, from the mistake's stage on, by what the reference
         computes with it: NoEffect if that is the same."""
         __tracebackhide__ = True  # pytest shows the line of the test
-        stages = {stage: out, **more}
-        keep, notes = [], []
-        given = [self._given(name, value, keep, notes)
-                 for name, value in stages.items()]
+        stages = _given.name_stages(out, stage, more)
+        notes = []
+        given = self._read(stages, notes)
         names = (ctypes.c_char_p * len(given))(
-            *[NAMES.get(name, name).encode() for name in stages])
-        tensors = (Tensor * len(given))(*given)
+            *[name.encode() for name in stages])
+        # arrays of `given` live until the call is over
+        tensors = (Tensor * len(given))(*[tensor for tensor, _ in given])
         text = ctypes.create_string_buffer(TEXT_BYTES)
         status = library.moeref_case_check(self._handle, names, tensors,
                                            len(given), text, TEXT_BYTES)
@@ -281,11 +231,10 @@ def case(model, tokens, ep=1, rank=0, dispatch="bf16", profile=None, seed=0,
     wanted = {k: keys[k] for k in MODEL_KEYS if k in keys}
     if "experts" not in wanted:
         raise MoesimError("model: experts must be given")
-    if not isinstance(tokens, int) or tokens < 0:
-        raise MoesimError(f"tokens={tokens!r}, expected a whole number >= 0")
-    first, end = _experts(int(wanted["experts"]), ep, rank)
-    wanted.update(token_end=tokens, expert_begin=first, expert_end=end,
-                  dispatch=dispatch, seed=seed)
+    first, end = _experts(int(wanted["experts"]), _whole("ep", ep, 1),
+                          _whole("rank", rank))
+    wanted.update(token_end=_whole("tokens", tokens), expert_begin=first,
+                  expert_end=end, dispatch=dispatch, seed=_whole("seed", seed))
     wanted["data"] = data
     if profile is not None:
         wanted["profile"] = profile

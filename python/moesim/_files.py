@@ -120,8 +120,8 @@ def _cover(path, header, start, size):
 
 def load(path):
     """Tensors of a safetensors file: {name: array}. MoesimError, with file and
-    byte, if it is not whole, names a tensor twice, or tensors overlap or are not
-    in order of their data."""
+    byte, if it is not whole, names a tensor twice, or tensors overlap or are
+    not in order of their data."""
     raw = numpy.fromfile(path, numpy.uint8)
     header, start = _header(path, raw)
     for name, about in header.items():
@@ -144,7 +144,7 @@ def save(path, tensors):
     """Write {name: array} as a safetensors file."""
     header, arrays, at = {}, [], 0
     for name, array in tensors.items():
-        array = numpy.ascontiguousarray(array)
+        array = _arrays.native(array)
         plain = next((d for d, n in PLAIN.items() if n == array.dtype.name),
                      None)
         dtype = plain or DTYPES[_arrays.read(array)[0]]

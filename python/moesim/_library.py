@@ -3,6 +3,7 @@
 
 import ctypes
 import ctypes.util
+import difflib
 import os
 import pathlib
 
@@ -71,3 +72,11 @@ def version():
 def error():
     """Why the last call failed."""
     return MoesimError(library.moeref_error().decode() or "libmoeref failed")
+
+
+def unknown(what, name, known):
+    """A name that there is not: the nearest of the known ones, or a few."""
+    near = difflib.get_close_matches(name, known, 1)
+    hint = (f"; did you mean {near[0]}?" if near else
+            f", expected one of {' '.join(known)}" if len(known) < 16 else "")
+    return MoesimError(f"{what} {name!r} is unknown{hint}")
