@@ -94,6 +94,16 @@ int moe_fault_variants(moe_fault_kind_t kind)
     }
 }
 
+bool moe_fault_chooses(moe_fault_kind_t kind)
+{
+    return kind == MOE_FAULT_group_mask_zero || kind == MOE_FAULT_group_max;
+}
+
+bool moe_fault_is_of_inputs(moe_fault_kind_t kind)
+{
+    return moe_fault_chooses(kind) || kind == MOE_FAULT_previous_call;
+}
+
 bool moe_ref_fault_routes(const moe_ref_layer_t *layer)
 {
     return moe_ref_fault_here(layer, MOE_ROLE_topk_ids) ||

@@ -40,6 +40,13 @@ bool moe_fault_find(const char *name, moe_fault_kind_t *kind_p);
 /** True if the mistake can be made at a place. */
 bool moe_fault_is_at(moe_fault_kind_t kind, moe_role_t role);
 
+/** True for mistakes of a router that choose other experts. */
+bool moe_fault_chooses(moe_fault_kind_t kind);
+
+/** True for mistakes that a run makes in its inputs: choices, and hidden states
+ * of the call before. */
+bool moe_fault_is_of_inputs(moe_fault_kind_t kind);
+
 /** Forms of the same mistake: tiles of several sizes, other profiles. */
 int moe_fault_variants(moe_fault_kind_t kind);
 

@@ -10,12 +10,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Mistakes that lead to other experts; made in layers without shared ones. */
-static bool chooses(moe_fault_kind_t kind)
-{
-    return kind == MOE_FAULT_group_mask_zero || kind == MOE_FAULT_group_max;
-}
-
 /* The router of another model is the mistake; false if it is none. */
 static bool change_model(moe_fault_kind_t kind, moe_model_t *m)
 {
@@ -188,10 +182,11 @@ moe_status_t moe_ref_fault_route(moe_ref_layer_t *layer, const float *logits,
 
     if (!change_model(kind, &m) ||
         (m.shared > 0 &&
-         (kind == MOE_FAULT_bias_in_weights || chooses(kind))) ||
+         /* layers without shared experts alone */
+         (kind == MOE_FAULT_bias_in_weights || moe_fault_chooses(kind))) ||
         (kind == MOE_FAULT_bias_in_weights &&
          (layer->bias == NULL || m.score == MOE_SCORE_softmax_chosen)) ||
-        (chooses(kind) &&
+        (moe_fault_chooses(kind) &&
          (m.n_group == 1 || m.group_limit != MOE_GROUP_LIMIT_top2_sum))) {
         return moe_ref_fault_none(layer);
     }
@@ -203,7 +198,7 @@ moe_status_t moe_ref_fault_route(moe_ref_layer_t *layer, const float *logits,
     if (kind == MOE_FAULT_bias_in_weights) {
         return bias_weights(layer, logits, n, ids, weights);
     }
-    if (chooses(kind)) {
+    if (moe_fault_chooses(kind)) {
         return choose_otherwise(layer, logits, n, ids, weights);
     }
     if (kind == MOE_FAULT_weight_bf16) {

@@ -12,8 +12,9 @@ void rank_setup_inputs(rank_setup_t *s, const moe_change_t *changes, size_t n)
     s->scenario =
         moe_load_good(moe_test_source("scenarios/tutorial/first.yaml"), changes,
                       n, test_ranks);
-    ck_assert_int_eq(moe_inputs_make(s->scenario, test_rank, &s->inputs),
-                     MOE_OK);
+    ck_assert_int_eq(
+        moe_inputs_make(s->scenario, test_rank, MOE_FAULT_none, &s->inputs),
+        MOE_OK);
 }
 
 /* The routing source, as a run shares it. */

@@ -135,8 +135,7 @@ static bool find_rest(const char *rest, moe_injection_t *injection)
     return *rest == '\0';
 }
 
-/* A kernel's mistake. What changes ids or counts is no plan's: a run holds
- * them against the routing source. */
+/* A kernel's mistake. */
 static bool find_fault(const char *given, size_t n, moe_injection_t *injection)
 {
     for (int k = MOE_FAULT_none + 1; k < MOE_FAULT_COUNT; k++) {
@@ -152,11 +151,10 @@ static bool find_fault(const char *given, size_t n, moe_injection_t *injection)
     return false;
 }
 
-static bool is_of_routing(moe_fault_kind_t fault)
+/* Pairs that meet experts of other numbers: others than the plan counts. */
+static bool changes_counts(moe_fault_kind_t fault)
 {
-    return fault == MOE_FAULT_group_mask_zero || fault == MOE_FAULT_group_max ||
-           fault == MOE_FAULT_global_ids || fault == MOE_FAULT_minus_one ||
-           fault == MOE_FAULT_previous_call;
+    return fault == MOE_FAULT_global_ids || fault == MOE_FAULT_minus_one;
 }
 
 static bool parse_fault(const char *given, size_t n, int ranks,
@@ -164,10 +162,10 @@ static bool parse_fault(const char *given, size_t n, int ranks,
 {
     const char *rest = "";
 
-    if (is_of_routing(injection->fault)) {
+    if (changes_counts(injection->fault)) {
         (void)snprintf(expected, MOE_INJECTION_TEXT,
-                       "a mistake that leaves the routing as it is: a run "
-                       "holds ids and counts against its source");
+                       "a mistake that leaves the experts' rows as many as "
+                       "they are: a run's buffers are planned for these");
         return false;
     }
     if (given[n] == '@' &&

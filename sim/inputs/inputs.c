@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "moe/draw.h"
+#include "ref/fault_inside.h"
 #include "ref/logits.h"
 #include "ref/route.h"
 
@@ -107,23 +108,31 @@ static moe_draw_t draw_of(const moe_scenario_t *s)
     return (moe_draw_t){s->layer.data, s->seed, &s->model};
 }
 
-moe_status_t moe_inputs_hidden(const moe_inputs_t *in, int64_t first, int64_t n,
-                               uint16_t *out)
+/* Of the scenario's seed, or of one that many before it. */
+static moe_status_t hidden_before(const moe_inputs_t *in, uint64_t before,
+                                  int64_t first, int64_t n, uint16_t *out)
 {
-    moe_draw_t draw;
+    moe_draw_t draw = draw_of(in->scenario);
 
     if (in->hidden_file != NULL) {
         return read_hidden(in, first, n, out);
     }
-    draw = draw_of(in->scenario);
+    draw.seed -= before;
     moe_draw_hidden(&draw, first, n, out);
     return MOE_OK;
+}
+
+moe_status_t moe_inputs_hidden(const moe_inputs_t *in, int64_t first, int64_t n,
+                               uint16_t *out)
+{
+    return hidden_before(in, in->fault == MOE_FAULT_previous_call, first, n,
+                         out);
 }
 
 moe_status_t moe_inputs_token(const moe_inputs_t *in, int64_t token,
                               uint16_t *out)
 {
-    return moe_inputs_hidden(in, token, 1, out);
+    return hidden_before(in, 0, token, 1, out);
 }
 
 moe_status_t moe_inputs_gate(const moe_scenario_t *s, uint16_t *out)
@@ -194,6 +203,8 @@ static moe_status_t make_own(moe_inputs_t *in)
             return status;
         }
     }
+    in->spoilt = in->fault == MOE_FAULT_previous_call && n > 0 &&
+                 in->hidden_file == NULL;
     return moe_inputs_hidden(in, in->own.begin, n, in->hidden);
 }
 
@@ -209,16 +220,48 @@ static moe_status_t bad_logit(const moe_inputs_t *in, moe_status_t status,
                      (long long)(in->own.begin + bad[0]), (long long)bad[1]));
 }
 
+/* The mistake of a router, which may mean nothing for this one. */
+static moe_status_t route_wrongly(moe_inputs_t *in, const float *logits)
+{
+    moe_routing_t *r = &in->routing;
+    const size_t bytes =
+        (size_t)(r->n * in->scenario->model.topk) * sizeof(*r->ids);
+    moe_ref_layer_t layer = {
+        .about = {.model = &in->scenario->model},
+        .bias = in->bias,
+        .fault = {.kind = in->fault, .role = MOE_ROLE_topk_ids}};
+    int32_t *right = malloc(bytes + 1);
+    int64_t bad[2];
+    moe_status_t status;
+
+    if (right == NULL) {
+        return no_memory("the router");
+    }
+    memcpy(right, r->ids, bytes);
+    status = moe_ref_fault_route(&layer, logits, r->n, r->ids, r->weights, bad);
+    if (status == MOE_ERR_UNSUPPORTED) {
+        moe_error_clear();
+        status = MOE_OK;
+    }
+    in->spoilt = memcmp(right, r->ids, bytes) != 0;
+    free(right);
+    return status;
+}
+
 static moe_status_t route_rows(moe_inputs_t *in, const float *logits)
 {
     const moe_model_t *model = &in->scenario->model;
     moe_routing_t *r = &in->routing;
     int64_t bad[2] = {0, 0};
+    moe_status_t status =
+        bad_logit(in,
+                  moe_ref_route(model, logits, in->bias, r->n, r->ids,
+                                r->weights, &in->stats, bad),
+                  bad);
 
-    return bad_logit(in,
-                     moe_ref_route(model, logits, in->bias, r->n, r->ids,
-                                   r->weights, &in->stats, bad),
-                     bad);
+    return status == MOE_OK && moe_fault_chooses(in->fault)
+               ? route_wrongly(in, logits)
+               : status;
 }
 
 static moe_status_t logits_and_route(moe_inputs_t *in, float *logits)
@@ -292,10 +335,10 @@ static moe_status_t make_routing(moe_inputs_t *in)
 }
 
 moe_status_t moe_inputs_make(const moe_scenario_t *scenario, int rank,
-                             moe_inputs_t *in_p)
+                             moe_fault_kind_t fault, moe_inputs_t *in_p)
 {
     const moe_layer_t *layer = &scenario->layer;
-    moe_inputs_t in = {.scenario = scenario, .rank = rank};
+    moe_inputs_t in = {.scenario = scenario, .rank = rank, .fault = fault};
     moe_status_t status;
 
     in.own = moe_layer_tokens(layer, moe_layout_dp_rank(&layer->layout, rank));

@@ -165,6 +165,18 @@ static moe_status_t run_all(moe_job_t *job, moe_backend_t *backend)
     return status;
 }
 
+/* Ids and weights are the source's: nobody's router made them, or a wrong one.
+ */
+static bool imposes(const moe_job_t *job)
+{
+    bool wrong = false;
+
+    for (size_t i = 0; i < job->command->n_injections; i++) {
+        wrong = wrong || moe_fault_chooses(job->injection[i].fault);
+    }
+    return wrong || job->scenario->router != MOE_ROUTER_data;
+}
+
 moe_status_t moe_job_methods(moe_job_t *job)
 {
     const moe_scenario_t *s = job->scenario;
@@ -174,7 +186,7 @@ moe_status_t moe_job_methods(moe_job_t *job)
         .ledger = job->ledger,
         .layer = &s->layer,
         .routing = &job->routing,
-        .impose_routing = s->router != MOE_ROUTER_data,
+        .impose_routing = imposes(job),
         .hidden = job->inputs.hidden,
         .router = job->inputs.router,
         .bias = job->inputs.bias,

@@ -47,7 +47,7 @@ fault 3 'rank 2.*finalize' oom@2:finalize
 fault 3 'rank 3.*experts' oom@3:experts
 
 # a kernel's mistake: the run ends, and its output is not the oracle's
-for what in nibbles-swapped truncation@1 reduced-twice; do
+for what in nibbles-swapped truncation@1 reduced-twice previous-calls-output@1; do
     expect 1 timeout 60 "$MOESIM" run "$tiny" --ranks 4 -o "$work/out" \
         --inject "$what"
     says "^moesim: method [a-z_]+: .* are not the oracle's"

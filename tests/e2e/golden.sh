@@ -225,6 +225,21 @@ says 'DIR is missing'
 golden 2 -o "$work/no" --numerics faithful
 golden 2 -o "$work/no" --weights some
 golden 3 -o "$work/in.yaml/no"
+
+# ended from outside while a file of the folder is being written
+"$MOESIM" golden -q --model deepseek-r1 --dp 8 --ep 8 --tokens 16 \
+    --method allgatherv --dispatch nvfp4 --only-rank 1 --weights local \
+    -o "$work/no" &
+pid=$!
+for _ in $(seq 600); do
+    ls "$work"/no.unfinished-*/rank-* >/dev/null 2>&1 && break
+    sleep 0.05
+done
+ls "$work"/no.unfinished-*/rank-* >/dev/null && pass "begun" || fail "not begun"
+kill -TERM "$pid"
+status=0
+wait "$pid" || status=$?
+[ "$status" -eq 143 ] && pass "ended" || fail "exit $status"
 [ "$(ls "$work" | grep -cE '^(small|no|.*unfinished.*)')" -eq 0 ] &&
     pass "nothing left" || fail "left: $(ls "$work")"
 finish

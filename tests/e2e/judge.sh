@@ -193,6 +193,10 @@ spoil_ranks keep:gemm1_out,gemm2_out,output zero-row:gemm1_out:3
 expect 1 "$MOESIM" check "$golden" "$ranks" --json "$work/check.json"
 holds "$work/check.json" \
     "{f['tensor'] for f in r['findings'] if f['verdict'] == 'bad'} <= {'gemm1_out', 'gemm2_out'}"
+# a router that chooses others, in all ranks' counts too
+expect 1 timeout 60 "$MOESIM" run "$golden.yaml" -o "$work/chosen" \
+    --inject group-max-for-top2-sum@1
+says "elements are not the oracle's"
 # the first place of the chain leads, though a rank's sum is looked at first
 spoil_ranks keep:gemm1_out,output zero:gemm1_out
 $spoil "$ranks/rank-0000.safetensors" "$work/got.safetensors" zero:output &&
