@@ -41,7 +41,10 @@ bool moe_ref_fault_has_profile(const moe_storage_t *storage, int variant);
 double moe_ref_fault_multiply_by(int variant, double x, double scale,
                                  double decode, double encode);
 
-/** Quantise src to out by another profile. */
+/** True for another profile; false for another multiplier of its own, too. */
+bool moe_ref_fault_is_profile(const moe_ref_layer_t *layer);
+
+/** Quantise src to out by another profile, which there is. */
 moe_status_t moe_ref_fault_profile(const moe_ref_layer_t *layer,
                                    const moe_rows_t *src,
                                    const moe_rows_t *out);

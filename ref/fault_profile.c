@@ -42,8 +42,8 @@ bool moe_ref_fault_has_profile(const moe_storage_t *storage, int variant)
     if (info->scale == MOE_DTYPE_e8m0 || info->code == MOE_DTYPE_log10) {
         return false;
     }
-    if (variant <
-        MOE_FAULT_MULTIPLIERS) { /* the last two are of a global one */
+    if (variant < MOE_FAULT_MULTIPLIERS) {
+        /* the last two are of a global one */
         return variant < MOE_FAULT_MULTIPLIERS - 2 || info->has_global;
     }
     return profile_of(variant) != storage->profile &&
@@ -80,6 +80,12 @@ static float global_of(const moe_storage_t *storage, moe_profile_t profile)
     return moe_profile_info(profile)->global == own
                ? storage->global_scale
                : 1.0f / storage->global_scale;
+}
+
+bool moe_ref_fault_is_profile(const moe_ref_layer_t *layer)
+{
+    return layer->fault.kind == MOE_FAULT_other_profile &&
+           layer->fault.variant >= MOE_FAULT_MULTIPLIERS;
 }
 
 moe_status_t moe_ref_fault_profile(const moe_ref_layer_t *layer,

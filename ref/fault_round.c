@@ -295,8 +295,7 @@ moe_status_t moe_ref_fault_quantize(const moe_ref_layer_t *layer,
         !moe_ref_fault_has_profile(&out->storage, layer->fault.variant)) {
         return moe_ref_fault_none(layer);
     }
-    if (layer->fault.kind == MOE_FAULT_other_profile &&
-        layer->fault.variant >= MOE_FAULT_MULTIPLIERS) {
+    if (moe_ref_fault_is_profile(layer)) {
         return moe_ref_fault_profile(layer, src, out);
     }
     if (layer->fault.kind == MOE_FAULT_global_per_rank) {

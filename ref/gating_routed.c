@@ -69,3 +69,10 @@ int64_t moe_ref_gate_routed_bytes(const moe_gate_rule_t *rule, int64_t tokens,
     return tokens * experts * (1 + random) * (int64_t)sizeof(float) +
            tokens * rule->topk * 16 + experts * 2 * 8; /* to sort pairs */
 }
+
+void moe_gated_narrow(const int64_t *from, int64_t n, int32_t *to)
+{
+    for (int64_t i = 0; i < n; i++) {
+        to[i] = (int32_t)from[i];
+    }
+}

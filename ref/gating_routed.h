@@ -28,6 +28,9 @@ typedef struct {
 moe_status_t moe_ref_gate_routed(const moe_gate_routed_t *in,
                                  moe_gated_t *gated, moe_ref_stats_t *stats);
 
+/** Locations or counts as tensors have them. */
+void moe_gated_narrow(const int64_t *from, int64_t n, int32_t *to);
+
 /** Bytes that a call takes at most. */
 int64_t moe_ref_gate_routed_bytes(const moe_gate_rule_t *rule, int64_t tokens,
                                   int64_t experts);

@@ -8,9 +8,7 @@ than fp32 rounding could move them, weights to 2^-20, the layer to what bf16
 stages may cost. Skipped without numpy, unless MOESIM_REQUIRE_DATA is 1.
 """
 import os
-import subprocess
 import sys
-import tempfile
 
 try:
     import numpy as np
@@ -25,8 +23,6 @@ import tensors as T  # noqa: E402
 
 TOKENS, EXPERTS, TOPK = 300, 64, 6
 NEAR = 2e-6  # fp32 rounding of scores, sums of two and biases of this size
-MOESIM = os.environ.get("MOESIM") or os.path.join(
-    os.environ["top_builddir"], "moesim")
 draw = np.random.default_rng(7667)
 
 # score, groups, kept, limit, bias, renormalised
@@ -41,17 +37,6 @@ FAMILIES = {
     "DeepSeek-V4": ("sqrt_softplus", 1, 1, "top2_sum", True, True),
     "Pangu": ("softmax", 2, 2, "each", False, True),
 }
-
-
-def op(name, tensors, *settings):
-    with tempfile.TemporaryDirectory() as folder:
-        given, found = folder + "/in", folder + "/out"
-        T.write(given, tensors)
-        command = [MOESIM, "op", name, "--quiet", "--in", given, "--out", found]
-        for setting in settings:
-            command += ["--set", setting]
-        subprocess.run(command, check=True)
-        return T.read(found)
 
 
 def f32(x):
@@ -124,9 +109,9 @@ def check_router(name, family):
     given = {"logits": f32(logits)}
     if biased:
         given["bias"] = f32(bias)
-    out = op("route", given, f"score={score}", f"n_group={groups}",
-             f"topk_group={kept}", f"group_limit={limit}", f"topk={TOPK}",
-             f"renormalize={str(renormalize).lower()}", "routed_scaling=2.5")
+    out = T.op("route", given, f"score={score}", f"n_group={groups}",
+               f"topk_group={kept}", f"group_limit={limit}", f"topk={TOPK}",
+               f"renormalize={str(renormalize).lower()}", "routed_scaling=2.5")
     ids, weights, sure = route(logits.astype(float), bias.astype(float),
                                family)
     got = array(out["topk_weights"], "<f4").astype(float)
@@ -150,9 +135,9 @@ E2M1 = np.array([0, .5, 1, 1.5, 2, 3, 4, 6])
 def check_decode_scale(hidden, xv, model, given):
     """code x scale x decode_scale is hidden, to half a step of E2M1 (at most
     1 of 6) and of the scale (1 of 16)."""
-    out = op("moe-layer", given, model, "dispatch=nvfp4",
-             "precision.expert_in=bf16", "precision.weights=bf16",
-             "precision.gemm2_in=bf16")
+    out = T.op("moe-layer", given, model, "dispatch=nvfp4",
+               "precision.expert_in=bf16", "precision.weights=bf16",
+               "precision.gemm2_in=bf16")
     codes = array(("U8", (len(xv), hidden // 2), out["dispatch"][2]), "u1")
     codes = np.stack([codes & 15, codes >> 4], -1).reshape(xv.shape)
     scale = array(out["dispatch.scale"], "u1").astype(float)
@@ -176,9 +161,9 @@ def check_layer():
              f"{inner}, experts: {experts}, topk: {topk}, score: sigmoid, "
              "bias: true, renormalize: true, routed_scaling: 2.5, layers: 1, "
              "moe_layers: 1}")
-    out = op("moe-layer", given, model, "dispatch=bf16",
-             "precision.weights=bf16", "precision.expert_in=bf16",
-             "precision.gemm2_in=bf16")
+    out = T.op("moe-layer", given, model, "dispatch=bf16",
+               "precision.weights=bf16", "precision.expert_in=bf16",
+               "precision.gemm2_in=bf16")
     check_decode_scale(hidden, xv, model, given)
     s = SCORES["sigmoid"](xv @ rv.T)
     ids, gap = best(s + bias, topk)

@@ -8,9 +8,7 @@ PyTorch's of the tensor before it, to the one rounding that it may make and what
 float64 itself may lose. Skipped without PyTorch.
 """
 import os
-import subprocess
 import sys
-import tempfile
 
 try:
     import torch
@@ -25,8 +23,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 import tensors as T  # noqa: E402
 
 NEAR = 2e-6  # fp32 rounding of scores, sums of two and biases of this size
-MOESIM = os.environ.get("MOESIM") or os.path.join(
-    os.environ["top_builddir"], "moesim")
 DIGITS = {torch.bfloat16: 8, torch.float32: 24}
 KINDS = {"BF16": torch.bfloat16, "F32": torch.float32, "I32": torch.int32,
          "U8": torch.uint8, "F4": torch.uint8,
@@ -73,17 +69,6 @@ LAYERS = {
                 ", gate_up: interleaved, expert_bias: true", "bf16"),
     "Llama-4": ("Llama-4", 1, "swiglu", ", weight_on_input: true", "bf16"),
 }
-
-
-def op(name, tensors, *settings):
-    with tempfile.TemporaryDirectory() as folder:
-        given, found = folder + "/in", folder + "/out"
-        T.write(given, tensors)
-        command = [MOESIM, "op", name, "--quiet", "--in", given, "--out", found]
-        for setting in settings:
-            command += ["--set", setting]
-        subprocess.run(command, check=True)
-        return T.read(found)
 
 
 def give(x):
@@ -161,10 +146,10 @@ def check_router(name, family):
     given = {"logits": give(logits)}
     if biased:
         given["bias"] = give(bias)
-    out = op("route", given, f"score={score}", f"n_group={groups}",
-             f"topk_group={kept}", f"group_limit={limit}", "topk=6",
-             f"renormalize={str(renormalize).lower()}",
-             f"routed_scaling={scaling}")
+    out = T.op("route", given, f"score={score}", f"n_group={groups}",
+               f"topk_group={kept}", f"group_limit={limit}", "topk=6",
+               f"renormalize={str(renormalize).lower()}",
+               f"routed_scaling={scaling}")
     hold_routing(name, logits, bias, family, 6, out)
 
 
@@ -289,9 +274,9 @@ def check_layer(name, router, topk, activation, keys, form):
                      ("w2", (experts, hidden, inner))):
         parts, given[w] = weights_of(shape, form)
         files.update({w + end: part for end, part in parts.items()})
-    out = op("moe-layer", files, model_text(family, topk, activation, keys),
-             f"dispatch={form}", f"precision.weights={form}",
-             f"precision.expert_in={form}", f"precision.gemm2_in={form}")
+    out = T.op("moe-layer", files, model_text(family, topk, activation, keys),
+               f"dispatch={form}", f"precision.weights={form}",
+               f"precision.expert_in={form}", f"precision.gemm2_in={form}")
     hold_routing(name, take(out["logits"]), given["bias"], family, topk, out)
     hold_ends(name, out, x, given, form, "weight_on_input" in keys)
     hold_experts(name, out, given, activation, "interleaved" in keys)

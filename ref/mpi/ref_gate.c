@@ -18,13 +18,6 @@ int64_t moe_ref_gate_bytes(const moe_call_t *call)
            (n * call->gate->topk + experts) * (int64_t)sizeof(int64_t);
 }
 
-static void narrow(const int64_t *from, int64_t n, int32_t *to)
-{
-    for (int64_t i = 0; i < n; i++) {
-        to[i] = (int32_t)from[i];
-    }
-}
-
 static moe_status_t gate(moe_ref_backend_t *be, const moe_call_t *call,
                          int64_t *location, int64_t *counts)
 {
@@ -50,8 +43,8 @@ static moe_status_t gate(moe_ref_backend_t *be, const moe_call_t *call,
     memcpy(out.weights, call->in[2]->data,
            (size_t)pairs * sizeof(*out.weights));
     status = moe_ref_gate_routed(&in, &out, &be->stats);
-    narrow(location, pairs, call->out[1]->data);
-    narrow(counts, in.experts, call->out[3]->data);
+    moe_gated_narrow(location, pairs, call->out[1]->data);
+    moe_gated_narrow(counts, in.experts, call->out[3]->data);
     memcpy(call->out[4]->data, &out.aux_loss, sizeof(out.aux_loss));
     return status;
 }

@@ -106,13 +106,6 @@ static moe_status_t make_logits(const moe_golden_gate_t *gate, moe_range_t own,
     return status;
 }
 
-static void narrow(const int64_t *from, int64_t n, int32_t *to)
-{
-    for (int64_t i = 0; i < n; i++) {
-        to[i] = (int32_t)from[i];
-    }
-}
-
 /* Of tokens whose logits, if they count, are there. */
 static moe_status_t gate_tokens(moe_golden_gate_t *gate, int dp,
                                 const float *logits, int32_t *ids,
@@ -138,9 +131,9 @@ static moe_status_t gate_tokens(moe_golden_gate_t *gate, int dp,
         room == NULL ? no_memory() : moe_ref_gate_routed(&in, &out, &ignored);
 
     if (status == MOE_OK) {
-        narrow(out.location, pairs,
-               gate->location + own.begin * gate->rule.topk);
-        narrow(out.counts, experts, gate->counts + dp * experts);
+        moe_gated_narrow(out.location, pairs,
+                         gate->location + own.begin * gate->rule.topk);
+        moe_gated_narrow(out.counts, experts, gate->counts + dp * experts);
         gate->loss[dp] = out.aux_loss;
     }
     free(room);

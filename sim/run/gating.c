@@ -200,16 +200,19 @@ moe_status_t moe_job_share_routing(moe_job_t *job, size_t method, int32_t *ids,
     moe_blob_t *parts = NULL;
     moe_status_t status;
 
-    if (packed == NULL) {
-        return no_memory();
+    if (packed != NULL) {
+        moe_routing_pack(&part, packed);
     }
-    moe_routing_pack(&part, packed);
-    status = moe_world_share(job->world, packed, (int64_t)size, &parts);
-    free(packed);
+    /* without memory too: the others wait */
+    status = moe_world_share(job->world, packed,
+                             packed != NULL ? (int64_t)size : 0, &parts);
     if (status == MOE_OK) {
-        status = moe_routing_join(&layer, job->n_ranks, parts, &part, all_p);
+        status = packed == NULL ? no_memory()
+                                : moe_routing_join(&layer, job->n_ranks, parts,
+                                                   &part, all_p);
         moe_blobs_free(parts);
     }
+    free(packed);
     return status;
 }
 

@@ -117,6 +117,17 @@ expect 1 "$MOESIM" check "$golden" "$work/got.safetensors" --only-rank 0 \
 again="again: moesim check '.*' '.*' --order exact --accumulator fp32 --only-rank 0"
 grep -q "$again" "$work/stdout" && pass "again as it was" ||
     fail "$(cat "$work/stdout")"
+# rows may move among those of an expert, or anywhere
+expect 1 "$MOESIM" check "$golden" "$work/got.safetensors" --only-rank 0 \
+    --order within-expert --json "$work/check.json"
+bad rows "f['kind'] == 'order of rows'"
+expect 0 "$MOESIM" check "$golden" "$work/got.safetensors" --only-rank 0 \
+    --order any
+$spoil "$golden/rank-0000.safetensors" "$work/got.safetensors" turn-experts
+expect 0 "$MOESIM" check "$golden" "$work/got.safetensors" --only-rank 0 \
+    --order within-expert
+expect 1 "$MOESIM" check "$golden" "$work/got.safetensors" --only-rank 0 \
+    --order exact
 $spoil "$golden/rank-0000.safetensors" "$work/got.safetensors" \
     zero-row:output:2 nan:combine
 expect 1 "$MOESIM" check "$golden" "$work/got.safetensors" --only-rank 0 \

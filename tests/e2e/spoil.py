@@ -121,6 +121,11 @@ def apply(tensors, change):
         set_rows(tensors[name], rows[1:] + rows[:1])
     elif what == "shuffle":
         each_pair(tensors, lambda rows: rows[1::2] + rows[0::2])
+    elif what == "turn-experts":
+        who = struct.unpack("<%di" % tensors["expert"][1][0],
+                            tensors["expert"][2])
+        order = sorted(range(len(who)), key=lambda i: (who[i], -i))
+        each_pair(tensors, lambda rows: [rows[i] for i in order])
     elif what == "drop-row":
         each_pair(tensors, lambda rows: rows[:-1])
     elif what == "pad":

@@ -2,7 +2,10 @@
 """safetensors by hand: 8 bytes of header length, JSON, data. A tensor is
 (dtype, shape, bytes)."""
 import json
+import os
 import struct
+import subprocess
+import tempfile
 
 LETTER = {"F32": "f", "I32": "i", "I64": "q", "U8": "B", "U16": "H",
           "BF16": "H", "F16": "H", "F8_E4M3": "B", "F8_E5M2": "B",
@@ -42,3 +45,17 @@ def values(tensor):
     size = struct.calcsize(LETTER[dtype])
     return list(struct.unpack("<%d%s" % (len(raw) // size, LETTER[dtype]),
                               raw))
+
+
+def op(name, tensors, *settings):
+    """What `moesim op` makes of tensors."""
+    moesim = os.environ.get("MOESIM") or os.path.join(
+        os.environ.get("top_builddir", "."), "moesim")
+    with tempfile.TemporaryDirectory() as folder:
+        given, found = folder + "/in", folder + "/out"
+        write(given, tensors)
+        command = [moesim, "op", name, "--quiet", "--in", given, "--out", found]
+        for setting in settings:
+            command += ["--set", setting]
+        subprocess.run(command, check=True)
+        return read(found)
