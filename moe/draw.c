@@ -188,10 +188,13 @@ void moe_draw_panel_scales(const moe_draw_t *d, moe_weight_t weight,
 }
 
 float moe_draw_weight_global(const moe_draw_t *d, moe_weight_t weight,
-                             int64_t expert, int64_t cols)
+                             moe_format_t format, int64_t expert, int64_t cols)
 {
-    if (d->data != MOE_DATA_normal) {
+    if (d->data != MOE_DATA_normal || !moe_format_info(format)->has_global) {
         return 1.0f;
+    }
+    if (format != MOE_FORMAT_nvfp4) {
+        return moe_fill_rows_global(cols);
     }
     return d->model->expert_scales
                ? (float)((double)moe_fill_weight_global(cols) *

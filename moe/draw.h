@@ -34,10 +34,11 @@ void moe_draw_panel_scales(const moe_draw_t *draw, moe_weight_t weight,
                            int64_t expert, int64_t row, int64_t block,
                            int64_t blocks, uint8_t *out);
 
-/** Decode global scale of an expert's NVFP4 weights of K columns: one for all
- * experts, unless the model says that each has its own. */
+/** Decode global scale of an expert's weights of K columns, 1 in formats that
+ * have none: one for all experts, unless the model says that each has its own
+ * (NVFP4). */
 float moe_draw_weight_global(const moe_draw_t *draw, moe_weight_t weight,
-                             int64_t expert, int64_t cols);
+                             moe_format_t format, int64_t expert, int64_t cols);
 
 /** As moe_fill_rows(); NVFP4 as the functions above, with the global scale of
  * moe_draw_weight_global(). */

@@ -4,6 +4,7 @@
 #include "base/philox.h"
 #include "base/philox_lanes.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -184,6 +185,11 @@ void moe_fill_rows(uint64_t seed, const moe_model_t *model, moe_weight_t weight,
                       (uint8_t *)scales + i * blocks * step);
         }
     }
+}
+
+float moe_fill_rows_global(int64_t cols)
+{
+    return ldexpf(1.0f, -2 - (ilogb((double)cols) + 2) / 2);
 }
 
 int moe_fill_expert_scale(uint64_t seed, moe_weight_t weight, int64_t expert)

@@ -22,7 +22,8 @@ bool moe_fill_rows_has(moe_format_t format);
  * alike, 0 twice; E4M3 and E5M2 codes of eight binades alike; int8 -127 to
  * 127. -0 never. fp32 scales have random fractions within one binade, powers
  * of two and bf16 scales vary by a factor of two; those of fp8_1x128 are
- * shared by the rows of a multiple of 128, as blocks of 128 x 128 are.
+ * shared by the rows of a multiple of 128, as blocks of 128 x 128 are. Codes
+ * without scales have moe_fill_rows_global().
  *
  * @param[in]  col     A multiple of the format's block and of 32.
  * @param[out] codes   [rows] of moe_format_code_bytes(format, cols).
@@ -33,6 +34,10 @@ void moe_fill_rows(uint64_t seed, const moe_model_t *model, moe_weight_t weight,
                    moe_format_t format, int64_t expert, int64_t row,
                    int64_t rows, int64_t col, int64_t cols, void *codes,
                    void *scales);
+
+/** Decode global scale of weights of K columns in fp8_tensor: a power of two
+ * that gives them a standard deviation near 1 / sqrt(K). */
+float moe_fill_rows_global(int64_t cols);
 
 /** The decode global scale of one expert's NVFP4 weights over that of all: a
  * number of sixteenths, 8 to 16. */

@@ -161,7 +161,7 @@ static moe_status_t get_weights(moeref_case_t *c, moe_weight_t weight,
 
     if (status == MOE_OK) {
         *tensor = tensor_of(&c->weights[weight]);
-        if (c->settings.chain.weights == MOE_FORMAT_nvfp4) {
+        if (moe_format_info(c->settings.chain.weights)->has_global) {
             tensor->decode_scale =
                 c->settings.model.expert_scales
                     ? 0.0f
@@ -178,7 +178,7 @@ static moe_status_t get_decode(moeref_case_t *c, moe_weight_t weight,
     const int64_t n = c->settings.local.end - c->settings.local.begin;
     float *decode = c->decode[weight];
 
-    if (c->settings.chain.weights != MOE_FORMAT_nvfp4) {
+    if (!moe_format_info(c->settings.chain.weights)->has_global) {
         return moe_fail(MOE_ERR_INPUT, "weights in %s have no global scale",
                         moe_format_name(c->settings.chain.weights));
     }

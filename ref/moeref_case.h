@@ -60,9 +60,9 @@ MOEREF_API void moeref_case_free(moeref_case_t *c);
  * A tensor of a case, made when first wanted: one of the chain; NAME.abs,
  * fp32 bounds of the sum of the magnitudes behind each element of NAME; w13
  * and w2, rows of all local experts one after the other; w13.decode and
- * w2.decode, fp32 [local experts], NVFP4's decode_scale; with expert_bias
- * w13.bias and w2.bias, fp32, a row an expert; router [experts][hidden] and
- * bias; token (i64), slot, expert (i32) of the pairs.
+ * w2.decode, fp32 [local experts], decode_scale of NVFP4 and fp8_tensor; with
+ * expert_bias w13.bias and w2.bias, fp32, a row an expert; router
+ * [experts][hidden] and bias; token (i64), slot, expert (i32) of the pairs.
  * @param[out] tensor  Valid until the case ends.
  */
 MOEREF_API moeref_status_t moeref_case_tensor(moeref_case_t *c,

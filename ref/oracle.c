@@ -134,6 +134,8 @@ static void linear_plain(work_t *w, const piece_t *p, int64_t expert, double *y,
     const moe_format_t weights = w->oracle->chain->weights;
     const moe_layer_t *layer = w->oracle->layer;
     const moe_draw_t from = {layer->data, layer->seed, w->m};
+    const double global = (double)moe_draw_weight_global(
+        &from, p->weight, weights, expert, p->k); /* a power of two */
 
     memcpy(w->plain, w->y, (size_t)p->k * sizeof(*y));
     for (int64_t r = 0; r < moe_weight_rows(w->m, p->weight); r++) {
@@ -141,6 +143,7 @@ static void linear_plain(work_t *w, const piece_t *p, int64_t expert, double *y,
                       w->codes, w->scales);
         oracle_dot(w->plain + p->first, weights, w->codes, w->scales, p->n,
                    w->sum);
+        mpfr_mul_d(w->sum, w->sum, global, MPFR_RNDN);
         mpfr_add_d(w->sum, w->sum, bias_of(w, p, expert, r), MPFR_RNDN);
         y[r] = oracle_round_sum(w->sum, format);
         low[r] = 0.0;
@@ -167,9 +170,9 @@ static void linear(work_t *w, const piece_t *p, int64_t expert, double *y,
     const moe_format_t format = w->at[moe_rounding_role(p->point)].format;
     const moe_layer_t *layer = w->oracle->layer;
     const moe_draw_t from = {layer->data, layer->seed, w->m};
-    const double d =
-        (double)w->row.decode *
-        (double)moe_draw_weight_global(&from, p->weight, expert, p->k);
+    const double d = (double)w->row.decode *
+                     (double)moe_draw_weight_global(
+                         &from, p->weight, MOE_FORMAT_nvfp4, expert, p->k);
     int e;
     const moe_u128_t alpha = (uint64_t)(frexp(d, &e) * 0x1p48); /* exact */
 
@@ -310,8 +313,7 @@ static bool is_supported(const moe_model_t *m, const moe_chain_t *chain)
     bool good = chain->at[MOE_ROLE_hidden].format == MOE_FORMAT_bf16 &&
                 (four ? in->format == MOE_FORMAT_nvfp4 &&
                             mid->format == MOE_FORMAT_nvfp4
-                      : moe_fill_rows_has(chain->weights) &&
-                            !moe_format_info(chain->weights)->has_global);
+                      : moe_fill_rows_has(chain->weights));
 
     good = good && (!m->weight_on_input || m->topk == 1);
     return good && m->hidden % BLOCK == 0 && m->intermediate % BLOCK == 0 &&

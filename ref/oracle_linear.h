@@ -50,6 +50,10 @@ static inline double oracle_weight(moe_format_t format, const void *codes,
     if (info->scale == MOE_DTYPE_fp32) {
         return value * (double)((const float *)scales)[c / block];
     }
+    if (info->scale == MOE_DTYPE_bf16) {
+        return value *
+               (double)moe_bf16_to_f32(((const uint16_t *)scales)[c / block]);
+    }
     if (info->scale == MOE_DTYPE_e8m0) {
         return ldexp(value, ((const uint8_t *)scales)[c / block] - 127);
     }

@@ -302,6 +302,14 @@ static void quantise_block(const moe_storage_t *as, double *x, int64_t at,
     }
 }
 
+/* What LogFMT reads: bf16, saturating. */
+static double input_of(double x)
+{
+    const double y = oracle_rounded(MOE_FORMAT_bf16, x);
+
+    return isinf(y) && !isinf(x) ? copysign(0x1.fep127, x) : y;
+}
+
 bool oracle_quantises(moe_profile_t profile)
 {
     return profile != MOE_PROFILE_none;
@@ -324,7 +332,7 @@ moe_status_t oracle_quantise(const moe_storage_t *as, double *x, int64_t n,
                       ? 1.0f / as->global_scale
                       : 1.0f;
     for (int64_t i = 0; logarithms && i < n; i++) {
-        x[i] = oracle_rounded(MOE_FORMAT_bf16, x[i]);
+        x[i] = input_of(x[i]);
     }
     if (logarithms) {
         oracle_logfmt(x, n);

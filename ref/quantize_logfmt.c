@@ -12,7 +12,8 @@
  * The kernels' lg2.approx and ex2.approx are rounded correctly here. A warp
  * that has a group with v >= 1 or v = w sends its 512 or 1024 columns as
  * bf16; here v >= 1 is coded like any other, v = w gives code 1 for all that
- * is not 0, and infinity in a group makes all of it infinite: ours.
+ * is not 0, and infinity in a group makes all of it infinite: ours. So is
+ * what is finite but beyond bf16: its largest number.
  */
 #include "ref/logfmt.h"
 #include "ref/quantize_profile.h"
@@ -109,6 +110,15 @@ static uint32_t magnitudes(const uint16_t *x)
     return v | w << 16;
 }
 
+/* bf16, in which what is finite stays so: infinity would spread. */
+static uint16_t input_of(double x)
+{
+    const uint32_t bits = moe_round_f64(MOE_FORMAT_bf16, x);
+
+    return (uint16_t)(isfinite(x) && (bits & 0x7fff) == 0x7f80 ? bits - 1
+                                                               : bits);
+}
+
 static uint32_t code_of(float x, const moe_logfmt_t *g, float inverse,
                         float shift)
 {
@@ -160,7 +170,7 @@ void moe_quantize_logfmt10(const double *x, int64_t n, float global,
     (void)global;
     for (int64_t b = 0; b < n / GROUP; b++) {
         for (int i = 0; i < GROUP; i++) {
-            bits[i] = (uint16_t)moe_round_f64(MOE_FORMAT_bf16, *x++);
+            bits[i] = input_of(*x++);
         }
         words[b] = magnitudes(bits);
         quantize_group(bits, codes, words[b]);

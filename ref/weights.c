@@ -3,7 +3,6 @@
 
 #include "moe/draw.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,7 +111,7 @@ float moe_ref_weights_global(const moe_ref_weights_t *w, int64_t e)
     return w->given != NULL
                ? moe_rows_global(&w->given[w->one_scale ? 0 : e].storage)
                : moe_draw_weight_global(
-                     &draw, w->weight,
+                     &draw, w->weight, w->format,
                      moe_ref_weights_expert(w, w->one_scale ? 0 : e),
                      moe_weight_cols(w->model, w->weight));
 }
@@ -130,21 +129,12 @@ bool moe_ref_weights_scaled(const moe_ref_weights_t *w, int64_t n)
     return scaled;
 }
 
-/* Encode global scale of drawn codes that have no other: a power of two that
- * gives them a standard deviation near 1 / sqrt(K). That of NVFP4 is nearly
- * this: its class takes moe_draw_weight_global(), to the bit. */
+/* Encode global scale of drawn codes. That of NVFP4 is nearly this: its class
+ * takes moe_draw_weight_global(), to the bit. */
 static float global_of(const moe_ref_weights_t *w, int64_t e)
 {
-    const double k = (double)moe_weight_cols(w->model, w->weight);
-
-    if (w->format == MOE_FORMAT_nvfp4) {
-        return 1.0f / moe_ref_weights_global(w, e);
-    }
-    if (w->data != MOE_DATA_normal) {
-        return moe_format_info(w->format)->has_global ? 1.0f : 0.0f;
-    }
     return moe_format_info(w->format)->has_global
-               ? ldexpf(1.0f, 2 + (ilogb(k) + 2) / 2)
+               ? 1.0f / moe_ref_weights_global(w, e)
                : 0.0f;
 }
 

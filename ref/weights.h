@@ -35,7 +35,7 @@ int64_t moe_ref_weights_k(const moe_ref_weights_t *weights);
 void moe_ref_weights_get(const moe_ref_weights_t *weights, int64_t e,
                          int64_t row, int64_t n, moe_weight_panel_t *panel);
 
-/** Decode global scale of local expert e's NVFP4 weights. */
+/** Decode global scale of local expert e's weights; 1 without one. */
 float moe_ref_weights_global(const moe_ref_weights_t *weights, int64_t e);
 
 /** True if that is another than the first local expert's, of any expert of

@@ -124,12 +124,17 @@ START_TEST(sums_of_the_ranks_are_the_output)
 }
 END_TEST
 
-static double e2m1_at(const moeref_tensor_t *t, int64_t row, int64_t col)
+/* Of NVFP4, or of E4M3 without scales. */
+static double value_at(const moeref_tensor_t *t, int64_t row, int64_t col)
 {
     const uint8_t *codes = t->data;
     const uint8_t *scales = t->scales;
     int code = codes[(row * t->cols + col) / 2] >> (4 * (col % 2));
 
+    if (scales == NULL) {
+        return (double)moeref_from_e4m3(codes[row * t->cols + col]) *
+               (double)t->decode_scale;
+    }
     return (double)moeref_from_e2m1((uint8_t)(code & 15)) *
            (double)moeref_from_e4m3(scales[row * t->blocks + col / 16]) *
            (double)t->decode_scale;
@@ -138,7 +143,11 @@ static double e2m1_at(const moeref_tensor_t *t, int64_t row, int64_t col)
 /* gemm1_out of a pair, from the weights and rows that the case gives out. */
 START_TEST(weights_and_rows_give_the_products)
 {
-    moeref_case_t *c = new_case(SMALL "expert_begin=1 expert_end=4");
+    moeref_case_t *c =
+        new_case(_i == 0 ? SMALL "expert_begin=1 expert_end=4"
+                         : SMALL "expert_begin=1 expert_end=4 weights="
+                                 "fp8_tensor expert_in=fp8_tensor "
+                                 "gemm2_in=fp8_tensor");
     moeref_tensor_t x = tensor(c, "expert_in");
     moeref_tensor_t w = tensor(c, "w13");
     moeref_tensor_t out = tensor(c, "gemm1_out");
@@ -153,7 +162,7 @@ START_TEST(weights_and_rows_give_the_products)
             double sum = 0.0;
 
             for (int64_t k = 0; k < HIDDEN; k++) {
-                sum += e2m1_at(&x, i, k) * e2m1_at(&w, row, k);
+                sum += value_at(&x, i, k) * value_at(&w, row, k);
             }
             if (!(fabs(bf16_at(&out, i, j) - sum) <= 0.0040 * fabs(sum))) {
                 ck_abort_msg("pair %d, %d: %g, sum %g", (int)i, (int)j,
@@ -175,6 +184,8 @@ static const char *const operands[] = {
      "intermediate=128"),
     "expert_in=int8_token gemm2_in=int8_token weights=int8_token",
     "expert_in=mxfp8 gemm2_in=mxfp8 weights=mxfp4",
+    "expert_in=mxfp8_e5m2 gemm2_in=mxfp8_e5m2 weights=mxfp8_e5m2",
+    "expert_in=fp8_tensor gemm2_in=fp8_tensor weights=fp8_tensor",
 };
 
 enum {
@@ -374,7 +385,7 @@ int main(void)
     tcase_add_loop_test(tests, every_place_is_judged_good_as_it_is, 0, PLACES);
     tcase_add_test(tests, a_wrong_element_is_found_where_it_is);
     tcase_add_test(tests, sums_of_the_ranks_are_the_output);
-    tcase_add_test(tests, weights_and_rows_give_the_products);
+    tcase_add_loop_test(tests, weights_and_rows_give_the_products, 0, 2);
     tcase_add_loop_test(tests, the_output_alone_is_judged_for_every_operand, 0,
                         OPERANDS);
     tcase_add_loop_test(tests, a_wrong_setting_is_refused_by_name, 0, WRONG);

@@ -7,6 +7,7 @@
 #include "gpu/fast_blocks.h"
 #include "tests/support.h"
 
+#include <float.h>
 #include <math.h>
 #include <mpfr.h>
 #include <stdlib.h>
@@ -130,6 +131,41 @@ START_TEST(edges_are_as_documented)
 }
 END_TEST
 
+/* The largest bf16 comes back to half a step; a float beyond bf16 as the same,
+ * and the group stays finite: the codes are the very ones. */
+START_TEST(what_is_finite_stays_finite)
+{
+    static float wide[FAST_GROUP];
+    static uint8_t other[sizeof(codes)];
+    float word;
+    const moe_rows_t src = {.storage = {.format = MOE_FORMAT_fp32},
+                            .rows = 1,
+                            .cols = FAST_GROUP,
+                            .codes = wide};
+    const moe_rows_t dst = {
+        .storage = {MOE_FORMAT_logfmt10, MOE_PROFILE_logfmt10_deepep, 0.0f},
+        .rows = 1,
+        .cols = FAST_GROUP,
+        .codes = other,
+        .scales = &word};
+
+    for (int i = 0; i < FAST_GROUP; i++) {
+        x[i] = i == 0 ? 0x7f7f : i == 1 ? 0xff7f : 0x7e00;
+        wide[i] = i == 0 ? FLT_MAX : i == 1 ? -3.4e38f : 0x1p125f;
+    }
+    round_trip();
+    for (int i = 0; i < FAST_GROUP; i++) {
+        float want = moe_bf16_to_f32(x[i]);
+
+        ck_assert(isfinite(y[i]));
+        ck_assert(fabsf(y[i] - want) < 0.01f * fabsf(want));
+    }
+    ck_assert_int_eq(moe_ref_quantize(&src, &dst), MOE_OK);
+    ck_assert_mem_eq(other, codes, sizeof(codes));
+    ck_assert_mem_eq(&word, words, sizeof(word));
+}
+END_TEST
+
 /* 16 codes of 9 bits from the low end, then 16 signs. */
 START_TEST(bits_lie_as_the_kernel_packs_them)
 {
@@ -152,6 +188,7 @@ int main(void)
     tcase_add_test(tests, logarithms_are_rounded_as_mpfr_rounds_them);
     tcase_add_test(tests, values_come_back_within_half_a_step);
     tcase_add_loop_test(tests, edges_are_as_documented, 0, 2);
+    tcase_add_test(tests, what_is_finite_stays_finite);
     tcase_add_test(tests, bits_lie_as_the_kernel_packs_them);
     suite_add_tcase(suite, tests);
     return moe_suite_main(suite);

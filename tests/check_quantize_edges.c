@@ -4,6 +4,7 @@
 #include "ref/quantize.h"
 #include "tests/support.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -102,6 +103,8 @@ static const edge_t edges[] = {
     EDGE(mxfp8_flashinfer, 0, "77 7ff8000000000000", NAN_, -1),
     EDGE(mxfp8_e5m2_rceil, 0, "00 8000000000000000", -0.0f),
     EDGE(mxfp8_e5m2_rceil, 0, "ff 7f7f7f7f7f7f7f7f", -INF, 1),
+    EDGE(mxfp8_e5m2_rceil, 0, "ff 7f7f7f7f7f7f7f7f", NAN_, 1),
+    EDGE(mxfp8_e5m2_rceil, 0, "00 40c0000000000000", 0x1p-126f, -0x1p-126f),
     /* FP8 groups: zeros; NaN; infinity */
     EDGE(deepep, 0, "346facad 8000000000000000", -0.0f),
     EDGE(deepgemm, 0, "346facad 8000000000000000", -0.0f),
@@ -145,6 +148,11 @@ static const edge_t edges[] = {
     EDGE(deepep_ue8m0, 0, "69 0080008000000000", 0x1p-130f, -0x1p-130f, 0,
          -0.0f),
     EDGE(vllm_ue8m0, 0, "5e 0080008000000000", 0x1p-130f, -0x1p-130f, 0, -0.0f),
+    EDGE(deepgemm_ue8m0, 0, "69 0080008000000000", 0x1p-130f, -0x1p-130f, 0,
+         -0.0f),
+    EDGE(fp8_token_vllm, 0, "36924925 0080008000000000", 0x1p-130f, -0x1p-130f,
+         0, -0.0f),
+    EDGE(fp8_tensor, 1, " 0080008000000000", 0x1p-130f, -0x1p-130f, 0, -0.0f),
     /* 8-bit integers: zeros; halves; NaN; infinity; all underflows */
     EDGE(int8_dispatch, 0, "00000000 0000000000000000", -0.0f),
     EDGE(int8_init_routing, 0, "00000000 0000000000000000", -0.0f),
@@ -169,6 +177,64 @@ static const edge_t edges[] = {
          -0x1p-149f),
     EDGE(int8_vllm, 0, "00000000 7f80000000000000", 0x1p-149f, -0x1p-149f),
     EDGE(int8_combine, 0, "0000 7f81000000000000", 0x1p-133f, -0x1p-133f),
+    /* the largest float: no scale but NVFP4's overflows */
+    EDGE(te_exact, 1, "7e f7000000", FLT_MAX, -FLT_MAX),
+    EDGE(flashinfer_exact, 1, "7e f7000000", FLT_MAX, -FLT_MAX),
+    EDGE(fast_rcp_sm90, 1, "7e f7000000", FLT_MAX, -FLT_MAX),
+    EDGE(fast_rcp_sm90_vllm, 1, "7e f7000000", FLT_MAX, -FLT_MAX),
+    EDGE(torchao_nvfp4, 1, "7e f7000000", FLT_MAX, -FLT_MAX),
+    EDGE(mxfp4_floor, 0, "fc f7000000", FLT_MAX, -FLT_MAX),
+    EDGE(mxfp4_even, 0, "fd e6000000", FLT_MAX, -FLT_MAX),
+    EDGE(mxfp4_ceil6, 0, "fd e6000000", FLT_MAX, -FLT_MAX),
+    EDGE(mxfp4_ceil, 0, "fd e6000000", FLT_MAX, -FLT_MAX),
+    EDGE(mxfp8_rceil, 0, "f7 78f8000000000000", FLT_MAX, -FLT_MAX),
+    EDGE(mxfp8_flashinfer, 0, "f7 78f8000000000000", FLT_MAX, -FLT_MAX),
+    EDGE(mxfp8_e5m2_rceil, 0, "f0 78f8000000000000", FLT_MAX, -FLT_MAX),
+    EDGE(deepep, 0, "7b124924 7efe000000000000", FLT_MAX, -FLT_MAX),
+    EDGE(deepgemm, 0, "7b124924 7efe000000000000", FLT_MAX, -FLT_MAX),
+    EDGE(vllm_1x128, 0, "7b124924 7efe000000000000", FLT_MAX, -FLT_MAX),
+    EDGE(trtllm_1x128, 0, "7b124924 7efe000000000000", FLT_MAX, -FLT_MAX),
+    EDGE(fp8_token_vllm, 0, "7b124924 7efe000000000000", FLT_MAX, -FLT_MAX),
+    EDGE(fp8_tensor, 1, " 7efe000000000000", FLT_MAX, -FLT_MAX),
+    EDGE(fp8_tensor, FLT_MAX, " 7efe000000000000", FLT_MAX, -FLT_MAX),
+    EDGE(deepep_ue8m0, 0, "f7 78f8000000000000", FLT_MAX, -FLT_MAX),
+    EDGE(deepgemm_ue8m0, 0, "f7 78f8000000000000", FLT_MAX, -FLT_MAX),
+    EDGE(vllm_ue8m0, 0, "f7 78f8000000000000", FLT_MAX, -FLT_MAX),
+    EDGE(int8_dispatch, 0, "7c010204 7f81000000000000", FLT_MAX, -FLT_MAX),
+    EDGE(int8_init_routing, 0, "7c010204 7f81000000000000", FLT_MAX, -FLT_MAX),
+    EDGE(int8_vllm, 0, "7c010204 7f81000000000000", FLT_MAX, -FLT_MAX),
+    EDGE(int8_combine, 0, "7c01 7f81000000000000", FLT_MAX, -FLT_MAX),
+};
+
+/* As floats decode: what the largest float comes back as, and the largest
+ * bf16. Worked out in rationals. */
+static const struct {
+    moe_profile_t profile;
+    float of_float;
+    float of_bf16;
+} largest[] = {
+    {MOE_PROFILE_te_exact, 2688, 2688},
+    {MOE_PROFILE_torchao_nvfp4, 2688, 2688},
+    {MOE_PROFILE_mxfp4_floor, 0x1.8p127f, 0x1.8p127f},
+    {MOE_PROFILE_mxfp4_even, INF, INF},
+    {MOE_PROFILE_mxfp4_ceil6, INF, INF},
+    {MOE_PROFILE_mxfp4_ceil, INF, INF},
+    {MOE_PROFILE_mxfp8_rceil, INF, INF},
+    {MOE_PROFILE_mxfp8_flashinfer, INF, INF},
+    {MOE_PROFILE_mxfp8_e5m2_rceil, INF, INF},
+    {MOE_PROFILE_deepep, FLT_MAX, 0x1.fe0002p127f},
+    {MOE_PROFILE_deepgemm, FLT_MAX, 0x1.fdfffep127f},
+    {MOE_PROFILE_vllm_1x128, FLT_MAX, 0x1.fdfffep127f},
+    {MOE_PROFILE_trtllm_1x128, FLT_MAX, 0x1.fdfffep127f},
+    {MOE_PROFILE_fp8_token_vllm, FLT_MAX, 0x1.fdfffep127f},
+    {MOE_PROFILE_fp8_tensor, 448, 448},
+    {MOE_PROFILE_deepep_ue8m0, INF, INF},
+    {MOE_PROFILE_deepgemm_ue8m0, INF, INF},
+    {MOE_PROFILE_vllm_ue8m0, INF, INF},
+    {MOE_PROFILE_int8_dispatch, INF, 0x1.fep127f},
+    {MOE_PROFILE_int8_init_routing, INF, 0x1.fep127f},
+    {MOE_PROFILE_int8_vllm, INF, 0x1.fep127f},
+    {MOE_PROFILE_int8_combine, 0x1.fff8p127f, 0x1.fff8p127f},
 };
 
 /* The stored scale in hex, a blank, the codes of 8 elements. */
@@ -200,47 +266,87 @@ static void print(const moe_rows_t *dst, char *out)
     }
 }
 
+static float values[COLS];
+static uint32_t codes[COLS], scales[COLS];
+
+static const moe_rows_t floats = {.storage = {.format = MOE_FORMAT_fp32},
+                                  .rows = 1,
+                                  .cols = COLS,
+                                  .codes = values};
+
+/* The values as codes; both are static. */
+static moe_rows_t quantised(moe_profile_t profile, float global)
+{
+    const moe_rows_t dst = {
+        .storage = {moe_profile_format(profile), profile, global},
+        .rows = 1,
+        .cols = COLS,
+        .codes = codes,
+        .scales = scales};
+
+    memset(codes, 0xa5, sizeof(codes));
+    memset(scales, 0, sizeof(scales));
+    ck_assert_msg(moe_ref_quantize(&floats, &dst) == MOE_OK, "%s",
+                  moe_error_text());
+    return dst;
+}
+
 START_TEST(the_edges_are_as_documented)
 {
     const edge_t *edge = &edges[_i];
-    float x[COLS] = {0};
-    uint32_t codes[COLS], scales[COLS] = {0};
-    moe_rows_t src = {.storage = {.format = MOE_FORMAT_fp32},
-                      .rows = 1,
-                      .cols = COLS,
-                      .codes = x};
-    moe_rows_t dst = {.storage = {moe_profile_format(edge->profile),
-                                  edge->profile, edge->global},
-                      .rows = 1,
-                      .cols = COLS,
-                      .codes = codes,
-                      .scales = scales};
+    moe_rows_t dst;
     char got[64];
 
-    memcpy(x, edge->x, sizeof(edge->x));
-    memset(codes, 0xa5, sizeof(codes));
-    ck_assert_msg(moe_ref_quantize(&src, &dst) == MOE_OK, "%s",
-                  moe_error_text());
+    memset(values, 0, sizeof(values));
+    memcpy(values, edge->x, sizeof(edge->x));
+    dst = quantised(edge->profile, edge->global);
     print(&dst, got);
     ck_assert_msg(strcmp(got, edge->want) == 0, "%s: %s, expected %s",
                   moe_profile_name(edge->profile), got, edge->want);
 }
 END_TEST
 
-/* A block of zeros, an infinity and a NaN are in the table for each. */
+static void largest_decodes(moe_profile_t profile, float x, float want)
+{
+    moe_rows_t dst;
+
+    memset(values, 0, sizeof(values));
+    values[0] = x;
+    values[1] = -x;
+    dst = quantised(profile, 1);
+    ck_assert_int_eq(moe_ref_dequantize(&dst, &floats), MOE_OK);
+    ck_assert_msg(memcmp(&values[0], &want, sizeof(want)) == 0,
+                  "%s of %a: %a, expected %a", moe_profile_name(profile),
+                  (double)x, (double)values[0], (double)want);
+    ck_assert(!(values[1] < -want) && !(values[1] > -want));
+    ck_assert(!(fabsf(values[2]) > 0)); /* others keep what they are */
+}
+
+START_TEST(the_largest_numbers_decode_as_documented)
+{
+    largest_decodes(largest[_i].profile, FLT_MAX, largest[_i].of_float);
+    largest_decodes(largest[_i].profile, 0x1.fep127f, largest[_i].of_bf16);
+}
+END_TEST
+
+/* A block of zeros, an infinity or a NaN, numbers whose scale underflows and
+ * the largest float are in the table for each. */
 START_TEST(every_profile_has_its_edges)
 {
-    int zeros = 0, infinities = 0, nans = 0;
+    int zeros = 0, infinities = 0, nans = 0, least = 0, most = 0;
 
     for (size_t i = 0; i < sizeof(edges) / sizeof(edges[0]); i++) {
         if ((int)edges[i].profile == _i) {
             zeros += !(fabsf(edges[i].x[1]) > 0) && signbit(edges[i].x[0]);
             infinities += isinf(edges[i].x[0]) || isinf(edges[i].x[2]);
             nans += isnan(edges[i].x[0]);
+            least += edges[i].x[0] > 0 && edges[i].x[0] < 0.012f;
+            most += !(edges[i].x[0] < FLT_MAX) && !isinf(edges[i].x[0]) &&
+                    !isnan(edges[i].x[0]);
         }
     }
-    ck_assert_msg(zeros > 0 && infinities + nans > 0, "%s",
-                  moe_profile_name((moe_profile_t)_i));
+    ck_assert_msg(zeros > 0 && infinities + nans > 0 && least > 0 && most > 0,
+                  "%s", moe_profile_name((moe_profile_t)_i));
 }
 END_TEST
 
@@ -251,6 +357,8 @@ int main(void)
 
     tcase_add_loop_test(tests, the_edges_are_as_documented, 0,
                         (int)(sizeof(edges) / sizeof(edges[0])));
+    tcase_add_loop_test(tests, the_largest_numbers_decode_as_documented, 0,
+                        (int)(sizeof(largest) / sizeof(largest[0])));
     tcase_add_loop_test(tests, every_profile_has_its_edges,
                         MOE_PROFILE_none + 1, MOE_PROFILE_logfmt10_deepep);
     suite_add_tcase(suite, tests);

@@ -49,7 +49,18 @@ LD_LIBRARY_PATH=$libdir ./judge_kernel >judged
 grep -q '^act_out: good' judged
 grep -q '^act_out: wrong' judged
 
-# The pkg-config file says the same, wherever DESTDIR is.
+# The pkg-config file says the same, wherever DESTDIR is: the example's own first
+# lines build it so.
+export PKG_CONFIG_PATH=$pkgconfigdir
+pc=${PKG_CONFIG:-pkg-config}
+destdir=${libdir%"$("$pc" --variable=libdir moeref)"}
+test "$destdir" != "$libdir" # the file's libdir is the one installed to
+export PKG_CONFIG_SYSROOT_DIR=$destdir
+test "$("$pc" --modversion moeref)" = "$version"
+# shellcheck disable=SC2046,SC2086
+${CC:-cc} ${INSTALLCHECK_CFLAGS:-} "$docdir/examples/judge_kernel.c" \
+    -o by_pkg_config $("$pc" --cflags --libs moeref) -lm
+LD_LIBRARY_PATH=$libdir ./by_pkg_config | cmp - judged
 grep -q "^Version: $version\$" "$pkgconfigdir/moeref.pc"
 grep -q '^Libs: .*-lmoeref' "$pkgconfigdir/moeref.pc"
 

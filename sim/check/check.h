@@ -20,8 +20,8 @@ typedef struct {
     const char *got;
     moe_golden_t golden;
     moe_scenario_t *scenario;
-    struct moe_check_gate *gate; /* sim/check/gate.h; NULL: not made yet */
-    struct moe_check_places *places; /* sim/check/gather.c; NULL: not made yet */
+    struct moe_check_gate *gate;     /* sim/check/gate.h; NULL: not made yet */
+    struct moe_check_places *places; /* sim/check/gather.c; NULL: not yet */
     moe_accumulator_t accumulator;
     int64_t elements; /* of all that is judged, all ranks */
     json_t *document;

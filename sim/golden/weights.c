@@ -43,7 +43,7 @@ void moe_golden_declare_weights(moe_golden_file_t *f)
                            weight_tensors[i].name);
             moe_golden_declare(f, name, info->scale, 3, dim);
         }
-        if (format == MOE_FORMAT_nvfp4) {
+        if (info->has_global) {
             (void)snprintf(name, sizeof(name), "%s.decode_scale",
                            weight_tensors[i].name);
             moe_golden_declare(f, name, MOE_DTYPE_fp32, 1, &scales);
@@ -100,7 +100,8 @@ static void put_globals(moe_golden_file_t *f, moe_weight_t w)
 
     for (int64_t e = 0; e < n; e++) {
         const float global = moe_draw_weight_global(
-            &from, w, moe_layer_expert(&f->job->layer, experts.begin + e),
+            &from, w, s->layer.chain.weights,
+            moe_layer_expert(&f->job->layer, experts.begin + e),
             moe_weight_cols(&s->model, w));
 
         moe_golden_put(f, &global, sizeof(global));
@@ -119,7 +120,7 @@ void moe_golden_put_weights(moe_golden_file_t *f)
         if (moe_format_scale_cols(format, moe_weight_cols(m, w)) > 0) {
             put_weight(f, w, true);
         }
-        if (format == MOE_FORMAT_nvfp4) {
+        if (moe_format_info(format)->has_global) {
             put_globals(f, w);
         }
     }

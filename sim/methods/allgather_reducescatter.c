@@ -25,7 +25,7 @@ enum {
 };
 
 static const moe_option_t options[] = {
-    MOE_OPTION_DISPATCH("bf16 fp8_1x128 nvfp4 mxfp8"),
+    MOE_OPTION_DISPATCH("bf16 fp8_1x128 nvfp4 mxfp8 fp8_tensor mxfp8_e5m2"),
     MOE_OPTION_COMBINE,
     {"router", MOE_OPTION_choice, "topk logits map", "topk",
      "what is gathered beside the rows: weights and ids; fp32 logits that "

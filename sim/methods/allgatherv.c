@@ -14,7 +14,8 @@
 #include "moe/method.h"
 
 static const moe_option_t options[] = {
-    MOE_OPTION_DISPATCH("bf16 fp8_1x128 nvfp4 mxfp4 mxfp8 int8_token"),
+    MOE_OPTION_DISPATCH("bf16 fp8_1x128 nvfp4 mxfp4 mxfp8 int8_token "
+                        "fp8_1x128_ue8m0 fp8_tensor mxfp8_e5m2"),
     MOE_OPTION_COMBINE,
     MOE_OPTION_COMBINE_ORDER("reduce-scatter"),
     MOE_OPTION_END,

@@ -33,7 +33,8 @@ enum {
 };
 
 static const moe_option_t options[] = {
-    MOE_OPTION_DISPATCH("bf16 fp8_1x128 nvfp4 fp8_token int8_token"),
+    MOE_OPTION_DISPATCH("bf16 fp8_1x128 nvfp4 fp8_token int8_token "
+                        "fp8_tensor mxfp8_e5m2"),
     MOE_OPTION_RETURN("bf16 fp16 fp32 int8_1x8"),
     MOE_OPTION_GROUP_LIST,
     MOE_OPTION_EXPERT_BLOCK,

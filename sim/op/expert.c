@@ -6,7 +6,7 @@
 #include "ref/formats.h"
 
 /* Decode scales of an argument: one, or one an expert; 1 where the format has
- * none. */
+ * none, and then a tensor of them is a mistake. */
 static const float *decode_scales(moe_tool_job_t *job, const char *arg,
                                   moe_format_t format, int64_t experts,
                                   int64_t *n_p)
@@ -15,10 +15,11 @@ static const float *decode_scales(moe_tool_job_t *job, const char *arg,
     const moe_safetensor_t *t;
 
     *n_p = 0;
+    (void)snprintf(name, sizeof(name), "%s.decode_scale", arg);
     if (!moe_format_info(format)->has_global) {
+        moe_tool_no_global(job, name, format);
         return NULL;
     }
-    (void)snprintf(name, sizeof(name), "%s.decode_scale", arg);
     t = moe_tool_find(job, name, true, "F32, the number that decodes");
     if (t == NULL) {
         return NULL;
@@ -97,16 +98,22 @@ static const int64_t *offsets(moe_tool_job_t *job, int64_t experts,
 {
     int64_t n;
     const int64_t *offset = moe_tool_integers(job, "offset", experts + 1, &n);
-    bool good = offset != NULL && offset[0] == 0 && offset[experts] == rows;
+    char expected[96];
 
-    for (int64_t e = 0; good && e < experts; e++) {
-        good = offset[e] <= offset[e + 1];
+    for (int64_t e = 0; offset != NULL && e <= experts; e++) {
+        const int64_t low = e == experts ? rows : e > 0 ? offset[e - 1] : 0;
+        const int64_t high = e == 0 ? 0 : rows;
+
+        if (offset[e] < low || offset[e] > high) {
+            (void)snprintf(expected, sizeof(expected),
+                           "%lld to %lld: 0, .., rows of x, ascending",
+                           (long long)low, (long long)high);
+            moe_tool_refuse_value(job, moe_tool_find(job, "offset", false, ""),
+                                  e, offset[e], expected);
+            return NULL;
+        }
     }
-    if (offset != NULL && !good) {
-        moe_tool_refuse(job, moe_tool_find(job, "offset", false, ""),
-                        "[0, .., rows of x], ascending");
-    }
-    return good ? offset : NULL;
+    return offset;
 }
 
 static moe_format_t weights_format(moe_tool_job_t *job, moe_format_t standard)

@@ -108,6 +108,15 @@ const moe_safetensor_t *moe_tool_find(moe_tool_job_t *job, const char *arg,
 void moe_tool_refuse(moe_tool_job_t *job, const moe_safetensor_t *t,
                      const char *expected);
 
+/** The same of one of its integers, number i: a row and slot of [n][k]. */
+void moe_tool_refuse_value(moe_tool_job_t *job, const moe_safetensor_t *t,
+                           int64_t i, int64_t value, const char *expected);
+
+/** Refuse a tensor of an argument, if there is one: the format takes no global
+ * scale. */
+void moe_tool_no_global(moe_tool_job_t *job, const char *arg,
+                        moe_format_t format);
+
 /** A tensor as rows of a storage, scales beside it; rows and cols -1: any. A
  * float format may turn out as another one. False if there is none. */
 bool moe_tool_rows(moe_tool_job_t *job, const char *arg,

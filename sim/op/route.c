@@ -166,7 +166,8 @@ static int32_t *read_ids(moe_tool_job_t *job, int64_t rows, int64_t *rows_p,
     ids = moe_tool_memory(job, n, sizeof(*ids));
     for (int64_t i = 0; wide != NULL && ids != NULL && i < n; i++) {
         if (wide[i] < -1 || wide[i] > INT32_MAX) {
-            moe_tool_refuse(job, t, "expert ids from 0 on, -1 for none");
+            moe_tool_refuse_value(job, t, i, wide[i],
+                                  "expert ids from 0 on, -1 for none");
             return NULL;
         }
         ids[i] = (int32_t)wide[i];
@@ -261,6 +262,7 @@ static bool read_place(moe_tool_job_t *job, const moe_rows_t *rows,
 {
     const char *expected = "I32 or I64 [n][k] from permute: rows, or -1";
     const moe_safetensor_t *t = moe_tool_find(job, "place", true, expected);
+    char places[96];
     int64_t n;
 
     if (t == NULL) {
@@ -275,9 +277,12 @@ static bool read_place(moe_tool_job_t *job, const moe_rows_t *rows,
                           .source_rows = t->dim[0],
                           .topk = (int)t->dim[1],
                           .place = moe_tool_integers(job, "place", -1, &n)};
+    (void)snprintf(places, sizeof(places),
+                   "one of the %lld rows, from 0 on, or -1 for none",
+                   (long long)rows->rows);
     for (int64_t i = 0; index->place != NULL && i < n; i++) {
         if (index->place[i] < -1 || index->place[i] >= rows->rows) {
-            moe_tool_refuse(job, t, expected);
+            moe_tool_refuse_value(job, t, i, index->place[i], places);
             return false;
         }
     }

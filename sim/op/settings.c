@@ -143,6 +143,32 @@ static float global_scale(moe_tool_job_t *job)
     return *tensor;
 }
 
+void moe_tool_no_global(moe_tool_job_t *job, const char *arg,
+                        moe_format_t format)
+{
+    const moe_safetensor_t *t = moe_tool_find(job, arg, false, "");
+    char expected[96];
+
+    if (t != NULL) {
+        (void)snprintf(expected, sizeof(expected),
+                       "none: %s has no global scale", moe_format_name(format));
+        moe_tool_refuse(job, t, expected);
+    }
+}
+
+/* Neither as a setting nor as a tensor. */
+static void no_global_scale(moe_tool_job_t *job, moe_format_t format)
+{
+    const char *text = moe_tool_setting(job, "global_scale");
+
+    if (text != NULL) {
+        moe_tool_wrong(job, "global_scale",
+                       "is '%s', expected none: %s has no global scale", text,
+                       moe_format_name(format));
+    }
+    moe_tool_no_global(job, "global_scale", format);
+}
+
 moe_storage_t moe_tool_storage(moe_tool_job_t *job, moe_format_t format)
 {
     const char *word = moe_tool_setting(job, "precision.profile");
@@ -159,6 +185,8 @@ moe_storage_t moe_tool_storage(moe_tool_job_t *job, moe_format_t format)
     }
     if (moe_format_info(format)->has_global) {
         storage.global_scale = global_scale(job);
+    } else {
+        no_global_scale(job, format);
     }
     return storage;
 }

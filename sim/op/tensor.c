@@ -37,18 +37,44 @@ static void scale_name(const moe_tool_job_t *job, const char *arg,
     }
 }
 
+#define SHAPE_MAX 128
+
+static const char *shape_of(const moe_safetensor_t *t, char out[SHAPE_MAX])
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (int d = 0; d < t->ndim && used < SHAPE_MAX; d++) {
+        used += (size_t)snprintf(out + used, SHAPE_MAX - used, "[%lld]",
+                                 (long long)t->dim[d]);
+    }
+    return out;
+}
+
 void moe_tool_refuse(moe_tool_job_t *job, const moe_safetensor_t *t,
                      const char *expected)
 {
-    char shape[128] = "";
-    size_t used = 0;
+    char shape[SHAPE_MAX];
 
-    for (int d = 0; d < t->ndim && used < sizeof(shape); d++) {
-        used += (size_t)snprintf(shape + used, sizeof(shape) - used, "[%lld]",
-                                 (long long)t->dim[d]);
-    }
     moe_diag_add(job->diag, job->path, 0, 0, t->name, "is %s %s, expected %s",
-                 moe_dtype_safetensors(t->dtype), shape, expected);
+                 moe_dtype_safetensors(t->dtype), shape_of(t, shape), expected);
+}
+
+void moe_tool_refuse_value(moe_tool_job_t *job, const moe_safetensor_t *t,
+                           int64_t i, int64_t value, const char *expected)
+{
+    char shape[SHAPE_MAX];
+    char place[64];
+
+    if (t->ndim == 2) {
+        (void)snprintf(place, sizeof(place), "row %lld, slot %lld",
+                       (long long)(i / t->dim[1]), (long long)(i % t->dim[1]));
+    } else {
+        (void)snprintf(place, sizeof(place), "element %lld", (long long)i);
+    }
+    moe_diag_add(job->diag, job->path, 0, 0, t->name,
+                 "%s is %lld in %s %s, expected %s", place, (long long)value,
+                 moe_dtype_safetensors(t->dtype), shape_of(t, shape), expected);
 }
 
 const moe_safetensor_t *moe_tool_find(moe_tool_job_t *job, const char *arg,

@@ -25,6 +25,14 @@ T.write(sys.argv[1], {**scales, "even": T.pack("F32", (2, 32), [1.0] * 64),
                       "codes.scale": T.pack("U8", (2, 2), [0] * 4),
                       "x": T.pack("F32", (2, 20), [1.0] * 40),
                       "topk_ids": T.pack("I32", (3, 2), [0] * 6),
+                      "bad_ids": T.pack("I32", (2, 2), [0, 1, -7, 2]),
+                      "bad_place": T.pack("I64", (2, 2), [0, 1, -1, 2]),
+                      "offset": T.pack("I64", (4,), [0, 2, 1, 2]),
+                      "short": T.pack("I64", (4,), [0, 1, 1, 1]),
+                      "late": T.pack("I64", (4,), [1, 1, 1, 2]),
+                      "w": T.pack("F32", (3, 4, 32), [1.0] * 384),
+                      "w.decode_scale": T.pack("F32", (1,), [1.0]),
+                      "gs": T.pack("F32", (1,), [2.0]),
                       "logits": T.pack("F32", (2, 6), [float("nan")] * 12),
                       "bias": T.pack("F32", (4,), [0.0] * 4)})
 END
@@ -66,6 +74,40 @@ done
 expect 0 "$MOESIM" op quantize --in "$a" $out --to nvfp4 --tensor x=even \
     --set global_scale=1e-3
 rm -f "$work/b.safetensors"
+# formats without a global scale take none, as a setting or as a tensor
+for format in $("$MOESIM" list formats --json - | "$PYTHON" -c '
+import json, sys
+print(*[f["name"] for f in json.load(sys.stdin)["items"]
+        if f["block"] != 0 and not f["global"]])'); do
+    expect 2 "$MOESIM" op quantize --in "$a" $out --to "$format" \
+        --tensor x=even --set global_scale=2
+    says "^global_scale: is '2', expected none: $format has no global scale"
+    expect 2 "$MOESIM" op quantize --in "$a" $out --to "$format" \
+        --tensor x=even --tensor global_scale=gs
+    says ": gs: is F32 \[1\], expected none: $format has no global"
+done
+expect 2 "$MOESIM" op dequantize --in "$a" $out --from mxfp4 --tensor y=codes \
+    --set global_scale=2
+says "^global_scale: is '2', expected none: mxfp4 has no global scale"
+expect 0 "$MOESIM" op quantize --in "$a" $out --to mxfp4 --tensor x=even
+rm -f "$work/b.safetensors"
+matmul="op grouped-matmul --in $a $out --from fp32 --tensor x=even"
+expect 2 "$MOESIM" $matmul --tensor offset=topk_ids
+says ': w.decode_scale: is F32 \[1\], expected none: fp32 has no global scale'
+# one bad number: its value, row and slot
+matmul="$matmul --tensor w.decode_scale=none"
+expect 2 "$MOESIM" $matmul
+says ': offset: element 2 is 1 in I64 \[4\], expected 2 to 2: 0, \.\., rows of x'
+expect 2 "$MOESIM" $matmul --tensor offset=short
+says ': short: element 3 is 1 in I64 \[4\], expected 2 to 2: '
+expect 2 "$MOESIM" $matmul --tensor offset=late
+says ': late: element 0 is 1 in I64 \[4\], expected 0 to 0: '
+expect 2 "$MOESIM" op permute --in "$a" $out --from fp32 --set experts=4 \
+    --tensor topk_ids=bad_ids
+says ': bad_ids: row 1, slot 0 is -7 in I32 \[2\]\[2\], expected expert ids from'
+expect 2 "$MOESIM" op unpermute --in "$a" $out --tensor rows=even \
+    --tensor place=bad_place
+says ': bad_place: row 1, slot 1 is 2 in I64 \[2\]\[2\], expected one of the 2 rows'
 expect 2 "$MOESIM" op route --in "$a" $out --model deepseek-r1
 says 'logits: is F32 \[2\]\[6\], expected F32 \[n\]\[256\] of deepseek-r1'
 says 'experts|\[6\]' # and nothing of settings that a model of 6 would refuse
