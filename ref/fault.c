@@ -253,8 +253,7 @@ static moe_status_t write_codes(moe_ref_layer_t *layer, moe_role_t role,
     moe_status_t status;
 
     if (!moe_format_is_coded(out->storage.format) ||
-        (role == MOE_ROLE_expert_in &&
-         moe_format_is_coded(from->storage.format))) {
+        moe_storage_equal(&from->storage, &out->storage)) {
         return moe_ref_fault_none(layer); /* copied rows */
     }
     switch (layer->fault.kind) {

@@ -120,16 +120,22 @@ static bool sums(const moe_ref_layer_t *layer, moe_fault_kind_t kind)
     }
 }
 
+static bool is_copied(const moe_ref_layer_t *layer, moe_role_t role)
+{
+    const moe_storage_t here = moe_ref_layer_storage(layer, role);
+    const moe_storage_t sent = moe_ref_layer_storage(layer, MOE_ROLE_dispatch);
+
+    return role == MOE_ROLE_expert_in && moe_storage_equal(&here, &sent);
+}
+
 static bool writes(const moe_ref_layer_t *layer, moe_fault_t fault)
 {
     const moe_storage_t storage = moe_ref_layer_storage(layer, fault.role);
     const moe_format_t format = storage.format;
     const moe_format_info_t *info = moe_format_info(format);
 
-    if (!moe_format_is_coded(format) ||
-        (fault.role == MOE_ROLE_expert_in &&
-         moe_format_is_coded(format_of(layer, MOE_ROLE_dispatch)))) {
-        return false; /* copied rows */
+    if (!moe_format_is_coded(format) || is_copied(layer, fault.role)) {
+        return false;
     }
     switch (fault.kind) {
     case MOE_FAULT_nibbles_swapped:

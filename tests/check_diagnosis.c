@@ -181,6 +181,54 @@ START_TEST(the_words_say_where_errors_sit)
 }
 END_TEST
 
+/* Hidden states of 8 times the size: gates and ups reach the clamp. */
+static void make_loud(const case_t *c, moe_fault_t fault,
+                      moe_ref_layer_t *layer)
+{
+    const moe_ref_case_t about = diagnosis_about(c);
+    moe_rows_t *hidden = &layer->at[MOE_ROLE_hidden];
+
+    ck_assert_int_eq(moe_ref_layer_init(&about, layer), MOE_OK);
+    layer->fault = fault;
+    ck_assert_int_eq(moe_ref_layer_make(layer, MOE_ROLE_hidden), MOE_OK);
+    for (int64_t i = 0; i < hidden->rows * hidden->cols; i++) {
+        double x =
+            8.0 * moe_rows_value(hidden, i / hidden->cols, i % hidden->cols);
+
+        moe_rows_round(hidden, i / hidden->cols, i % hidden->cols, 1, &x);
+    }
+    for (int r = MOE_ROLE_logits; r <= MOE_ROLE_output; r++) {
+        if (r != MOE_ROLE_combine) {
+            ck_assert_int_eq(moe_ref_layer_make(layer, (moe_role_t)r), MOE_OK);
+        }
+    }
+}
+
+START_TEST(a_missing_clamp_is_named_where_it_is_reached)
+{
+    const moe_fault_t fault = {.kind = MOE_FAULT_clamp_missing,
+                               .role = MOE_ROLE_act_out};
+    const case_t *c = &diagnosis_cases[1];
+    const moe_ref_case_t about = diagnosis_about(c);
+
+    for (int stages = 0; stages < 2; stages++) {
+        moe_ref_layer_t wrong;
+        moe_diagnosis_t d;
+
+        make_loud(c, fault, &wrong);
+        for (int r = MOE_ROLE_logits; stages == 0 && r < MOE_ROLE_output; r++) {
+            wrong.held[r] = false;
+        }
+        diagnosis_judge(&about, &wrong, MOE_ROLE_hidden, MOE_ROLE_output,
+                        MOE_ROLE_hidden, MOE_DIAGNOSIS_WORK, &d);
+        ck_assert(moe_diagnosis_is_named(&d));
+        ck_assert_int_eq(d.n_suspects, 1);
+        ck_assert_int_eq(d.suspect[0].kind, MOE_FAULT_clamp_missing);
+        moe_ref_layer_fini(&wrong);
+    }
+}
+END_TEST
+
 START_TEST(names_are_found_and_unique)
 {
     moe_fault_kind_t kind;
@@ -207,6 +255,7 @@ int main(void)
                             diagnosis_case_count);
         tcase_add_loop_test(tests, noise_has_no_name, 0, diagnosis_case_count);
         tcase_add_test(tests, the_words_say_where_errors_sit);
+        tcase_add_test(tests, a_missing_clamp_is_named_where_it_is_reached);
         tcase_add_test(tests, names_are_found_and_unique);
     }
     suite_add_tcase(suite, tests);

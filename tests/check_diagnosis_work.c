@@ -91,6 +91,7 @@ START_TEST(a_rank_of_deepseek_v3_is_within_the_work)
                                       .routed_scaling = 2.5f};
     static const case_t c = {.name = "deepseek-v3",
                              .model = &model,
+                             .sent = MOE_FORMAT_nvfp4,
                              .format = MOE_FORMAT_nvfp4,
                              .tokens = 64,
                              .experts = {96, 128}};

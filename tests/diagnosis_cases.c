@@ -80,56 +80,102 @@ static const moe_model_t wide = {.name = "wide",
                                  .renormalize = true,
                                  .routed_scaling = 1.0f};
 
-#define ALL8                                                                   \
+/* Softmax over all experts, and K that is no power of two. */
+static const moe_model_t mixtral = {.name = "mixtral",
+                                    .hidden = 256,
+                                    .intermediate = 384,
+                                    .experts = 8,
+                                    .topk = 2,
+                                    .n_group = 1,
+                                    .topk_group = 1,
+                                    .score = MOE_SCORE_softmax,
+                                    .renormalize = true,
+                                    .routed_scaling = 1.0f};
+
+/* Rows travel as both matmuls read them, or are quantised where they are. */
+#define IN(format)         MOE_FORMAT_##format, MOE_FORMAT_##format
+#define FROM(sent, format) MOE_FORMAT_##sent, MOE_FORMAT_##format
+#define PART(begin, end)                                                       \
     {                                                                          \
-        0, 8                                                                   \
+        begin, end                                                             \
     }
-#define NO MOE_FAULT_none
+#define ALL8        PART(0, 8)
+#define LATER       true, MOE_FAULT_none
+#define ALSO_NOW    false, MOE_FAULT_none
+#define ONLY(fault) true, MOE_FAULT_##fault
 
 const case_t diagnosis_cases[] = {
-    {"deepseek-nvfp4", &deepseek, MOE_FORMAT_nvfp4, 0, 12, ALL8, false, NO},
-    {"gpt-oss-mxfp4", &gpt_oss, MOE_FORMAT_mxfp4, 0, 12, ALL8, false, NO},
-    {"deepseek-rank-fp8",
-     &deepseek,
-     MOE_FORMAT_fp8_1x128,
-     0,
-     12,
-     {4, 8},
-     false,
-     NO},
-    {"gpt-oss-ue8m0", &gpt_oss, MOE_FORMAT_fp8_1x128_ue8m0, 0, 12, ALL8, true,
-     NO},
-    {"deepseek-mxfp8", &deepseek, MOE_FORMAT_mxfp8, 0, 12, ALL8, true, NO},
-    {"deepseek-int8", &deepseek, MOE_FORMAT_int8_token, 0, 12, ALL8, true, NO},
-    {"deepseek-bf16", &deepseek, MOE_FORMAT_bf16, 0, 12, ALL8, true, NO},
-    {"deepseek-fp8-tensor", &deepseek, MOE_FORMAT_fp8_tensor, 0, 12, ALL8, true,
-     NO},
-    {"wide-nvfp4", &wide, MOE_FORMAT_nvfp4, 0, 40, {0, 16}, true, NO},
-    {"wide-rank-nvfp4", &wide, MOE_FORMAT_nvfp4, 0, 40, {8, 16}, true, NO},
-    {"shared-nvfp4",
-     &shared,
-     MOE_FORMAT_nvfp4,
-     0,
-     12,
-     {0, 10},
-     true,
-     MOE_FAULT_shared_per_rank},
-    {"scaled-nvfp4", &scaled, MOE_FORMAT_nvfp4, 0, 12, ALL8, true,
-     MOE_FAULT_one_alpha},
-    {"scaled-rank-nvfp4",
-     &scaled,
-     MOE_FORMAT_nvfp4,
-     0,
-     12,
-     {4, 8},
-     true,
-     MOE_FAULT_one_alpha},
-    {"biased-mxfp4", &biased, MOE_FORMAT_mxfp4, 0, 12, ALL8, true,
-     MOE_FAULT_bias_per_rank},
+    {"deepseek-nvfp4", &deepseek, IN(nvfp4), 12, ALL8, ALSO_NOW},
+    {"gpt-oss-mxfp4", &gpt_oss, IN(mxfp4), 12, ALL8, ALSO_NOW},
+    {"deepseek-rank-fp8", &deepseek, IN(fp8_1x128), 12, PART(4, 8), ALSO_NOW},
+    {"gpt-oss-ue8m0", &gpt_oss, IN(fp8_1x128_ue8m0), 12, ALL8, LATER},
+    {"deepseek-mxfp8", &deepseek, IN(mxfp8), 12, ALL8, LATER},
+    {"deepseek-int8", &deepseek, IN(int8_token), 12, ALL8, LATER},
+    {"deepseek-bf16", &deepseek, IN(bf16), 12, ALL8, LATER},
+    {"deepseek-fp8-tensor", &deepseek, IN(fp8_tensor), 12, ALL8, LATER},
+    {"wide-nvfp4", &wide, IN(nvfp4), 40, PART(0, 16), LATER},
+    {"wide-rank-nvfp4", &wide, IN(nvfp4), 40, PART(8, 16), LATER},
+    {"shared-nvfp4", &shared, IN(nvfp4), 12, PART(0, 10),
+     ONLY(shared_per_rank)},
+    {"scaled-nvfp4", &scaled, IN(nvfp4), 12, ALL8, ONLY(one_alpha)},
+    {"scaled-rank-nvfp4", &scaled, IN(nvfp4), 12, PART(4, 8), ONLY(one_alpha)},
+    {"biased-mxfp4", &biased, IN(mxfp4), 12, ALL8, ONLY(bias_per_rank)},
+    /* the other formats of both routers */
+    {"deepseek-mxfp4", &deepseek, IN(mxfp4), 12, ALL8, LATER},
+    {"deepseek-ue8m0", &deepseek, IN(fp8_1x128_ue8m0), 12, ALL8, LATER},
+    {"deepseek-fp8-token", &deepseek, IN(fp8_token), 12, ALL8, LATER},
+    {"deepseek-mxfp8-e5m2", &deepseek, IN(mxfp8_e5m2), 12, ALL8, LATER},
+    {"deepseek-int8-1x8", &deepseek, IN(int8_1x8), 12, ALL8, LATER},
+    {"deepseek-fp16", &deepseek, IN(fp16), 12, ALL8, LATER},
+    {"deepseek-fp32", &deepseek, IN(fp32), 12, ALL8, LATER},
+    {"gpt-oss-nvfp4", &gpt_oss, IN(nvfp4), 12, ALL8, LATER},
+    {"gpt-oss-fp8", &gpt_oss, IN(fp8_1x128), 12, ALL8, LATER},
+    {"gpt-oss-mxfp8", &gpt_oss, IN(mxfp8), 12, ALL8, LATER},
+    {"gpt-oss-int8", &gpt_oss, IN(int8_token), 12, ALL8, LATER},
+    {"gpt-oss-bf16", &gpt_oss, IN(bf16), 12, ALL8, LATER},
+    {"gpt-oss-fp8-tensor", &gpt_oss, IN(fp8_tensor), 12, ALL8, LATER},
+    {"gpt-oss-fp8-token", &gpt_oss, IN(fp8_token), 12, ALL8, LATER},
+    {"gpt-oss-mxfp8-e5m2", &gpt_oss, IN(mxfp8_e5m2), 12, ALL8, LATER},
+    {"gpt-oss-int8-1x8", &gpt_oss, IN(int8_1x8), 12, ALL8, LATER},
+    {"gpt-oss-fp16", &gpt_oss, IN(fp16), 12, ALL8, LATER},
+    {"gpt-oss-fp32", &gpt_oss, IN(fp32), 12, ALL8, LATER},
+    /* rows that are quantised by the ranks of the experts */
+    {"deepseek-nvfp4-from-bf16", &deepseek, FROM(bf16, nvfp4), 12, ALL8,
+     ALSO_NOW},
+    {"deepseek-rank-nvfp4-from-bf16", &deepseek, FROM(bf16, nvfp4), 12,
+     PART(4, 8), LATER},
+    {"deepseek-fp8-from-bf16", &deepseek, FROM(bf16, fp8_1x128), 12, ALL8,
+     LATER},
+    {"gpt-oss-mxfp4-from-bf16", &gpt_oss, FROM(bf16, mxfp4), 12, ALL8, LATER},
+    {"gpt-oss-nvfp4-from-bf16", &gpt_oss, FROM(bf16, nvfp4), 12, ALL8, LATER},
+    {"deepseek-bf16-from-logfmt10", &deepseek, FROM(logfmt10, bf16), 12, ALL8,
+     LATER},
+    {"deepseek-nvfp4-from-fp8", &deepseek, FROM(fp8_1x128, nvfp4), 12, ALL8,
+     LATER},
+    /* another shape */
+    {"mixtral-nvfp4", &mixtral, IN(nvfp4), 40, ALL8, LATER},
+    {"mixtral-fp8", &mixtral, IN(fp8_1x128), 40, ALL8, LATER},
+    {"mixtral-mxfp4", &mixtral, IN(mxfp4), 40, ALL8, LATER},
+    {"mixtral-int8", &mixtral, IN(int8_token), 40, ALL8, LATER},
 };
 
 const int diagnosis_case_count =
     sizeof(diagnosis_cases) / sizeof(diagnosis_cases[0]);
+
+/* Those that can be drawn. */
+static moe_format_t weights_of(moe_format_t rows)
+{
+    return rows == MOE_FORMAT_fp16 || rows == MOE_FORMAT_fp32 ? MOE_FORMAT_bf16
+                                                              : rows;
+}
+
+static moe_storage_t storage_of(moe_format_t format, float bound)
+{
+    moe_storage_t storage = {.format = format};
+
+    moe_storage_default(&storage, bound);
+    return storage;
+}
 
 moe_ref_case_t diagnosis_about(const case_t *c)
 {
@@ -139,22 +185,10 @@ moe_ref_case_t diagnosis_about(const case_t *c)
                             .experts = c->experts};
     moe_storage_t *at = about.chain.at;
 
-    about.chain.weights = c->format == MOE_FORMAT_mxfp4 ? MOE_FORMAT_mxfp4
-                          : c->format == MOE_FORMAT_fp8_1x128 ||
-                                  c->format == MOE_FORMAT_fp8_1x128_ue8m0
-                              ? c->format
-                              : MOE_FORMAT_nvfp4;
-    if (c->format == MOE_FORMAT_bf16 || c->format == MOE_FORMAT_int8_token ||
-        c->format == MOE_FORMAT_mxfp8 || c->format == MOE_FORMAT_fp8_tensor) {
-        about.chain.weights = c->format;
-    }
-    at[MOE_ROLE_dispatch].format = c->format;
-    at[MOE_ROLE_gemm2_in].format = c->format;
-    at[MOE_ROLE_dispatch].profile = c->profile;
-    at[MOE_ROLE_gemm2_in].profile = c->profile;
-    moe_storage_default(&at[MOE_ROLE_dispatch], MOE_FILL_HIDDEN_BOUND);
-    moe_storage_default(&at[MOE_ROLE_gemm2_in], MOE_FILL_ACT_BOUND);
-    at[MOE_ROLE_expert_in] = at[MOE_ROLE_dispatch];
+    about.chain.weights = weights_of(c->format);
+    at[MOE_ROLE_dispatch] = storage_of(c->sent, MOE_FILL_HIDDEN_BOUND);
+    at[MOE_ROLE_expert_in] = storage_of(c->format, MOE_FILL_HIDDEN_BOUND);
+    at[MOE_ROLE_gemm2_in] = storage_of(c->format, MOE_FILL_ACT_BOUND);
     return about;
 }
 

@@ -12,8 +12,8 @@
 typedef struct {
     const char *name;
     const moe_model_t *model;
+    moe_format_t sent;   /* of rows as they travel */
     moe_format_t format; /* of rows before both matmuls */
-    moe_profile_t profile;
     int64_t tokens;
     moe_range_t experts;
     bool full;            /* of make check-full alone, but for: */
