@@ -83,6 +83,12 @@ static void count_scales(moe_verdict_t *v, const moe_rows_t *ref,
     }
 }
 
+static void count_excuse(moe_verdict_t *v, moe_excuse_t excuse)
+{
+    v->in_budget += excuse != MOE_EXCUSE_none;
+    v->in_code_budget += excuse == MOE_EXCUSE_code;
+}
+
 /* One row: decoded values where anything differs, codes anyway. */
 static void judge_row(moe_judge_t *judge, moe_role_t role, int64_t row,
                       const moe_widths_t *widths, double *want, double *have)
@@ -120,14 +126,9 @@ static void judge_row(moe_judge_t *judge, moe_role_t role, int64_t row,
         v->near_ties += steps > 0 && ratio <= 1.0;
         v->rescaled += steps == 0 && ratio > 1.0;
         if (ratio > 1.0) {
-            const moe_excuse_t excuse = moe_judge_excuse(
-                judge, role, row, c, steps, (want[c] + have[c]) / 2.0);
-
-            v->in_budget += excuse != MOE_EXCUSE_none;
-            v->in_code_budget += excuse == MOE_EXCUSE_code;
-        }
-        if (ratio > 1.0) {
             moe_judge_site(judge, row, c);
+            count_excuse(v, moe_judge_excuse(judge, role, row, c, steps,
+                                             (want[c] + have[c]) / 2.0));
         }
         if (ratio > v->worst.ratio) {
             v->worst = (moe_judge_spot_t){
