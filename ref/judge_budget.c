@@ -64,9 +64,12 @@ static moe_role_t quantised_from(const moe_judge_t *judge, moe_role_t role,
         return source;
     }
     *row = layer->pairs.token[*row] - layer->about.tokens.begin;
-    return !moe_format_is_coded(layer->at[source].storage.format) ? source
-           : judge->got[source].codes != NULL ? MOE_ROLE_none
-                                              : moe_judge_source(source);
+    if (!moe_storage_equal(&layer->at[source].storage,
+                           &layer->at[role].storage)) {
+        return source;
+    }
+    return judge->got[source].codes != NULL ? MOE_ROLE_none
+                                            : moe_judge_source(source);
 }
 
 /* True if last bits of a multiplier move the number over the midpoint of two

@@ -276,7 +276,7 @@ int main(void)
     Suite *suite = suite_create("price_methods");
     TCase *tcase = tcase_create("price_methods");
 
-    tcase_set_timeout(tcase, 60);
+    tcase_set_timeout(tcase, 240);
     tcase_add_loop_test(tcase, prices_sum_and_stay_above_their_bounds, 0,
                         N_CASES);
     tcase_add_test(tcase, more_tokens_never_cost_less);
