@@ -156,9 +156,11 @@ static bool shares_digest(const moe_suspect_t *a, const moe_suspect_t *b)
 
 static bool all_same(const moe_diagnosis_t *d)
 {
-    for (int i = 1; i < d->n_suspects; i++) {
-        if (!shares_digest(&d->suspect[0], &d->suspect[i])) {
-            return false;
+    for (int i = 0; i < d->n_suspects; i++) {
+        for (int j = 0; j < i; j++) {
+            if (!shares_digest(&d->suspect[i], &d->suspect[j])) {
+                return false;
+            }
         }
     }
     return true;

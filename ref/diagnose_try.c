@@ -3,7 +3,6 @@
  * before the mistake, and makes the rest anew. */
 #include "ref/diagnose_inside.h"
 
-#include "ref/formats.h"
 #include "ref/judge_inside.h"
 #include "ref/layer_inside.h"
 
@@ -182,7 +181,6 @@ static moe_status_t digest_of(moe_judge_t *judge, moe_role_t seen,
                               uint64_t *digest_p)
 {
     const moe_storage_t storage = moe_ref_layer_storage(&judge->layer, seen);
-    const moe_format_info_t *info = moe_format_info(storage.format);
     int64_t rows;
     int64_t cols;
     moe_rows_t out;
@@ -199,9 +197,7 @@ static moe_status_t digest_of(moe_judge_t *judge, moe_role_t seen,
     }
     if (status == MOE_OK && out.scales != NULL) {
         *digest_p =
-            add_bytes(*digest_p, out.scales,
-                      rows * moe_format_scale_cols(storage.format, cols) *
-                          (moe_dtype_bits(info->scale) / 8));
+            add_bytes(*digest_p, out.scales, rows * moe_rows_scale_bytes(&out));
     }
     moe_ref_rows_free(&out);
     return status;

@@ -117,22 +117,15 @@ moe_status_t moe_ref_fault_none(const moe_ref_layer_t *layer)
                     moe_role_name(layer->fault.role));
 }
 
-/* Bytes of linear scales. */
 static size_t scale_bytes(const moe_rows_t *rows)
 {
-    const moe_format_info_t *info = moe_format_info(rows->storage.format);
-
-    return rows->scales == NULL
-               ? 0
-               : (size_t)(rows->rows *
-                          moe_format_scale_cols(rows->storage.format,
-                                                rows->cols) *
-                          (moe_dtype_bits(info->scale) / 8));
+    return (size_t)(rows->rows * moe_rows_scale_bytes(rows));
 }
 
 bool moe_ref_fault_same(const moe_rows_t *a, const moe_rows_t *b)
 {
-    return memcmp(a->codes, b->codes,
+    return a->rows == b->rows &&
+           memcmp(a->codes, b->codes,
                   (size_t)(a->rows * moe_rows_code_bytes(a))) == 0 &&
            (a->scales == NULL ||
             memcmp(a->scales, b->scales, scale_bytes(a)) == 0);
@@ -167,11 +160,8 @@ static moe_status_t not_run(const moe_rows_t *out)
 static moe_status_t permute(moe_ref_layer_t *layer, moe_role_t role,
                             const moe_rows_t *out)
 {
-    const moe_format_info_t *info = moe_format_info(out->storage.format);
     const int64_t bytes = moe_rows_code_bytes(out);
-    const int64_t scales =
-        moe_format_scale_cols(out->storage.format, out->cols) *
-        (moe_dtype_bits(info->scale) / 8);
+    const int64_t scales = moe_rows_scale_bytes(out);
     moe_rows_t right;
     moe_status_t status = moe_ref_layer_right(layer, role, out);
 

@@ -114,7 +114,8 @@ void moe_ref_fault_forget(moe_ref_layer_t *layer);
 /** The weight of a slot that a sum takes wrongly. */
 float moe_ref_fault_weight(const moe_ref_layer_t *layer, int slot, float w);
 
-/** True if rows of the same storage and shape have the same bytes. */
+/** True if rows of the same storage and columns are as many and have the same
+ * bytes. */
 bool moe_ref_fault_same(const moe_rows_t *a, const moe_rows_t *b);
 
 /** Rows of the same storage and shape, own memory. */

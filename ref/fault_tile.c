@@ -2,7 +2,6 @@
 /* Tiles of rows of an expert, the last of which is not whole. */
 #include "ref/fault_inside.h"
 
-#include "ref/formats.h"
 #include "ref/layer_inside.h"
 #include "ref/weights.h"
 
@@ -27,16 +26,12 @@ int64_t moe_ref_fault_tile_rows(int variant)
 /* Rows [begin, begin + n). */
 static moe_rows_t part_of(const moe_rows_t *rows, int64_t begin, int64_t n)
 {
-    const moe_format_info_t *info = moe_format_info(rows->storage.format);
     moe_rows_t part = *rows;
 
     part.rows = n;
     part.codes = (char *)rows->codes + begin * moe_rows_code_bytes(rows);
     if (rows->scales != NULL) {
-        part.scales =
-            (char *)rows->scales +
-            begin * moe_format_scale_cols(rows->storage.format, rows->cols) *
-                (moe_dtype_bits(info->scale) / 8);
+        part.scales = (char *)rows->scales + begin * moe_rows_scale_bytes(rows);
     }
     return part;
 }

@@ -10,6 +10,43 @@
 #include <stdlib.h>
 #include <string.h>
 
+uint32_t moe_judge_code_of(moe_dtype_t type, const void *codes, int64_t i)
+{
+    const uint8_t *bytes = codes;
+    uint32_t word;
+    uint16_t half;
+
+    switch (moe_dtype_bits(type)) {
+    case 4:
+        return (uint32_t)bytes[i / 2] >> (4 * (i % 2)) & 15;
+    case 8:
+        return bytes[i];
+    case 16:
+        memcpy(&half, bytes + 2 * i, sizeof(half));
+        return half;
+    default:
+        memcpy(&word, bytes + 4 * i, sizeof(word));
+        return word;
+    }
+}
+
+int64_t moe_judge_steps(moe_dtype_t type, uint32_t a, uint32_t b)
+{
+    const int bits = moe_dtype_bits(type);
+    const uint32_t sign = UINT32_C(1) << (bits - 1);
+    int64_t x = a;
+    int64_t y = b;
+
+    if (type == MOE_DTYPE_i8) {
+        x = (int8_t)a;
+        y = (int8_t)b;
+    } else if (type != MOE_DTYPE_e8m0) {
+        x = (a & sign) != 0 ? -(int64_t)(a & ~sign) : (int64_t)a;
+        y = (b & sign) != 0 ? -(int64_t)(b & ~sign) : (int64_t)b;
+    }
+    return x > y ? x - y : y - x;
+}
+
 /* True if any element of a block was in doubt. */
 static bool block_has_doubt(const moe_widths_t *widths, const moe_rows_t *ref,
                             int64_t scale)

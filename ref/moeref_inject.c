@@ -9,7 +9,7 @@
  * ids. */
 static bool differs(const moe_rows_t *a, const moe_rows_t *b)
 {
-    return a->rows != b->rows || !moe_ref_fault_same(a, b);
+    return !moe_ref_fault_same(a, b);
 }
 
 /* Make what got has from a place on, by a layer. */

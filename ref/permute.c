@@ -125,10 +125,7 @@ static void copy_scales(const moe_rows_t *src, int64_t from,
 /* A row that no pair has: codes and scales 0. */
 static void zero_row(const moe_rows_t *dst, int64_t row)
 {
-    const moe_format_t format = dst->storage.format;
-    const int64_t bytes =
-        moe_dtype_bytes(moe_format_info(format)->scale,
-                        moe_format_scale_cols(format, dst->cols));
+    const int64_t bytes = moe_rows_scale_bytes(dst);
 
     memset(moe_rows_codes(dst, row), 0, (size_t)moe_rows_code_bytes(dst));
     if (dst->scales != NULL) {

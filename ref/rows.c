@@ -21,6 +21,14 @@ uint8_t *moe_rows_codes(const moe_rows_t *rows, int64_t row)
     return (uint8_t *)rows->codes + row * moe_rows_code_bytes(rows);
 }
 
+int64_t moe_rows_scale_bytes(const moe_rows_t *rows)
+{
+    const moe_format_t format = rows->storage.format;
+
+    return moe_dtype_bytes(moe_format_info(format)->scale,
+                           moe_format_scale_cols(format, rows->cols));
+}
+
 /* Scale of the block of a column, exact. */
 enum {
     CHUNK = 256 /* columns that are weighed at a time */

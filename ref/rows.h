@@ -56,4 +56,7 @@ void moe_rows_weigh(const moe_rows_t *in, const float *weights, bool fp32,
 int64_t moe_rows_code_bytes(const moe_rows_t *rows);
 uint8_t *moe_rows_codes(const moe_rows_t *rows, int64_t row);
 
+/** Bytes of the linear scales of one row; 0 for a format that has none. */
+int64_t moe_rows_scale_bytes(const moe_rows_t *rows);
+
 #endif

@@ -197,13 +197,8 @@ moe_status_t moe_ref_sort_chunks(const int64_t *chunk, int64_t n_sources,
 static void copy_row(const moe_rows_t *src, int64_t from, const moe_rows_t *dst,
                      int64_t to)
 {
-    const moe_format_info_t *info = moe_format_info(src->storage.format);
     size_t codes = (size_t)moe_rows_code_bytes(src);
-    size_t scales =
-        src->scales == NULL
-            ? 0
-            : (size_t)(moe_format_scale_cols(src->storage.format, src->cols) *
-                       moe_dtype_bits(info->scale) / 8);
+    size_t scales = src->scales == NULL ? 0 : (size_t)moe_rows_scale_bytes(src);
 
     if (from < 0) {
         memset(moe_rows_codes(dst, to), 0, codes);

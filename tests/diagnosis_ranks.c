@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/diagnosis_ranks.h"
 
-#include "ref/formats.h"
 #include "ref/layer_inside.h"
 #include "tests/support.h"
 
@@ -81,18 +80,6 @@ static bool make(moe_ref_layer_t *layer, moe_role_t role)
     return true;
 }
 
-static size_t scale_bytes(const moe_rows_t *rows)
-{
-    const moe_format_info_t *info = moe_format_info(rows->storage.format);
-
-    return rows->scales == NULL
-               ? 0
-               : (size_t)(rows->rows *
-                          moe_format_scale_cols(rows->storage.format,
-                                                rows->cols) *
-                          (moe_dtype_bits(info->scale) / 8));
-}
-
 /* Rows of the ranks' tensors, one rank behind the other. */
 static void join(const moe_ref_layer_t *part, int n, moe_role_t role,
                  moe_rows_t *out)
@@ -116,8 +103,10 @@ static void join(const moe_ref_layer_t *part, int n, moe_role_t role,
         memcpy(codes, from->codes, bytes);
         codes += bytes;
         if (scales != NULL) {
-            memcpy(scales, from->scales, scale_bytes(from));
-            scales += scale_bytes(from);
+            const int64_t n_scales = from->rows * moe_rows_scale_bytes(from);
+
+            memcpy(scales, from->scales, (size_t)n_scales);
+            scales += n_scales;
         }
     }
 }

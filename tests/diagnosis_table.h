@@ -8,20 +8,34 @@
 
 #include "ref/diagnose.h"
 
-enum {
-    DIAGNOSIS_LINE = 1024
-};
+/** What a mistake does to a layer. */
+typedef enum {
+    DIAGNOSIS_meaningless, /* by its model and formats */
+    DIAGNOSIS_no_effect,   /* to the bit */
+    DIAGNOSIS_changed
+} diagnosis_effect_t;
+
+/** A case of the table. */
+typedef struct {
+    const char *name;
+    void *self;
+    bool (*has_place)(const void *self, moe_role_t role);
+    /* A part of the mistakes is tried but in make check-full. */
+    bool (*is_tried)(const void *self, moe_fault_kind_t kind);
+    /* Make the layer with a mistake; until the next one. */
+    diagnosis_effect_t (*spoil)(void *self, moe_fault_t fault);
+    /* Judge it: all stages, or the final output alone. */
+    void (*examine)(const void *self, bool stages, moe_diagnosis_t *d);
+} diagnosis_table_t;
+
+/** True if MOESIM_DIAGNOSIS_SHOW asks for a case's lines, or for none. */
+bool diagnosis_is_asked(const char *name);
+
+/** Make each mistake in each place and look each line up in the table, which
+ * has a reason where a name is missing; or print the lines, where asked. */
+void diagnosis_compare(const diagnosis_table_t *table);
 
 /** True if all places hold the same bytes. */
 bool diagnosis_same(const moe_ref_layer_t *a, const moe_ref_layer_t *b);
-
-/** The word of the table for what was found of a mistake; text is room for
- * DIAGNOSIS_LINE characters. WRONG and a name where that is not the mistake's.
- */
-const char *diagnosis_outcome(const moe_diagnosis_t *d, moe_fault_kind_t kind,
-                              char *text);
-
-/** True if the table has this line, and a reason where a name is missing. */
-bool diagnosis_is_expected(const char *line);
 
 #endif
