@@ -212,7 +212,7 @@ const int64_t *moe_agree_expert_counts(moe_ctx_t *c, moe_group_t group,
 }
 
 const int64_t *moe_agree_expert_rows(moe_ctx_t *c, moe_group_t group,
-                                     int64_t n_pad)
+                                     moe_mapping_t mapping, int64_t n_pad)
 {
     int64_t experts = moe_ctx_model(c)->experts;
     moe_range_t local = moe_ctx_experts(c);
@@ -225,11 +225,13 @@ const int64_t *moe_agree_expert_rows(moe_ctx_t *c, moe_group_t group,
     if (rows == NULL || sums == NULL) {
         return NULL;
     }
-    memcpy(rows, sums + local.begin, (size_t)n * sizeof(*rows));
+    moe_mapping_rows(mapping, local, experts, sums, rows);
     for (int i = 0; i < routing->topk && n_pad > 0; i++) {
-        if (routing->pad_ids[i] >= local.begin &&
-            routing->pad_ids[i] < local.end) {
-            rows[routing->pad_ids[i] - local.begin] += n_pad;
+        const int64_t at =
+            moe_mapping_local(mapping, local, routing->pad_ids[i]);
+
+        if (at >= 0) {
+            rows[at] += n_pad;
         }
     }
     return rows;

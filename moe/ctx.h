@@ -97,6 +97,7 @@ typedef struct {
     int64_t bin;
     int64_t sorted;
     moe_group_list_t list;
+    moe_mapping_t mapping;
     const int64_t *rows_per_expert;
 } moe_tensor_spec_t;
 

@@ -10,6 +10,17 @@ enum {
     OPTION_COMBINE
 };
 
+void moe_gathered_plan(moe_ctx_t *c, moe_gathered_t *g, moe_group_t group,
+                       int64_t n_pad)
+{
+    const moe_layer_t *layer = moe_ctx_layer(c);
+
+    if (layer->mapping_rank < 0 || layer->mapping_rank == moe_ctx_rank(c)) {
+        g->mapping = layer->mapping;
+    }
+    g->rows = moe_agree_expert_rows(c, group, g->mapping, n_pad);
+}
+
 void moe_own_prepare_stage(moe_ctx_t *c)
 {
     moe_gathered_t *g = moe_ctx_plan(c);
@@ -77,7 +88,7 @@ void moe_gathered_permute(moe_ctx_t *c, moe_gathered_t *g)
     moe_tensor_t *in = moe_to(c, g->x, MOE_ROLE_expert_in);
     moe_tensor_t *tiled = moe_swizzle(c, in, g->scales);
 
-    g->index = moe_group_rows(c, g->ids, g->rows);
+    g->index = moe_group_rows(c, g->ids, g->mapping, g->rows);
     moe_release(c, g->x);
     moe_release(c, g->ids);
     g->x = moe_gather_rows(c, tiled, g->index);

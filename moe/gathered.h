@@ -15,7 +15,8 @@
 #include <stdbool.h>
 
 typedef struct {
-    const int64_t *rows; /* [E_local] rows of each local expert, planned */
+    const int64_t *rows;   /* [E_local] rows of each local expert, planned */
+    moe_mapping_t mapping; /* planned where the rank sees all tokens */
     bool rows_first; /* ranks' rows are summed before a token's are, planned */
     moe_scale_layout_t scales; /* that the kernel reads, planned */
     moe_tensor_t *ids;         /* [P][k] */
@@ -26,6 +27,11 @@ typedef struct {
                                 * activation gives is weighed; else NULL */
     moe_tensor_t *y; /* rows that the experts return, then sums [P][H] */
 } moe_gathered_t;
+
+/** Plan the rows of local experts of every token of the group, and of n_pad
+ * rows of zeros. */
+void moe_gathered_plan(moe_ctx_t *c, moe_gathered_t *g, moe_group_t group,
+                       int64_t n_pad);
 
 /** Own tokens, routed, weighed if experts want that, and in the dispatch
  * format: x, ids and weights. */

@@ -9,6 +9,7 @@
 #include "moe/chain.h"
 #include "moe/data.h"
 #include "moe/layout.h"
+#include "moe/mapping.h"
 #include "moe/model.h"
 #include "moe/placing.h"
 
@@ -36,6 +37,8 @@ typedef struct {
     moe_placing_t place;
     const moe_placed_t *placed; /* kept; NULL: slot p holds expert p, or it is
                                  * not known yet */
+    moe_mapping_t mapping;      /* by kernels that see all tokens, of: */
+    int mapping_rank;           /* this rank, or -1: of all */
 } moe_layer_t;
 
 /** Whether slots may hold other experts than those of their numbers. */

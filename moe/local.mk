@@ -42,6 +42,8 @@ moe_libmoe_la_SOURCES = \
   moe/layout.h \
   moe/limit.c \
   moe/limit.h \
+  moe/mapping.c \
+  moe/mapping.h \
   moe/method.h \
   moe/model.c \
   moe/model.h \

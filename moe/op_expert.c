@@ -17,6 +17,7 @@ static moe_call_t call_with_index(moe_op_t op, const moe_tensor_t *in,
 }
 
 moe_tensor_t *moe_group_rows(moe_ctx_t *c, moe_tensor_t *ids,
+                             moe_mapping_t mapping,
                              const int64_t *rows_per_expert)
 {
     moe_range_t experts = moe_ctx_experts(c);
@@ -27,12 +28,15 @@ moe_tensor_t *moe_group_rows(moe_ctx_t *c, moe_tensor_t *ids,
                               .first_expert = experts.begin,
                               .n_experts = n,
                               .list = moe_ctx_group_list(c),
+                              .mapping = mapping,
                               .rows_per_expert = rows_per_expert};
 
     if (c->status != MOE_OK) {
         return NULL;
     }
-    spec.rows = ids->dim[0] * (ids->dim[1] < n ? ids->dim[1] : n);
+    spec.rows =
+        ids->dim[0] *
+        (ids->dim[1] < n || mapping == MOE_MAPPING_last ? ids->dim[1] : n);
     for (int64_t e = 0; e < n; e++) {
         spec.valid_rows += rows_per_expert[e];
     }

@@ -91,9 +91,13 @@ void moe_copy_rows(moe_ctx_t *c, moe_tensor_t *dst, int64_t dst_row,
 
 /**
  * Index that sorts (row, slot) pairs of the local experts by expert, then
- * row. @param[in] rows_per_expert  [E_local] from the plan.
+ * row.
+ *
+ * @param[in] mapping          Experts that ids mean.
+ * @param[in] rows_per_expert  [E_local] from the plan.
  */
 moe_tensor_t *moe_group_rows(moe_ctx_t *c, moe_tensor_t *ids,
+                             moe_mapping_t mapping,
                              const int64_t *rows_per_expert);
 
 moe_tensor_t *moe_gather_rows(moe_ctx_t *c, moe_tensor_t *rows,

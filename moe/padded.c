@@ -70,8 +70,8 @@ static void lay_out(moe_ctx_t *c, moe_padded_t *p)
                           .tokens;
         p->spans[i].row = i * each;
     }
-    p->own.rows.rows = moe_agree_expert_rows(
-        c, MOE_GROUP_ep, p->n * each - moe_layer_total_tokens(layer));
+    moe_gathered_plan(c, &p->own.rows, MOE_GROUP_ep,
+                      p->n * each - moe_layer_total_tokens(layer));
 }
 
 void moe_padded_plan(moe_ctx_t *c)

@@ -106,9 +106,11 @@ const int64_t *moe_agree_tokens(moe_ctx_t *c, moe_group_t group);
  * Rows of each of the rank's local experts, if every token of the group and
  * n_pad rows of zeros reach them: [E_local]; kind device. May size nothing
  * but valid rows.
+ *
+ * @param[in] mapping  Experts that numbers mean.
  */
 const int64_t *moe_agree_expert_rows(moe_ctx_t *c, moe_group_t group,
-                                     int64_t n_pad);
+                                     moe_mapping_t mapping, int64_t n_pad);
 
 /** Experts of this rank in its ep group. */
 moe_range_t moe_ctx_experts(const moe_ctx_t *c);

@@ -50,6 +50,7 @@ static void set_fields(moe_tensor_t *t, const moe_tensor_spec_t *spec)
     t->bin = spec->bin;
     t->sorted = spec->sorted;
     t->list_type = spec->list;
+    t->mapping = spec->mapping;
 }
 
 static moe_status_t set_counts(moe_tensor_t *t, const int64_t *counts)

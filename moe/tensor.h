@@ -8,6 +8,7 @@
 
 #include "moe/chain.h"
 #include "moe/format.h"
+#include "moe/mapping.h"
 #include "moe/vocabulary.h"
 
 #include <stdbool.h>
@@ -77,6 +78,7 @@ struct moe_tensor {
     /* an index: rows per part, [n_experts], owned by the tensor; parts are
      * experts from first_expert on, or members */
     moe_index_kind_t index;
+    moe_mapping_t mapping; /* of an index */
     int64_t *rows_per_expert;
     int64_t first_expert;
     int64_t n_experts;

@@ -104,6 +104,13 @@ bool moe_fault_is_of_inputs(moe_fault_kind_t kind)
     return moe_fault_chooses(kind) || kind == MOE_FAULT_previous_call;
 }
 
+moe_mapping_t moe_fault_mapping(moe_fault_kind_t kind)
+{
+    return kind == MOE_FAULT_global_ids  ? MOE_MAPPING_global
+           : kind == MOE_FAULT_minus_one ? MOE_MAPPING_last
+                                         : MOE_MAPPING_right;
+}
+
 bool moe_ref_fault_routes(const moe_ref_layer_t *layer)
 {
     return moe_ref_fault_here(layer, MOE_ROLE_topk_ids) ||

@@ -10,6 +10,7 @@
 #ifndef REF_FAULT_H
 #define REF_FAULT_H
 
+#include "moe/mapping.h"
 #include "moe/vocabulary.h"
 
 #include <stdbool.h>
@@ -46,6 +47,10 @@ bool moe_fault_chooses(moe_fault_kind_t kind);
 /** True for mistakes that a run makes in its inputs: choices, and hidden states
  * of the call before. */
 bool moe_fault_is_of_inputs(moe_fault_kind_t kind);
+
+/** Experts that numbers mean under a mistake; the right ones under most. A run
+ * makes it where it plans rows (moe_layer_t.mapping). */
+moe_mapping_t moe_fault_mapping(moe_fault_kind_t kind);
 
 /** Forms of the same mistake: tiles of several sizes, other profiles. */
 int moe_fault_variants(moe_fault_kind_t kind);

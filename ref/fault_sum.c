@@ -95,13 +95,10 @@ static void twin_fini(const moe_ref_layer_t *layer, moe_ref_layer_t *twin)
 static int32_t other_expert(const moe_ref_layer_t *layer, int32_t id)
 {
     const moe_range_t local = layer->about.experts;
-    const int64_t n = local.end - local.begin;
-    const bool here = id >= local.begin && id < local.end;
+    const int64_t at =
+        moe_mapping_local(moe_fault_mapping(layer->fault.kind), local, id);
 
-    if (layer->fault.kind == MOE_FAULT_global_ids) {
-        return id >= 0 && id < n ? (int32_t)(id + local.begin) : -1;
-    }
-    return here ? id : (int32_t)(local.end - 1);
+    return at < 0 ? -1 : (int32_t)(local.begin + at);
 }
 
 /* Pairs that meet other experts than theirs. */

@@ -33,8 +33,6 @@ static const char *const bad[] = {
     "nibbles-swapped@",
     "nibbles-swapped@1:experts",
     "nibbles",
-    "global-ids-for-local",
-    "expert-map-minus-one@0",
 };
 
 START_TEST(good_ones_are_parsed)
@@ -62,6 +60,11 @@ START_TEST(mistakes_are_of_all_ranks_or_of_one)
     ck_assert(moe_injection_parse("truncation@3", 4, &injection, NULL));
     ck_assert_int_eq(injection.fault, MOE_FAULT_truncation);
     ck_assert_int_eq(injection.rank, 3);
+    ck_assert(
+        moe_injection_parse("global-ids-for-local@2", 4, &injection, NULL));
+    ck_assert_int_eq(moe_fault_mapping(injection.fault), MOE_MAPPING_global);
+    ck_assert(moe_injection_parse("expert-map-minus-one", 4, &injection, NULL));
+    ck_assert_int_eq(moe_fault_mapping(injection.fault), MOE_MAPPING_last);
     ck_assert(moe_injection_parse("group-mask-zero", 4, &injection, NULL));
     ck_assert(moe_fault_is_of_inputs(injection.fault));
     ck_assert(

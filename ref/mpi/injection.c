@@ -151,23 +151,11 @@ static bool find_fault(const char *given, size_t n, moe_injection_t *injection)
     return false;
 }
 
-/* Pairs that meet experts of other numbers: others than the plan counts. */
-static bool changes_counts(moe_fault_kind_t fault)
-{
-    return fault == MOE_FAULT_global_ids || fault == MOE_FAULT_minus_one;
-}
-
 static bool parse_fault(const char *given, size_t n, int ranks,
                         moe_injection_t *injection, char *expected)
 {
     const char *rest = "";
 
-    if (changes_counts(injection->fault)) {
-        (void)snprintf(expected, MOE_INJECTION_TEXT,
-                       "a mistake that leaves the experts' rows as many as "
-                       "they are: a run's buffers are planned for these");
-        return false;
-    }
     if (given[n] == '@' &&
         !find_rank(given + n + 1, ranks, &injection->rank, &rest)) {
         say_ranks(ranks, expected);

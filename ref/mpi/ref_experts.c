@@ -40,11 +40,55 @@ static moe_status_t group_mapped(const moe_ref_backend_t *be,
     return status;
 }
 
+/* An injected mistake has had an effect. */
+static void note_mapping(const moe_ref_backend_t *be, moe_mapping_t mapping)
+{
+    for (size_t i = 0; i < be->in.n_injections; i++) {
+        moe_injection_t *injection = &be->in.injections[i];
+
+        if (moe_fault_mapping(injection->fault) == mapping) {
+            injection->fired = true;
+        }
+    }
+}
+
+/* As kernels do that take numbers for others. */
+static moe_status_t group_wrongly(const moe_ref_backend_t *be,
+                                  const moe_call_t *call)
+{
+    const moe_tensor_t *ids = call->in[0];
+    const moe_tensor_t *out = call->out[0];
+    const moe_range_t local = {out->first_expert,
+                               out->first_expert + out->n_experts};
+    const int64_t n = ids->valid_rows * ids->dim[1];
+    int32_t *wrong = malloc((size_t)n * sizeof(*wrong) + 1);
+    moe_status_t status;
+
+    if (wrong == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for ids");
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const int32_t id = ((const int32_t *)ids->data)[i];
+
+        wrong[i] = (int32_t)moe_mapping_local(out->mapping, local, id);
+        if (wrong[i] != moe_mapping_local(MOE_MAPPING_right, local, id)) {
+            note_mapping(be, out->mapping);
+        }
+    }
+    status = moe_ref_index_init(wrong, ids->valid_rows, (int)ids->dim[1], 0,
+                                out->n_experts, out->data);
+    free(wrong);
+    return status;
+}
+
 static moe_status_t group(const moe_ref_backend_t *be, const moe_call_t *call)
 {
     const moe_tensor_t *ids = call->in[0];
     const moe_tensor_t *out = call->out[0];
 
+    if (out->mapping != MOE_MAPPING_right) {
+        return group_wrongly(be, call);
+    }
     return be->in.layer->placed != NULL
                ? group_mapped(be, call)
                : moe_ref_index_init(ids->data, ids->valid_rows,

@@ -189,6 +189,7 @@ moe_status_t moe_ref_inject(moe_ref_backend_t *be, const moe_call_t *call)
 
         if (injection->fault != MOE_FAULT_none &&
             !moe_fault_is_of_inputs(injection->fault) &&
+            moe_fault_mapping(injection->fault) == MOE_MAPPING_right &&
             (injection->rank < 0 ||
              injection->rank == moe_world_rank(be->in.world)) &&
             place_for(be, injection->fault) == role) {

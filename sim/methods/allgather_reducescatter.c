@@ -51,7 +51,7 @@ static void plan(moe_ctx_t *c)
     p->equal = moe_layer_longest(layer) * layer->layout.dp ==
                moe_layer_total_tokens(layer);
     p->all.scales = MOE_SCALES_128x4;
-    p->all.rows = moe_agree_expert_rows(c, MOE_GROUP_ep, 0);
+    moe_gathered_plan(c, &p->all, MOE_GROUP_ep, 0);
 }
 
 static moe_tensor_t *gather(moe_ctx_t *c, const plan_t *p, moe_tensor_t *t)

@@ -32,7 +32,7 @@ static void plan(moe_ctx_t *c)
 
     p->tokens = moe_agree_tokens(c, MOE_GROUP_ep);
     p->all.scales = MOE_SCALES_128x4;
-    p->all.rows = moe_agree_expert_rows(c, MOE_GROUP_ep, 0);
+    moe_gathered_plan(c, &p->all, MOE_GROUP_ep, 0);
 }
 
 static void prepare(moe_ctx_t *c)

@@ -35,7 +35,7 @@ static void plan(moe_ctx_t *c)
     p->own = moe_ctx_tokens(c, moe_ctx_rank(c));
     p->rows = moe_layer_total_tokens(moe_ctx_layer(c));
     p->all.scales = MOE_SCALES_128x4;
-    p->all.rows = moe_agree_expert_rows(c, MOE_GROUP_ep, 0);
+    moe_gathered_plan(c, &p->all, MOE_GROUP_ep, 0);
 }
 
 /* Own rows in their place among all, then everybody's, rank by rank. */

@@ -75,8 +75,8 @@ static void plan(moe_ctx_t *c)
     p->spans =
         p->b.max_len ? moe_ctx_spans_apart(c, p->b.sent) : moe_ctx_all_span(c);
     p->all.scales = MOE_SCALES_128x4;
-    p->all.rows = moe_agree_expert_rows(
-        c, MOE_GROUP_ep, p->b.rows - moe_layer_total_tokens(layer));
+    moe_gathered_plan(c, &p->all, MOE_GROUP_ep,
+                      p->b.rows - moe_layer_total_tokens(layer));
 }
 
 static void prepare(moe_ctx_t *c)

@@ -68,7 +68,7 @@ static void plan(moe_ctx_t *c)
 {
     moe_gathered_t *all = moe_ctx_plan(c);
 
-    all->rows = moe_agree_expert_rows(c, MOE_GROUP_tp, 0);
+    moe_gathered_plan(c, all, MOE_GROUP_tp, 0);
     all->rows_first = moe_ctx_option(c, OPTION_ALLREDUCE) != AFTER_MERGE;
 }
 

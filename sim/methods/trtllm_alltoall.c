@@ -86,7 +86,7 @@ static void plan(moe_ctx_t *c)
     moe_hop_plan_flags(c, &p->hop);
     p->hop.in_slots = true;
     p->rows.scales = MOE_SCALES_128x4;
-    p->rows.rows = moe_agree_expert_rows(c, MOE_GROUP_ep, 0);
+    p->rows.rows = moe_agree_expert_rows(c, MOE_GROUP_ep, MOE_MAPPING_right, 0);
 }
 
 /* Bytes of a row with its ids and weights. */

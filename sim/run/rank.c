@@ -90,6 +90,17 @@ static const struct {
     {"the report", moe_job_report},
 };
 
+/* Rows of experts are planned by it; of several mistakes by the first. */
+static void lay_mapping(moe_job_t *job, const moe_injection_t *injection)
+{
+    moe_layer_t *layer = &job->scenario->layer;
+
+    if (layer->mapping == MOE_MAPPING_right) {
+        layer->mapping = moe_fault_mapping(injection->fault);
+        layer->mapping_rank = injection->rank;
+    }
+}
+
 static moe_status_t parse_injections(moe_job_t *job)
 {
     const moe_command_t *c = job->command;
@@ -106,6 +117,7 @@ static moe_status_t parse_injections(moe_job_t *job)
             return moe_fail(MOE_ERR_INPUT, "--inject %s: expected %s",
                             c->injection[i], why);
         }
+        lay_mapping(job, &job->injection[i]);
         if (job->injection[i].fault != MOE_FAULT_none &&
             moe_scenario_wants_whole_rows(job->scenario, "--inject") !=
                 MOE_OK) {
