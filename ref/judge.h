@@ -155,6 +155,12 @@ moe_status_t moe_judge_run(moe_judge_t *judge);
  * others, up for the rest where got has fewer, which it may have dropped. */
 void moe_judge_gate_moved(const moe_judge_t *judge, float *out);
 
+/** Choices that the gate dropped which may be other experts', by the widths of
+ * the logits of a judge that has run; all that it dropped, where a bias or
+ * groups choose, or nothing is known of logits.
+ * @param[out] room  [E] how many of them may or may not be an expert's. */
+int64_t moe_judge_gate_doubt(const moe_judge_t *judge, int64_t *room);
+
 /** Judge ids and weights again, near_ids and near_weights being set: a token
  * that has those is a near tie. */
 moe_status_t moe_judge_gate_again(moe_judge_t *judge);

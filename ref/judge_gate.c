@@ -144,6 +144,63 @@ void moe_judge_gate_moved(const moe_judge_t *judge, float *out)
     }
 }
 
+/* Other experts whose logits are above an expert's: surely, or at most. */
+static int above(const moe_judge_t *judge, int64_t row, int64_t e, bool surely)
+{
+    const int64_t experts = judge->layer.about.model->experts;
+    const double sign = surely ? 1.0 : -1.0;
+    const float *x = logits_of(judge, row);
+    const int64_t at = row * experts;
+    const double limit =
+        (double)x[e] + sign * moe_route_width(judge, x[e], at + e);
+    int n = 0;
+
+    for (int64_t i = 0; i < experts; i++) {
+        const double y =
+            (double)x[i] - sign * moe_route_width(judge, x[i], at + i);
+
+        n += i != e && (surely ? y > limit : y >= limit);
+    }
+    return n;
+}
+
+/* Dropped choices of a token that may be of other experts: all but those that
+ * are surely among the k largest. */
+static int64_t doubtful(const moe_judge_t *judge, int64_t row, int64_t *room)
+{
+    const moe_model_t *m = judge->layer.about.model;
+    const int32_t *left =
+        (const int32_t *)judge->gate_ids.codes + row * m->topk;
+    const bool known =
+        !m->bias && m->n_group <= 1 && judge->layer.held[MOE_ROLE_logits];
+    int64_t n = 0;
+
+    for (int i = 0; i < m->topk; i++) {
+        n += left[i] == -1;
+    }
+    for (int64_t e = 0; n > 0 && e < m->experts; e++) {
+        const bool kept = is_among(left, m->topk, e);
+
+        if (known && !kept && above(judge, row, e, false) < m->topk) {
+            n--; /* surely chosen, and dropped */
+        } else if (!kept && (!known || above(judge, row, e, true) < m->topk)) {
+            room[e]++;
+        }
+    }
+    return n;
+}
+
+int64_t moe_judge_gate_doubt(const moe_judge_t *judge, int64_t *room)
+{
+    int64_t n = 0;
+
+    memset(room, 0, (size_t)judge->layer.about.model->experts * sizeof(*room));
+    for (int64_t row = 0; row < judge->gate_ids.rows; row++) {
+        n += doubtful(judge, row, room);
+    }
+    return n;
+}
+
 moe_status_t moe_judge_gate_again(moe_judge_t *judge)
 {
     for (int r = MOE_ROLE_topk_ids; r <= MOE_ROLE_topk_weights; r++) {

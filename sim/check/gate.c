@@ -75,6 +75,7 @@ void moe_check_gate_free(struct moe_check_gate *gate)
         moe_routing_fini(&gate->routing);
         free(gate->ids);
         free(gate->weights);
+        free(gate->room);
     }
     free(gate);
 }
@@ -119,6 +120,28 @@ moe_status_t moe_check_gate_by(moe_check_t *check,
     return moe_golden_gate_again(
         &g->gate, moe_layout_dp_rank(&g->gate.layer.layout, rank->rank),
         logits->codes, g->ids, g->weights);
+}
+
+moe_status_t moe_check_gate_doubt(moe_check_t *check, const moe_judge_t *judge)
+{
+    struct moe_check_gate *gate = check->gate;
+    const size_t experts = (size_t)check->scenario->model.experts;
+
+    if (gate == NULL) {
+        return MOE_OK;
+    }
+    gate->doubt = -1;
+    if (judge == NULL) {
+        return MOE_OK;
+    }
+    if (gate->room == NULL) {
+        gate->room = malloc(experts * sizeof(*gate->room) + 1);
+    }
+    if (gate->room == NULL) {
+        return moe_fail(MOE_ERR_NOMEM, "no memory for a gate");
+    }
+    gate->doubt = moe_judge_gate_doubt(judge, gate->room);
+    return MOE_OK;
 }
 
 void moe_check_gate_rows(const moe_check_t *check, moe_range_t tokens,

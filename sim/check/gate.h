@@ -24,6 +24,10 @@ moe_status_t moe_check_gate_by(moe_check_t *check,
                                const moe_golden_rank_t *rank,
                                const moe_rows_t *logits);
 
+/** Note how many of a rank's dropped choices may be other experts', of a judge
+ * that has run; or, of NULL, that nothing is known. Nothing without a gate. */
+moe_status_t moe_check_gate_doubt(moe_check_t *check, const moe_judge_t *judge);
+
 /** Ids and weights of tokens, [n][k], borrowed. */
 void moe_check_gate_rows(const moe_check_t *check, moe_range_t tokens,
                          moe_rows_t *ids_p, moe_rows_t *weights_p);

@@ -124,30 +124,56 @@ static moe_status_t judge_location(const given_t *g)
     return status;
 }
 
-/* A token whose choices of full experts are near ties has -1 either way: other
- * counts of these, of as many choices in all, may be right. */
-static bool is_open(const given_t *g, const int64_t *got, const int32_t *want,
-                    int64_t n)
+/* Choices of an expert that near ties may have made others', or others' its. */
+static int64_t room_of(const given_t *g, int64_t expert)
+{
+    const struct moe_check_gate *gate = g->check->gate;
+    int64_t dropped = 0;
+
+    if (g->check->scenario->router != MOE_ROUTER_data) {
+        return 0;
+    }
+    if (gate->doubt >= 0) {
+        return gate->room[expert];
+    }
+    for (int64_t i = 0; i < g->tokens * g->k; i++) {
+        dropped += g->left[i] == -1;
+    }
+    return dropped;
+}
+
+/* Choices by which counts are apart, if near ties explain that: of experts that
+ * are full by both, for a token that lost its choices of those has -1 either
+ * way. -1: they do not. */
+static int64_t apart(const given_t *g, const int64_t *got, const int32_t *want,
+                     int64_t n)
 {
     const int64_t capacity = g->check->gate->gate.capacity;
     int64_t sum = 0;
+    int64_t more = 0;
 
     for (int64_t e = 0; e < n; e++) {
-        if (got[e] != want[e] && (got[e] < capacity || want[e] < capacity)) {
-            return false;
+        const int64_t d = got[e] - want[e];
+
+        if (d != 0 && (got[e] < capacity || want[e] < capacity ||
+                       (d < 0 ? -d : d) > room_of(g, e))) {
+            return -1;
         }
-        sum += got[e] - want[e];
+        sum += d;
+        more += d > 0 ? d : 0;
     }
-    return sum == 0 && g->check->scenario->router == MOE_ROUTER_data;
+    return sum == 0 ? more : -1;
 }
 
-/* *open_p: near ties may explain what differs, and it was warned of. */
-static moe_status_t judge_counts(const given_t *g, int dp, bool *open_p)
+/* *moved_p: choices that near ties explain, and a warning tells; 0 where the
+ * counts are the gate's; untouched without counts. */
+static moe_status_t judge_counts(const given_t *g, int dp, int64_t *moved_p)
 {
     const int64_t n = g->check->scenario->model.experts;
     const int32_t *want = g->check->gate->gate.counts + dp * n;
     int64_t wrong = 0;
     int64_t first = 0;
+    int64_t moved = 0;
     int64_t *list;
     moe_status_t status = read_list(g, MOE_ROLE_expert_counts, n, &list);
 
@@ -156,16 +182,19 @@ static moe_status_t judge_counts(const given_t *g, int dp, bool *open_p)
             first = e;
         }
     }
-    *open_p = list != NULL && wrong != 0 && is_open(g, list, want, n);
+    if (list != NULL) {
+        moved = apart(g, list, want, n);
+        *moved_p = moved;
+    }
     if (list != NULL && wrong == 0) {
         status = say_good(g, MOE_ROLE_expert_counts, n);
-    } else if (*open_p) {
+    } else if (moved > 0) {
         status = moe_check_warn(
             g->check,
             "rank %d: expert_counts of %lld full experts are not the gate's: "
-            "near ties of choices that were dropped, or an error; they and "
-            "aux_loss are not judged",
-            g->rank->rank, (long long)wrong);
+            "near ties of choices that were dropped, or an error of %lld of "
+            "them; they are not judged",
+            g->rank->rank, (long long)wrong, (long long)moved);
     } else if (list != NULL) {
         status = moe_check_fault(
             g->check, g->rank, MOE_ROLE_expert_counts, "not the gate's",
@@ -183,11 +212,23 @@ static bool has(const given_t *g, moe_role_t role)
     return moe_safetensors_find(g->file, moe_role_name(role)) != NULL;
 }
 
+/* What a choice of another expert makes of the loss, at most: scores, of which
+ * a token's are 1 in all, times counts. */
+static double by_choice(const given_t *g)
+{
+    const double terms = g->check->gate->gate.rule.first_loss
+                             ? (double)g->tokens
+                             : (double)(g->tokens * g->k);
+
+    return (double)g->check->scenario->model.experts / terms;
+}
+
 /* A sum of positive numbers in fp32, in any order, of scores that are off by
- * 2^-18 at most. */
-static moe_status_t judge_loss(const given_t *g, int dp)
+ * 2^-18 at most; of so many choices that may be others. */
+static moe_status_t judge_loss(const given_t *g, int dp, int64_t moved)
 {
     const double want = (double)g->check->gate->gate.loss[dp];
+    const double room = moved > 0 ? (double)moved * by_choice(g) : 0.0;
     const double terms =
         (double)(g->tokens + g->check->scenario->model.experts) + 8.0;
     const moe_safetensor_t *t =
@@ -213,7 +254,8 @@ static moe_status_t judge_loss(const given_t *g, int dp)
     if (status != MOE_OK) {
         return status;
     }
-    return fabs((double)got - want) <= (0x1p-18 + terms * 0x1p-24) * want ||
+    return fabs((double)got - want) <=
+                       (0x1p-18 + terms * 0x1p-24) * want + room ||
                    (g->tokens == 0 && isnan(got)) /* a mean over nothing */
                ? say_good(g, MOE_ROLE_aux_loss, 1)
                : moe_check_fault(g->check, g->rank, MOE_ROLE_aux_loss,
@@ -226,12 +268,14 @@ static moe_status_t judge(const given_t *g)
     const int dp =
         moe_layout_dp_rank(&g->check->gate->gate.layer.layout, g->rank->rank);
     moe_status_t status = judge_location(g);
-    bool open = false;
+    int64_t moved = g->check->scenario->router == MOE_ROUTER_data
+                        ? g->check->gate->doubt
+                        : 0;
 
     if (status == MOE_OK) {
-        status = judge_counts(g, dp, &open);
+        status = judge_counts(g, dp, &moved);
     }
-    return status == MOE_OK && !open ? judge_loss(g, dp) : status;
+    return status == MOE_OK ? judge_loss(g, dp, moved) : status;
 }
 
 moe_status_t moe_check_gate_given(moe_check_t *check,

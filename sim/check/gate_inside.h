@@ -15,6 +15,9 @@ struct moe_check_gate {
     moe_range_t tokens;    /* whose choices are by GOT's logits */
     int32_t *ids;          /* [tokens][k] those; NULL: nobody's */
     float *weights;
+    int64_t doubt; /* dropped choices of the rank that may be other experts';
+                    * -1: its router was not judged */
+    int64_t *room; /* [E] of these, how many may be an expert's, or not */
 };
 
 #endif

@@ -213,7 +213,7 @@ judge_part(moe_check_t *check, const moe_golden_rank_t *rank,
     if (status == MOE_OK && !part.faulty) {
         status = moe_judge_run(&part.judge);
     }
-    if (status == MOE_OK && !part.faulty) {
+    if (status == MOE_OK && !part.faulty && wanted[MOE_ROLE_topk_ids]) {
         status = moe_check_near_gate(&part);
     }
     if (status == MOE_OK) {
@@ -249,6 +249,7 @@ static moe_status_t judge_parts(moe_check_t *check,
     bool experts[MOE_ROLE_COUNT] = {false};
     moe_status_t status = MOE_OK;
 
+    (void)moe_check_gate_doubt(check, NULL);
     for (int r = MOE_ROLE_hidden; r <= MOE_ROLE_output; r++) {
         experts[r] = r >= MOE_ROLE_expert_in && r <= MOE_ROLE_combine;
         own[r] = !experts[r];

@@ -164,8 +164,13 @@ moe_status_t moe_check_near_gate(moe_check_part_t *part)
     float *logits;
     moe_status_t status;
 
-    if (!moe_check_gate_drops(part->check) || !v->judged || v->good) {
+    if (!moe_check_gate_drops(part->check) ||
+        part->judge.gate_ids.codes == NULL) {
         return MOE_OK;
+    }
+    status = moe_check_gate_doubt(part->check, &part->judge);
+    if (status != MOE_OK || !v->judged || v->good) {
+        return status;
     }
     logits = malloc((size_t)n * sizeof(*logits) + 1);
     status = logits == NULL ? moe_fail(MOE_ERR_NOMEM, "no memory for logits")
