@@ -102,10 +102,15 @@ static moe_status_t write_all(moe_golden_job_t *job)
 static moe_status_t write_folder(moe_golden_job_t *job)
 {
     const char *folder = job->command->output;
-    char *hidden =
-        moe_strdup_printf("%s.unfinished-%ld", folder, (long)getpid());
+    size_t n = strlen(folder);
+    char *hidden;
     moe_status_t status;
 
+    while (n > 1 && folder[n - 1] == '/') {
+        n--;
+    }
+    hidden = moe_strdup_printf("%.*s.unfinished-%ld", (int)n, folder,
+                               (long)getpid());
     if (hidden == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for a path");
     }

@@ -50,8 +50,8 @@ sim_libsim_la_SOURCES += \
   sim/report/write.c sim/report/write_folder.c
 
 sim_libsim_la_SOURCES += \
-  sim/inputs/inputs.c sim/inputs/inputs.h sim/inputs/layer_feed.c \
-  sim/inputs/layer_feed.h sim/inputs/routing_file.c \
+  sim/inputs/hidden.c sim/inputs/inputs.c sim/inputs/inputs.h \
+  sim/inputs/layer_feed.c sim/inputs/layer_feed.h sim/inputs/routing_file.c \
   sim/inputs/routing_join.c
 
 sim_libsim_la_SOURCES += \

@@ -13,7 +13,7 @@ void rank_setup_inputs(rank_setup_t *s, const moe_change_t *changes, size_t n)
         moe_load_good(moe_test_source("scenarios/tutorial/first.yaml"), changes,
                       n, test_ranks);
     ck_assert_int_eq(
-        moe_inputs_make(s->scenario, test_rank, MOE_FAULT_none, &s->inputs),
+        moe_inputs_make(s->scenario, test_rank, MOE_FAULT_none, -1, &s->inputs),
         MOE_OK);
 }
 

@@ -29,8 +29,10 @@ typedef struct {
     moe_ledger_t *ledger;
     const moe_layer_t *layer;
     const moe_routing_t *routing; /* own tokens, or all of them */
-    bool impose_routing;    /* a sampled or traced router: ids and weights are
-                             * set from routing (all tokens), not compared */
+    bool impose_routing;    /* a sampled or traced router, or one that chooses
+                             * wrongly: ids and weights are set from routing
+                             * (all tokens), not compared */
+    bool no_scores;         /* nobody's logits chose: gates have none */
     const uint16_t *hidden; /* [T_i][H] bf16 bits of the own tokens */
     const uint16_t *router; /* [E][H] bf16 bits */
     const float *bias;      /* [E]; NULL without */

@@ -24,7 +24,7 @@ static moe_status_t gate(moe_ref_backend_t *be, const moe_call_t *call,
     const int64_t pairs = call->in[0]->valid_rows * call->gate->topk;
     const moe_layer_t *layer = be->in.layer;
     const bool has_scores =
-        !be->in.impose_routing && moe_gating_has_softmax(layer->model);
+        !be->in.no_scores && moe_gating_has_softmax(layer->model);
     const moe_gate_routed_t in = {.rule = call->gate,
                                   .tokens = call->in[0]->valid_rows,
                                   .experts = call->in[0]->dim[1],

@@ -18,58 +18,6 @@ static moe_status_t no_memory(const char *what)
     return moe_fail(MOE_ERR_NOMEM, "no memory for %s", what);
 }
 
-static int64_t total_tokens(const moe_inputs_t *in)
-{
-    return moe_layer_total_tokens(&in->scenario->layer);
-}
-
-/* The tensor of a name, or the file's only one, with this shape. */
-static moe_status_t find_tensor(moe_safetensors_t *file, const char *where,
-                                const char *name, int64_t rows, int64_t cols,
-                                const moe_safetensor_t **t_p)
-{
-    const moe_safetensor_t *t = moe_safetensors_find(file, name);
-
-    if (t == NULL && moe_safetensors_count(file) == 1) {
-        t = moe_safetensors_get(file, 0);
-    }
-    if (t == NULL) {
-        return moe_fail(MOE_ERR_INPUT, "%s: no tensor \"%s\"", where, name);
-    }
-    if (t->dtype != MOE_DTYPE_bf16 || t->ndim != 2 || t->dim[0] != rows ||
-        t->dim[1] != cols) {
-        return moe_fail(MOE_ERR_INPUT,
-                        "%s: tensor \"%s\" is %s of %d dimensions, %lld x "
-                        "%lld; expected bf16 of %lld x %lld",
-                        where, t->name, moe_dtype_name(t->dtype), t->ndim,
-                        (long long)t->dim[0],
-                        (long long)(t->ndim > 1 ? t->dim[1] : 1),
-                        (long long)rows, (long long)cols);
-    }
-    *t_p = t;
-    return MOE_OK;
-}
-
-/* Rows first... of a tensor that somebody else wrote: every value a number. */
-static moe_status_t check_finite(const char *where, const moe_safetensor_t *t,
-                                 int64_t first, int64_t n, const uint16_t *bits)
-{
-    const uint16_t exponent = 0x7f80; /* bf16: all ones is Inf or NaN */
-    int64_t cols = t->dim[1];
-
-    for (int64_t i = 0; i < n * cols; i++) {
-        if ((bits[i] & exponent) == exponent) {
-            return moe_fail(MOE_ERR_INPUT,
-                            "%s: tensor \"%s\": row %lld, column %lld is %s, "
-                            "expected a finite number",
-                            where, t->name, (long long)(first + i / cols),
-                            (long long)(i % cols),
-                            (bits[i] & 0x7f) != 0 ? "NaN" : "infinite");
-        }
-    }
-    return MOE_OK;
-}
-
 /* Of what only the rank with these tokens sees, and no file has a place for:
  * it says who it is. */
 static moe_status_t of_rank(const moe_inputs_t *in, moe_status_t status)
@@ -84,76 +32,9 @@ static moe_status_t of_rank(const moe_inputs_t *in, moe_status_t status)
     return moe_fail(status, "rank %d: %s", in->rank, text);
 }
 
-static moe_status_t read_hidden(const moe_inputs_t *in, int64_t first,
-                                int64_t n, uint16_t *out)
-{
-    int64_t row = in->scenario->model.hidden * (int64_t)sizeof(*out);
-    const moe_safetensor_t *t;
-    moe_status_t status =
-        find_tensor(in->hidden_file, in->scenario->hidden_where, "hidden",
-                    total_tokens(in), in->scenario->model.hidden, &t);
-
-    if (status == MOE_OK) {
-        status =
-            moe_safetensors_read(in->hidden_file, t, first * row, n * row, out);
-    }
-    if (status != MOE_OK) {
-        return status;
-    }
-    return check_finite(in->scenario->hidden_where, t, first, n, out);
-}
-
 static moe_draw_t draw_of(const moe_scenario_t *s)
 {
     return (moe_draw_t){s->layer.data, s->seed, &s->model};
-}
-
-/* Of the scenario's seed, or of one that many before it. */
-static moe_status_t hidden_before(const moe_inputs_t *in, uint64_t before,
-                                  int64_t first, int64_t n, uint16_t *out)
-{
-    moe_draw_t draw = draw_of(in->scenario);
-
-    if (in->hidden_file != NULL) {
-        return read_hidden(in, first, n, out);
-    }
-    draw.seed -= before;
-    moe_draw_hidden(&draw, first, n, out);
-    return MOE_OK;
-}
-
-moe_status_t moe_inputs_hidden(const moe_inputs_t *in, int64_t first, int64_t n,
-                               uint16_t *out)
-{
-    return hidden_before(in, in->fault == MOE_FAULT_previous_call, first, n,
-                         out);
-}
-
-moe_status_t moe_inputs_token(const moe_inputs_t *in, int64_t token,
-                              uint16_t *out)
-{
-    return hidden_before(in, 0, token, 1, out);
-}
-
-moe_status_t moe_inputs_gate(const moe_scenario_t *s, uint16_t *out)
-{
-    moe_safetensors_t *file;
-    const moe_safetensor_t *t;
-    moe_status_t status = moe_safetensors_open(s->gate_file, &file);
-
-    if (status != MOE_OK) {
-        return status;
-    }
-    status = find_tensor(file, s->gate_where, "gate", s->model.experts,
-                         s->model.hidden, &t);
-    if (status == MOE_OK) {
-        status = moe_safetensors_read(file, t, 0, t->size_bytes, out);
-    }
-    if (status == MOE_OK) {
-        status = check_finite(s->gate_where, t, 0, s->model.experts, out);
-    }
-    moe_safetensors_close(file);
-    return status;
 }
 
 static moe_status_t make_router(moe_inputs_t *in)
@@ -203,9 +84,32 @@ static moe_status_t make_own(moe_inputs_t *in)
             return status;
         }
     }
-    in->spoilt = in->fault == MOE_FAULT_previous_call && n > 0 &&
-                 in->hidden_file == NULL;
     return moe_inputs_hidden(in, in->own.begin, n, in->hidden);
+}
+
+/* Whether hidden states are others than right. */
+static moe_status_t compare_own(moe_inputs_t *in)
+{
+    const size_t cols = (size_t)in->scenario->model.hidden;
+    uint16_t *right;
+    moe_status_t status = MOE_OK;
+
+    if (in->before.begin >= in->own.end || in->before.end <= in->own.begin) {
+        return MOE_OK;
+    }
+    right = malloc(cols * sizeof(*right));
+    if (right == NULL) {
+        return no_memory("hidden states");
+    }
+    for (int64_t t = in->own.begin;
+         status == MOE_OK && !in->spoilt && t < in->own.end; t++) {
+        const uint16_t *row = in->hidden + (size_t)(t - in->own.begin) * cols;
+
+        status = moe_inputs_token(in, t, right);
+        in->spoilt = memcmp(right, row, cols * sizeof(*right)) != 0;
+    }
+    free(right);
+    return status;
 }
 
 static moe_status_t bad_logit(const moe_inputs_t *in, moe_status_t status,
@@ -229,7 +133,7 @@ static moe_status_t route_wrongly(moe_inputs_t *in, const float *logits)
     moe_ref_layer_t layer = {
         .about = {.model = &in->scenario->model},
         .bias = in->bias,
-        .fault = {.kind = in->fault, .role = MOE_ROLE_topk_ids}};
+        .fault = {.kind = in->chooses, .role = MOE_ROLE_topk_ids}};
     int32_t *right = malloc(bytes + 1);
     int64_t bad[2];
     moe_status_t status;
@@ -259,7 +163,7 @@ static moe_status_t route_rows(moe_inputs_t *in, const float *logits)
                                 r->weights, &in->stats, bad),
                   bad);
 
-    return status == MOE_OK && moe_fault_chooses(in->fault)
+    return status == MOE_OK && in->chooses != MOE_FAULT_none
                ? route_wrongly(in, logits)
                : status;
 }
@@ -334,17 +238,36 @@ static moe_status_t make_routing(moe_inputs_t *in)
     }
 }
 
+static void lay_fault(moe_inputs_t *in, moe_fault_kind_t fault, int of)
+{
+    const moe_layer_t *layer = &in->scenario->layer;
+    const moe_range_t all = {0, moe_layer_total_tokens(layer)};
+
+    if (fault == MOE_FAULT_previous_call) {
+        in->before =
+            of < 0 ? all
+                   : moe_layer_tokens(layer,
+                                      moe_layout_dp_rank(&layer->layout, of));
+    } else if (of < 0 || of == in->rank) {
+        in->chooses = fault;
+    }
+}
+
 moe_status_t moe_inputs_make(const moe_scenario_t *scenario, int rank,
-                             moe_fault_kind_t fault, moe_inputs_t *in_p)
+                             moe_fault_kind_t fault, int of, moe_inputs_t *in_p)
 {
     const moe_layer_t *layer = &scenario->layer;
-    moe_inputs_t in = {.scenario = scenario, .rank = rank, .fault = fault};
+    moe_inputs_t in = {.scenario = scenario, .rank = rank};
     moe_status_t status;
 
     in.own = moe_layer_tokens(layer, moe_layout_dp_rank(&layer->layout, rank));
+    lay_fault(&in, fault, of);
     status = make_router(&in);
     if (status == MOE_OK) {
         status = make_own(&in);
+    }
+    if (status == MOE_OK) {
+        status = compare_own(&in);
     }
     if (status == MOE_OK) {
         status = make_routing(&in);

@@ -18,8 +18,10 @@
 typedef struct {
     const moe_scenario_t *scenario; /* kept */
     int rank;                       /* of the world; -1: no run of ranks */
-    moe_fault_kind_t fault;         /* made here: moe_fault_is_of_inputs() */
-    bool spoilt;                    /* by it: inputs are others than right */
+    moe_fault_kind_t chooses;       /* a router's mistake, made here */
+    moe_range_t before;             /* tokens with hidden states of the call
+                                     * before */
+    bool spoilt;                    /* own inputs are others than right */
     moe_range_t own;                /* global range of the rank's tokens */
     uint16_t *hidden;               /* [own][H] bf16 bits */
     uint16_t *router;               /* [E][H] bf16 bits */
@@ -37,10 +39,12 @@ typedef struct {
  * @param[in]  fault  A mistake of the inputs to make, or none: a router's that
  *                    chooses others, hidden states of the call before. What it
  *                    means nothing for stays right.
+ * @param[in]  of     The rank of whose tokens; -1: of all.
  * @param[out] in_p  Ended with moe_inputs_fini(). Untouched on error.
  */
 moe_status_t moe_inputs_make(const moe_scenario_t *scenario, int rank,
-                             moe_fault_kind_t fault, moe_inputs_t *in_p);
+                             moe_fault_kind_t fault, int of,
+                             moe_inputs_t *in_p);
 void moe_inputs_fini(moe_inputs_t *in);
 
 /** Hidden state of any token, for the oracle: out [H], right whatever the

@@ -187,6 +187,7 @@ moe_status_t moe_job_methods(moe_job_t *job)
         .layer = &s->layer,
         .routing = &job->routing,
         .impose_routing = imposes(job),
+        .no_scores = s->router != MOE_ROUTER_data,
         .hidden = job->inputs.hidden,
         .router = job->inputs.router,
         .bias = job->inputs.bias,

@@ -19,15 +19,12 @@ typedef struct {
     char host[256];
 } rank_memory_t;
 
-/* The mistake that this rank is to make in its inputs, or NULL. */
+/* A mistake that is made in inputs, or NULL. */
 static moe_injection_t *mistake_of(moe_job_t *job)
 {
     for (size_t i = 0; i < job->command->n_injections; i++) {
-        moe_injection_t *injection = &job->injection[i];
-
-        if (moe_fault_is_of_inputs(injection->fault) &&
-            (injection->rank < 0 || injection->rank == job->rank)) {
-            return injection;
+        if (moe_fault_is_of_inputs(job->injection[i].fault)) {
+            return &job->injection[i];
         }
     }
     return NULL;
@@ -37,9 +34,10 @@ static moe_injection_t *mistake_of(moe_job_t *job)
 static moe_status_t make_part(moe_job_t *job, moe_blob_t *part)
 {
     moe_injection_t *mistake = mistake_of(job);
-    moe_status_t status = moe_inputs_make(
-        job->scenario, job->rank,
-        mistake != NULL ? mistake->fault : MOE_FAULT_none, &job->inputs);
+    moe_status_t status =
+        moe_inputs_make(job->scenario, job->rank,
+                        mistake != NULL ? mistake->fault : MOE_FAULT_none,
+                        mistake != NULL ? mistake->rank : -1, &job->inputs);
 
     if (mistake != NULL && status == MOE_OK) {
         mistake->fired = job->inputs.spoilt;

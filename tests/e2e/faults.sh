@@ -63,6 +63,28 @@ for what in clamp-missing oom@2:unpermute; do
 done
 rm -rf "$work/out"
 
+# hidden states of the call before: of one rank's tokens, whoever has them by
+# the method; the same where data is not drawn by a seed. And a wrong router
+# leaves a gate its scores.
+two=(--dp 2 --ep 2 --tokens 5 -q -o "$work/out")
+expect 1 timeout 60 "$MOESIM" run "$tiny" "${two[@]}" \
+    --method tp_allreduce,allgatherv --inject previous-calls-output@1
+holds "$work/out/report.json" "[m['elements_mismatching'] > 1200 and
+    m['elements_mismatching'] <= 1280 for m in r['methods']] == [True] * 2"
+rm -rf "$work/out"
+none() { # MISTAKE OPTION...: it has no effect, and that is told
+    local what=$1
+    shift
+    expect 0 timeout 60 "$MOESIM" run "$tiny" "${two[@]}" --inject "$what" "$@"
+    holds "$work/out/report.json" "[w for w in r['warnings']
+        if '--inject $what had no effect' in w]"
+    rm -rf "$work/out"
+}
+none previous-calls-output --method allgatherv --data stamp
+none group-max-for-top2-sum --set model.n_group=1 --set model.topk_group=1 \
+    --set model.bias=false --set model.score=softmax \
+    --set 'methods=[{capacity_alltoall: {gate: topk, drop: probs}}]'
+
 # ended from outside: one message with ranks and stages, nothing left
 seed=$top_srcdir/scenarios/seeds/sglang-7667.yaml
 # outside NAME: a run whose ranks have come, and its mpirun
