@@ -332,6 +332,11 @@ static moe_status_t judge(moe_check_t *check, moe_diag_t *diag)
                         check->ref);
     }
     status = start(check);
+    if (status == MOE_OK && moe_golden_is(check->ref) &&
+        check->command->max_ulp >= 0) {
+        status = moe_check_warn(check, "--max-ulp is for files without a "
+                                       "manifest: a golden folder has bounds");
+    }
     if (status == MOE_OK) {
         status = moe_golden_is(check->ref) ? judge_golden(check, diag)
                                            : moe_check_bare(check);

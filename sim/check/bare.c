@@ -197,7 +197,10 @@ static moe_status_t compare_files(moe_check_t *check,
         return moe_fail(MOE_ERR_INPUT, "%s has no tensor of a name that %s has",
                         check->got, check->ref);
     }
-    return status == MOE_OK ? moe_check_names(check, NULL, ref, got) : status;
+    if (status == MOE_OK) {
+        status = moe_check_names(check, NULL, ref, got);
+    }
+    return status == MOE_OK ? moe_check_absent(check, ref, got) : status;
 }
 
 moe_status_t moe_check_bare(moe_check_t *check)

@@ -160,6 +160,27 @@ moe_status_t moe_check_names(moe_check_t *check, const moe_golden_rank_t *rank,
                : status;
 }
 
+moe_status_t moe_check_absent(moe_check_t *check, const moe_safetensors_t *ref,
+                              const moe_safetensors_t *got)
+{
+    list_t list = {0};
+    size_t n = 0;
+
+    for (size_t i = 0; i < moe_safetensors_count(ref); i++) {
+        const char *name = moe_safetensors_get(ref, i)->name;
+
+        if (moe_safetensors_find(got, name) == NULL && n++ < SHOWN) {
+            say_name(&list, NULL, name);
+        }
+    }
+    if (n > SHOWN) {
+        say(&list, " and %zu more", n - SHOWN);
+    }
+    return n > 0
+               ? moe_check_warn(check, "not in GOT, not checked: %s", list.text)
+               : MOE_OK;
+}
+
 moe_status_t moe_check_refuse(moe_check_t *check, const moe_golden_rank_t *rank,
                               const char *path)
 {

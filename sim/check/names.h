@@ -19,6 +19,10 @@ moe_status_t moe_check_names(moe_check_t *check, const moe_golden_rank_t *rank,
 moe_status_t moe_check_refuse(moe_check_t *check, const moe_golden_rank_t *rank,
                               const char *path);
 
+/** Warn of tensors of a file without manifest that GOT has not. */
+moe_status_t moe_check_absent(moe_check_t *check, const moe_safetensors_t *ref,
+                              const moe_safetensors_t *got);
+
 /** Fail: what a tensor of a file is, at which byte, and what was expected.
  * @return MOE_ERR_INPUT */
 moe_status_t moe_check_unfit(const char *path, const moe_safetensor_t *t,
