@@ -140,6 +140,7 @@ void diagnosis_compare(const diagnosis_table_t *table)
                 printf("%s\n", line);
             } else if (!is_expected(line)) {
                 printf("not in the table: %s\n", line);
+                (void)fflush(stdout); /* a test that fails leaves at once */
                 unexpected++;
             }
             ck_assert_msg(strstr(line, "WRONG") == NULL, "%s", line);
