@@ -208,6 +208,34 @@ static void compute(moe_tool_job_t *job, const moe_scenario_t *s,
     moe_ref_layer_fini(&layer);
 }
 
+/* What else is wrong, where something is. */
+static void look(moe_tool_job_t *job, const moe_model_t *m,
+                 const moe_safetensor_t *hidden)
+{
+    const int64_t pairs =
+        hidden != NULL && hidden->ndim == 2 ? hidden->dim[0] * m->topk : -1;
+    const moe_safetensor_t *w13 = moe_tool_find(job, "w13", false, "");
+    const int64_t experts = w13 != NULL && w13->ndim == 3 ? w13->dim[0] : -1;
+
+    if (moe_tool_find(job, "topk_ids", false, "") != NULL) {
+        (void)moe_tool_data(job, "topk_ids", MOE_DTYPE_i32, pairs, true);
+        (void)moe_tool_data(job, "topk_weights", MOE_DTYPE_fp32, pairs, true);
+    } else {
+        (void)moe_tool_data(job, "router", MOE_DTYPE_bf16,
+                            m->experts * m->hidden, true);
+    }
+    if (m->bias && moe_tool_find(job, "topk_ids", false, "") == NULL) {
+        (void)moe_tool_data(job, "bias", MOE_DTYPE_fp32, m->experts, true);
+    }
+    if (m->expert_bias) {
+        (void)moe_tool_data(job, "w13.bias", MOE_DTYPE_fp32,
+                            experts < 0 ? -1 : experts * 2 * m->intermediate,
+                            true);
+        (void)moe_tool_data(job, "w2.bias", MOE_DTYPE_fp32,
+                            experts < 0 ? -1 : experts * m->hidden, true);
+    }
+}
+
 void moe_tool_moe_layer(moe_tool_job_t *job)
 {
     const char *expected = "bf16 [T][H]";
@@ -217,6 +245,7 @@ void moe_tool_moe_layer(moe_tool_job_t *job)
     moe_tool_weights_t weights[2];
     moe_format_t dispatch;
     moe_rows_t hidden;
+    bool good;
 
     if (s == NULL) {
         return;
@@ -224,11 +253,14 @@ void moe_tool_moe_layer(moe_tool_job_t *job)
     dispatch =
         moe_tool_format(job, "dispatch", moe_tool_setting(job, "dispatch"),
                         s->layer.chain.at[MOE_ROLE_hidden].format);
-    if (t != NULL &&
-        moe_tool_rows(job, "hidden", &s->layer.chain.at[MOE_ROLE_hidden],
-                      t->dim[0], s->model.hidden, true, &hidden) &&
-        read_weights(job, s, weights)) {
+    good = t != NULL &&
+           moe_tool_rows(job, "hidden", &s->layer.chain.at[MOE_ROLE_hidden],
+                         t->dim[0], s->model.hidden, true, &hidden);
+    good = read_weights(job, s, weights) && good;
+    if (good) {
         compute(job, s, &hidden, weights, dispatch);
+    } else {
+        look(job, &s->model, t);
     }
     moe_scenario_free(s);
 }

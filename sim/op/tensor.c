@@ -186,6 +186,7 @@ bool moe_tool_rows(moe_tool_job_t *job, const char *arg,
         cols >= 0 ? cols : columns(t, storage->format), &tensor);
     if (status == MOE_ERR_INPUT) {
         moe_diag_add(job->diag, NULL, 0, 0, NULL, "%s", moe_error_text());
+        moe_error_clear(); /* other tensors have problems of their own */
         return false;
     }
     if (status != MOE_OK) {

@@ -99,6 +99,16 @@ def biases():
         done = run("moe-layer", left, *model)
         check(done.returncode == 2 and name + ": is missing" in done.stderr,
               "moe-layer: %s is asked for" % name)
+    left = {k: v for k, v in given.items()
+            if k not in ("w2", "w2.bias", "topk_weights")}
+    left["w13"] = T.pack("BF16", (experts, inner, hidden),
+                         [0] * (experts * inner * hidden))
+    done = run("moe-layer", left, *model)
+    check(done.returncode == 2 and
+          [n for n in ("w2", "w2.bias", "topk_weights")
+           if n + ": is missing" in done.stderr] ==
+          ["w2", "w2.bias", "topk_weights"],
+          "moe-layer: all that is missing is told at once")
     model[1] = model[1].replace(", expert_bias: true", "")
     done = run("moe-layer", given, *model)
     check(done.returncode == 2 and
