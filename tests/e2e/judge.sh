@@ -200,6 +200,9 @@ spoil_ranks shuffle "bits:output:7:$one_ulp"
 expect 1 "$MOESIM" check "$golden" "$ranks" --json "$work/check.json"
 holds "$work/check.json" \
     "[(f['tensor'], f['rank']) for f in r['findings'] if f['verdict'] == 'bad'] == [('output', 0)]"
+# which takes all their files to see again
+holds "$work/check.json" \
+    "all(('only-rank' in f['again']) != f.get('gathered', False) for f in r['findings'])"
 # in whatever float types the ranks have them
 spoil_ranks shuffle widen:gemm2_out "bits:output:7:$one_ulp"
 expect 1 "$MOESIM" check "$golden" "$ranks"
