@@ -58,6 +58,9 @@ static moe_status_t try_one(moe_judge_t *judge, moe_fault_t fault,
     uint64_t digest = 0;
     moe_status_t status;
 
+    if (d->fits && moe_diagnose_has_twin(fault.kind)) {
+        return MOE_OK; /* nor does it explain what is right without it */
+    }
     d->wanted += work;
     if (d->work + work > d->most) {
         d->untried[fault.kind] = true; /* cheaper ones may still be tried */
@@ -194,6 +197,9 @@ moe_status_t moe_diagnosis_make(moe_judge_t *judge, double most,
     d->elements =
         d->faulty - moe_diagnose_faulty_sums(&judge->verdict[d->role]);
     status = moe_diagnose_sites(judge, d);
+    if (status == MOE_OK) {
+        status = moe_diagnose_fits(judge, d->faulty / EXPLAINED, d);
+    }
     for (int k = MOE_FAULT_none + 1; status == MOE_OK && k < MOE_FAULT_COUNT;
          k++) {
         status = try_kind(judge, (moe_fault_kind_t)k, d);
@@ -358,6 +364,9 @@ void moe_diagnosis_words(const moe_diagnosis_t *d, char *text, size_t size)
     }
     say(&t, "no known mistake (");
     say_where(&t, d);
+    if (d->fits) {
+        say(&t, "; it may be the sum of the right gemm2_out, not of GOT's");
+    }
     if (moe_diagnosis_untried(d) > 0) {
         say_untried(&t, d);
     } else if (d->n_suspects > 1) {

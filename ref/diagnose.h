@@ -33,6 +33,8 @@ typedef struct {
     moe_role_t role;  /* the first that failed */
     int64_t faulty;   /* its elements, rows and experts at fault */
     int64_t elements; /* of these */
+    bool fits;        /* the right rows of experts would explain it, where it
+                       * was judged from others that are trusted */
     moe_suspect_t suspect[MOE_FAULT_COUNT];
     int n_suspects;
     bool same;                     /* all of them give the same bits */

@@ -25,10 +25,19 @@ moe_status_t moe_diagnose_try(moe_judge_t *judge, moe_fault_t fault,
                               int64_t most, int64_t *faulty_p,
                               uint64_t *digest_p);
 
+/** Set d->fits: an output that is not the sum of the rows that are trusted may
+ * be that of the right ones, but for at most so many faults. */
+moe_status_t moe_diagnose_fits(moe_judge_t *judge, int64_t most,
+                               moe_diagnosis_t *d);
+
 /** Multiplications, and what is as dear, to try a mistake: the same on every
  * machine. */
 double moe_diagnose_work(const moe_judge_t *judge, moe_fault_t fault,
                          moe_role_t seen);
+
+/** True of mistakes that are made from another layer's tensors, which are made
+ * from the first on: not from rows that are trusted. */
+bool moe_diagnose_has_twin(moe_fault_kind_t kind);
 
 /** What of a verdict is at fault: elements, rows and experts. */
 int64_t moe_diagnose_faulty(const moe_verdict_t *v);

@@ -227,3 +227,22 @@ moe_status_t moe_diagnose_try(moe_judge_t *judge, moe_fault_t fault,
     give_back(judge, &other);
     return status;
 }
+
+moe_status_t moe_diagnose_fits(moe_judge_t *judge, int64_t most,
+                               moe_diagnosis_t *d)
+{
+    const moe_fault_t none = {.role = MOE_ROLE_expert_in};
+    const double work = moe_diagnose_work(judge, none, d->role);
+    int64_t faulty = 0;
+    moe_status_t status;
+
+    if (d->role != MOE_ROLE_output || !judge->trusted[MOE_ROLE_gemm2_out] ||
+        work > d->most) {
+        return MOE_OK;
+    }
+    d->work += work;
+    d->wanted += work;
+    status = moe_diagnose_try(judge, none, d->role, NULL, most, &faulty, NULL);
+    d->fits = status == MOE_OK && faulty <= most;
+    return status;
+}

@@ -50,8 +50,7 @@ static double chain(const moe_judge_t *judge, moe_role_t from, moe_role_t to)
     return sum;
 }
 
-/* Made from another layer's tensors, which are made from the first on. */
-static bool has_twin(moe_fault_kind_t kind)
+bool moe_diagnose_has_twin(moe_fault_kind_t kind)
 {
     return kind == MOE_FAULT_previous_call || kind == MOE_FAULT_stale_padding ||
            kind == MOE_FAULT_global_ids || kind == MOE_FAULT_minus_one;
@@ -66,6 +65,7 @@ double moe_diagnose_work(const moe_judge_t *judge, moe_fault_t fault,
                    (elements(judge, fault.role) + elements(judge, seen));
     }
     return chain(judge, fault.role, seen) +
-           (has_twin(fault.kind) ? chain(judge, MOE_ROLE_hidden, fault.role)
-                                 : 0.0);
+           (moe_diagnose_has_twin(fault.kind)
+                ? chain(judge, MOE_ROLE_hidden, fault.role)
+                : 0.0);
 }

@@ -208,16 +208,20 @@ static moe_status_t judge_codes(moe_judge_t *judge, moe_role_t role)
     return status;
 }
 
-/* Ids and weights; logits are wanted only where these are judged. */
+/* Ids and weights; logits are wanted only where these are judged: those that
+ * were made for pairs before have no widths. */
 static moe_status_t judge_router(moe_judge_t *judge)
 {
     moe_ref_layer_t *layer = &judge->layer;
+    const bool made = judge->widths[MOE_ROLE_logits].at[0] != NULL ||
+                      judge->trusted[MOE_ROLE_logits];
     const bool ids = judge->got[MOE_ROLE_topk_ids].codes != NULL;
     const bool weights = judge->got[MOE_ROLE_topk_weights].codes != NULL;
     moe_status_t status = MOE_OK;
 
     if (judge->got[MOE_ROLE_logits].codes != NULL ||
-        ((ids || weights) && !layer->held[MOE_ROLE_logits])) {
+        ((ids || weights) && !made)) {
+        moe_ref_layer_drop(layer, MOE_ROLE_logits);
         status = judge_numbers(judge, MOE_ROLE_logits);
     }
     if (status == MOE_OK && !ids) {

@@ -107,6 +107,9 @@ typedef struct {
     double log_tail;                /* -ln of the chance of one element */
     moe_rows_t got[MOE_ROLE_COUNT]; /* codes NULL: not given */
     bool trusted[MOE_ROLE_COUNT];   /* held, and not judged */
+    bool mostly[MOE_ROLE_COUNT];    /* got is fp32 that was rounded to the
+                                     * chain's format: its numbers of that are
+                                     * judged so, others as they stand */
     moe_rows_t known_ids;           /* got's ids, -1 where no expert has one;
                                      * codes NULL: all are known */
     moe_rows_t gate_ids;            /* borrowed: what a gate with capacity

@@ -105,14 +105,40 @@ static bool is_excluded(const moe_judge_t *judge, double x, double value)
     return judge->only_zeros && !(fabs(x) > 0.0) && fabs(value) > 0.0;
 }
 
+/* An element's code, in the format that it was rounded to. */
+static uint32_t code_at(const moe_judge_t *judge, moe_role_t role, int64_t at,
+                        moe_format_t *format_p)
+{
+    const moe_rows_t *got = &judge->got[role];
+    const moe_format_t own = got->storage.format;
+    const moe_format_t chain =
+        moe_ref_layer_storage(&judge->layer, role).format;
+    const uint32_t code = moe_float_load(own, got->codes, at);
+    uint32_t rounded;
+    double value;
+
+    *format_p = own;
+    if (!judge->mostly[role]) {
+        return code;
+    }
+    value = moe_float_value(own, code);
+    rounded = moe_round_f64(chain, value);
+    if (moe_float_value(chain, rounded) < value ||
+        moe_float_value(chain, rounded) > value) {
+        return code;
+    }
+    *format_p = chain;
+    return rounded;
+}
+
 static void judge_element(moe_judge_t *judge, moe_role_t role,
                           const moe_widths_t *widths, int64_t row, int64_t col,
                           row_t *sum)
 {
     const moe_rows_t *got = &judge->got[role];
-    const moe_format_t format = got->storage.format;
     const int64_t at = row * got->cols + col;
-    const uint32_t code = moe_float_load(format, got->codes, at);
+    moe_format_t format;
+    const uint32_t code = code_at(judge, role, at, &format);
     const double x = (double)((const float *)judge->fine.codes)[at];
     const double value = moe_float_value(format, code);
     const uint32_t rounded = moe_round_f64(format, x);

@@ -29,24 +29,30 @@ static void write_again(const moe_check_t *check, int rank, FILE *to)
     }
 }
 
+/* The rank that a finding is found in alone; else what was asked for. */
+static int rank_of(const moe_check_t *check, const json_t *f)
+{
+    const json_t *rank = json_object_get(f, "rank");
+    const char *kind = json_string_value(json_object_get(f, "kind"));
+
+    return rank != NULL && check->golden.n_ranks > 1 &&
+                   strcmp(kind, "missing") != 0 &&        /* no file of it */
+                   json_object_get(f, "gathered") == NULL /* of all files */
+               ? (int)json_integer_value(rank)
+               : check->command->only_rank;
+}
+
 void moe_check_set_again(moe_check_t *check)
 {
     for (size_t i = 0; i < json_array_size(check->findings); i++) {
         json_t *f = json_array_get(check->findings, i);
-        const json_t *rank = json_object_get(f, "rank");
-        const char *kind = json_string_value(json_object_get(f, "kind"));
         char text[2048];
         FILE *to = fmemopen(text, sizeof(text), "w");
 
         if (to == NULL) {
             continue; /* no memory: a finding without it */
         }
-        write_again(check,
-                    rank != NULL && check->golden.n_ranks > 1 &&
-                            strcmp(kind, "missing") != 0 /* no file of it */
-                        ? (int)json_integer_value(rank)
-                        : check->command->only_rank,
-                    to);
+        write_again(check, rank_of(check, f), to);
         (void)fclose(to);
         text[sizeof(text) - 1] = '\0';
         (void)json_object_set_new(f, "again", json_string(text));

@@ -32,6 +32,7 @@ typedef struct {
 /** A tensor that was read, as rows. */
 typedef struct {
     moe_rows_t rows; /* own memory */
+    bool mostly;     /* in fp32, and most numbers are of the chain's format */
 } moe_check_tensor_t;
 
 /** Which row of GOT is which pair of the layer. */

@@ -14,9 +14,10 @@ typedef struct {
     int64_t row;      /* of gemm2_out in GOT's file of that rank */
 } choice_t;
 
-/* All choices of tokens that several ranks share. */
+/* All choices of the tokens of a group of ranks that share the experts. */
 struct moe_check_places {
     moe_range_t tokens;
+    int group;
     int k;
     choice_t *at; /* [tokens][k]; NULL: not all ranks have their rows */
 };
@@ -29,18 +30,11 @@ void moe_check_places_free(struct moe_check_places *places)
     }
 }
 
-/* True if a rank before this one has the same experts of the same tokens. */
-static bool is_again(const moe_golden_t *golden, size_t rank)
+/* Number of the group of ranks that share the experts among them: others may
+ * have the same ones, of the same tokens. */
+static int group_of(const moe_check_t *check, const moe_golden_rank_t *rank)
 {
-    const moe_golden_rank_t *r = &golden->rank[rank];
-
-    for (size_t i = 0; i < rank; i++) {
-        if (moe_range_is(golden->rank[i].all_tokens, r->all_tokens) &&
-            moe_range_is(golden->rank[i].experts, r->experts)) {
-            return true;
-        }
-    }
-    return false;
+    return rank->rank / moe_check_layer(check).layout.ep;
 }
 
 static void note_rows(const moe_check_part_t *part, int32_t rank,
@@ -118,9 +112,11 @@ static moe_status_t look_in(const moe_check_t *check, size_t rank,
     return status;
 }
 
-static moe_status_t places_make(const moe_check_t *check, moe_range_t tokens,
+static moe_status_t places_make(const moe_check_t *check,
+                                const moe_golden_rank_t *rank,
                                 struct moe_check_places **places_p)
 {
+    const moe_range_t tokens = rank->all_tokens;
     const int k = check->scenario->model.topk;
     const int64_t n = (tokens.end - tokens.begin) * k;
     struct moe_check_places *places = calloc(1, sizeof(*places));
@@ -130,6 +126,7 @@ static moe_status_t places_make(const moe_check_t *check, moe_range_t tokens,
     if (places != NULL) {
         *places = (struct moe_check_places){
             .tokens = tokens,
+            .group = group_of(check, rank),
             .k = k,
             .at = malloc((size_t)n * sizeof(choice_t))};
     }
@@ -143,8 +140,10 @@ static moe_status_t places_make(const moe_check_t *check, moe_range_t tokens,
     }
     for (size_t i = 0; status == MOE_OK && found && i < check->golden.n_ranks;
          i++) {
-        if (moe_range_is(check->golden.rank[i].all_tokens, tokens) &&
-            !is_again(&check->golden, i)) {
+        const moe_golden_rank_t *other = &check->golden.rank[i];
+
+        if (moe_range_is(other->all_tokens, tokens) &&
+            group_of(check, other) == places->group) {
             status = look_in(check, i, places, &found);
         }
     }
@@ -208,28 +207,32 @@ static moe_status_t share_of(const moe_check_part_t *part, size_t rank,
     return MOE_OK;
 }
 
-/* Copy rows to where their pairs lie. *fits_p: ranks have one format. */
+/* Copy rows to where their pairs lie: as fp32, which holds what any float type
+ * has, for ranks may have theirs in different ones. */
 static moe_status_t scatter(const moe_check_part_t *part,
                             const moe_rows_t *from, const int64_t *pair,
-                            moe_rows_t *to, bool *fits_p)
+                            moe_rows_t *to)
 {
+    const moe_storage_t fp32 = {.format = MOE_FORMAT_fp32};
     moe_status_t status = MOE_OK;
 
     if (to->codes == NULL) {
-        status = moe_ref_rows_alloc(&from->storage, part->judge.layer.index.n,
+        status = moe_ref_rows_alloc(&fp32, part->judge.layer.index.n,
                                     from->cols, to);
     }
-    *fits_p = status == MOE_OK && to->storage.format == from->storage.format;
-    for (int64_t i = 0; *fits_p && i < from->rows; i++) {
-        memcpy(moe_rows_codes(to, pair[i]), moe_rows_codes(from, i),
-               (size_t)moe_rows_code_bytes(from));
+    for (int64_t i = 0; status == MOE_OK && i < from->rows; i++) {
+        float *row = (float *)moe_rows_codes(to, pair[i]);
+
+        for (int64_t c = 0; c < from->cols; c++) {
+            row[c] = (float)moe_rows_value(from, i, c);
+        }
     }
     return status;
 }
 
 /* What a rank's file has of the part's pairs. */
 static moe_status_t gather_of(moe_check_part_t *part, size_t rank,
-                              const share_t *share, bool *fits_p)
+                              const share_t *share)
 {
     const moe_role_t role = MOE_ROLE_gemm2_out;
     const moe_storage_t storage =
@@ -253,8 +256,8 @@ static moe_status_t gather_of(moe_check_part_t *part, size_t rank,
             part->judge.layer.about.model->hidden, &share->match, &tensor);
     }
     if (status == MOE_OK) {
-        status = scatter(part, &tensor.rows, share->pair,
-                         &part->trusted[role].rows, fits_p);
+        status =
+            scatter(part, &tensor.rows, share->pair, &part->trusted[role].rows);
     }
     moe_check_tensor_free(&tensor);
     moe_safetensors_close(file);
@@ -266,7 +269,7 @@ static moe_status_t gather_all(moe_check_part_t *part)
 {
     const moe_role_t role = MOE_ROLE_gemm2_out;
     const moe_golden_t *golden = &part->check->golden;
-    bool good = true; /* all rows are there, and of one format */
+    bool good = true; /* all rows are there */
     moe_status_t status = MOE_OK;
 
     for (size_t i = 0; status == MOE_OK && good && i < golden->n_ranks; i++) {
@@ -277,7 +280,7 @@ static moe_status_t gather_all(moe_check_part_t *part)
         }
         status = share_of(part, i, &share, &good);
         if (status == MOE_OK && good) {
-            status = gather_of(part, i, &share, &good);
+            status = gather_of(part, i, &share);
         }
         share_free(&share);
     }
@@ -292,17 +295,19 @@ moe_status_t moe_check_gather(moe_check_part_t *part)
     moe_status_t status = MOE_OK;
 
     if (check->golden.n_ranks < 2 || !moe_is_folder(check->got) ||
+        check->command->only_rank >= 0 || /* others' rows are not judged */
         !moe_check_has(part->file, MOE_ROLE_output)) {
         return MOE_OK;
     }
     if (check->places == NULL ||
-        !moe_range_is(check->places->tokens, part->rank->all_tokens)) {
+        !moe_range_is(check->places->tokens, part->rank->all_tokens) ||
+        check->places->group != group_of(check, part->rank)) {
         moe_check_places_free(check->places);
         check->places = NULL;
-        status = places_make(check, part->rank->all_tokens, &check->places);
+        status = places_make(check, part->rank, &check->places);
     }
     if (status == MOE_OK && check->places->at != NULL) {
-        status = moe_ref_layer_make(&part->judge.layer, MOE_ROLE_topk_ids);
+        status = moe_check_part_ids(part);
     }
     return status == MOE_OK && check->places->at != NULL ? gather_all(part)
                                                          : status;

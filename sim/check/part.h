@@ -36,6 +36,9 @@ void moe_check_part_fini(moe_check_part_t *part);
 
 bool moe_check_has(const moe_safetensors_t *file, moe_role_t role);
 
+/** Make ids where nobody gave any: by GOT's logits, as the judge does. */
+moe_status_t moe_check_part_ids(moe_check_part_t *part);
+
 /** Find GOT's rows of the part's pairs, which are so many; part->faulty if they
  * are not to be found. Once for tensors of a number of rows. */
 moe_status_t moe_check_part_match(moe_check_part_t *part, int64_t rows,
@@ -47,8 +50,9 @@ moe_status_t moe_check_read_place(moe_check_part_t *part,
                                   const char *path, moe_role_t role,
                                   moe_check_tensor_t *tensor);
 
-/** Trust the experts' rows of the part's tokens, where all ranks of GOT have
- * `gemm2_out`: its output is judged from these, and they at their own ranks. */
+/** Trust the experts' rows of the part's tokens, where all ranks of GOT that
+ * share them have `gemm2_out`: its output is judged from these, and they at
+ * their own ranks; not where one rank alone is. */
 moe_status_t moe_check_gather(moe_check_part_t *part);
 
 /** Ids and weights that GOT has not, or are not wanted: those of REF, or what

@@ -111,7 +111,7 @@ static moe_status_t name_rows(moe_race_run_t *run,
         for (int64_t r = 0; status == MOE_OK && r < run->n; r++) {
             const int64_t at = packed ? r : run->row[r].at;
 
-            run->row[r].who[i] = at < n ? list[at] : 0;
+            run->row[r].who[i] = run->named[i] && at < n ? list[at] : 0;
         }
         free(list);
     }

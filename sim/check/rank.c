@@ -9,6 +9,7 @@
 #include "sim/check/placed.h"
 #include "sim/check/told.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,7 @@ static moe_status_t give_plain(moe_check_part_t *part, moe_role_t role)
     if (status != MOE_OK || tensor->rows.codes == NULL) {
         return status;
     }
+    part->judge.mostly[role] = tensor->mostly;
     return moe_check_is_told(part, role)
                ? moe_check_give_told(part, role)
                : moe_judge_give(&part->judge, role, &tensor->rows);
@@ -84,6 +86,30 @@ moe_status_t moe_check_part_match(moe_check_part_t *part, int64_t rows,
                         part->path, rows, per_expert, &part->match);
     part->faulty = part->match.from == NULL;
     return status;
+}
+
+static bool is_finite(const moe_rows_t *rows)
+{
+    for (int64_t i = 0; i < rows->rows * rows->cols; i++) {
+        if (!isfinite(moe_rows_value(rows, i / rows->cols, i % rows->cols))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+moe_status_t moe_check_part_ids(moe_check_part_t *part)
+{
+    const moe_rows_t *logits = &part->tensor[MOE_ROLE_logits].rows;
+    moe_ref_layer_t *layer = &part->judge.layer;
+    moe_status_t status = MOE_OK;
+
+    if (!layer->held[MOE_ROLE_topk_ids] && logits->codes != NULL &&
+        is_finite(logits)) {
+        status = moe_ref_layer_give(layer, MOE_ROLE_logits, logits);
+    }
+    return status == MOE_OK ? moe_ref_layer_make(layer, MOE_ROLE_topk_ids)
+                            : status;
 }
 
 /* Tensors of pairs, read in the layer's order: those of another number of rows
@@ -111,6 +137,7 @@ static moe_status_t give_pairs(moe_check_part_t *part, moe_role_t role)
     }
     if (status == MOE_OK && !part->faulty) {
         status = moe_check_narrow(storage.format, tensor);
+        part->judge.mostly[role] = tensor->mostly;
     }
     return status == MOE_OK && !part->faulty
                ? moe_judge_give(&part->judge, role, &tensor->rows)
@@ -129,7 +156,7 @@ static moe_status_t give_all(moe_check_part_t *part, const bool *wanted)
             continue;
         }
         if (moe_ref_layer_is_paired(role)) {
-            status = moe_ref_layer_make(&part->judge.layer, MOE_ROLE_topk_ids);
+            status = moe_check_part_ids(part);
             status = status == MOE_OK ? give_pairs(part, role) : status;
         } else {
             status = give_plain(part, role);

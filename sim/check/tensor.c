@@ -251,9 +251,14 @@ static moe_status_t look(const source_t *s, int64_t rows, int64_t cols,
     int64_t packed;
     int64_t wide;
 
-    (void)snprintf(expected, sizeof(expected), "%s of %.0lld%s%lld columns",
-                   moe_format_name(format), rows >= 0 ? (long long)rows : 0LL,
-                   rows >= 0 ? " rows, " : "", (long long)cols);
+    if (rows >= 0) {
+        (void)snprintf(expected, sizeof(expected),
+                       "%s of %lld rows, %lld columns", moe_format_name(format),
+                       (long long)rows, (long long)cols);
+    } else {
+        (void)snprintf(expected, sizeof(expected), "%s of %lld columns",
+                       moe_format_name(format), (long long)cols);
+    }
     if (!fit_storage(s->t, storage, &packed) ||
         !shape_of(s->t, rows_p, &wide) ||
         !is_wide(wide, packed, format, cols) ||

@@ -24,7 +24,8 @@ moe_status_t moe_check_told(moe_check_t *check, const moe_golden_rank_t *rank,
                             const moe_check_told_t *told);
 
 /** Give a float tensor the chain's format, if that is no wider and each of its
- * numbers is one of it: rounded values that were saved as fp32. */
+ * numbers is one of it: rounded values that were saved as fp32. Set `mostly` if
+ * but few are not. */
 moe_status_t moe_check_narrow(moe_format_t format, moe_check_tensor_t *tensor);
 
 /** Routing weights of another float type as fp32, which they are to the

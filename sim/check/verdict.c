@@ -146,6 +146,9 @@ json_t *moe_check_verdict(const moe_judge_t *judge, moe_role_t role, int rank,
     } else {
         set_numbers(f, v);
     }
+    if (role == MOE_ROLE_output && judge->trusted[MOE_ROLE_gemm2_out]) {
+        (void)json_object_set_new(f, "gathered", json_true());
+    }
     if (v->worst.ratio > 0.0) {
         json_t *worst = worst_of(&v->worst);
 

@@ -73,6 +73,10 @@ for name in gemm1_out gemm2_out combine output; do
     judge 0 widen:$name
     judge 0 widen:$name keep:$name
 done
+# one number that was not rounded is what is wrong, by however little
+judge 1 widen:gemm2_out bits:gemm2_out:6:4000
+bad gemm2_out "f['beyond_likely'] == 1 and f['worst']['column'] == 3"
+holds "$work/check.json" "not r['diagnosis'][0]['named'] and 'gemm2_out: 1 at fault' in r['diagnosis'][0]['text']"
 judge 1 zero-row:gemm2_out:3
 bad gemm2_out "f['worst']['row'] == 3 and f['beyond_hard'] > 0"
 judge 1 shift:output
@@ -172,12 +176,12 @@ golden=$golden_of_data
 # no fault of the sum
 ranks=$work/ranks
 mkdir "$ranks"
-spoil_ranks() { # CHANGE of both, then of rank 0's file
+spoil_ranks() { # "CHANGE..." of both, then of rank 0's file
     local change=$1
     shift
     for r in 0 1; do
         $spoil "$golden/rank-000$r.safetensors" \
-            "$ranks/rank-000$r.safetensors" "$change" || fail "spoil $change"
+            "$ranks/rank-000$r.safetensors" $change || fail "spoil $change"
     done
     $spoil "$ranks/rank-0000.safetensors" "$work/got.safetensors" "$@" &&
         mv "$work/got.safetensors" "$ranks/rank-0000.safetensors"
@@ -196,8 +200,48 @@ spoil_ranks shuffle "bits:output:7:$one_ulp"
 expect 1 "$MOESIM" check "$golden" "$ranks" --json "$work/check.json"
 holds "$work/check.json" \
     "[(f['tensor'], f['rank']) for f in r['findings'] if f['verdict'] == 'bad'] == [('output', 0)]"
-expect 1 "$MOESIM" check "$golden" "$ranks" --only-rank 0
+# which takes all their files to see again
+holds "$work/check.json" \
+    "all(('only-rank' in f['again']) != f.get('gathered', False) for f in r['findings'])"
+# in whatever float types the ranks have them
+spoil_ranks shuffle widen:gemm2_out "bits:output:7:$one_ulp"
+expect 1 "$MOESIM" check "$golden" "$ranks"
+# of one rank alone the other's rows are not judged: nor is its output by these
+expect 0 "$MOESIM" check "$golden" "$ranks" --only-rank 0
 expect 0 "$MOESIM" check "$golden" "$ranks/rank-0000.safetensors" --only-rank 0
+head -c 300 "$golden/rank-0001.safetensors" >"$ranks/rank-0001.safetensors"
+expect 0 "$MOESIM" check "$golden" "$ranks" --only-rank 0
+# what rows of experts explain is told of these, and of no output
+spoil_ranks keep:gemm2_out,output zero-row:gemm2_out:3
+expect 1 "$MOESIM" check "$golden" "$ranks" --json "$work/check.json"
+holds "$work/check.json" \
+    "{f['tensor'] for f in r['findings'] if f['verdict'] == 'bad'} == {'gemm2_out', 'output'}"
+holds "$work/check.json" \
+    "[(d['tensor'], d['rank'], d['named']) for d in r['diagnosis']] == [('gemm2_out', 0, False)]"
+spoil_ranks "keep:gemm2_out,output shift:gemm2_out drop:slot drop:expert"
+expect 1 "$MOESIM" check "$golden" "$ranks" --json "$work/check.json"
+holds "$work/check.json" \
+    "[(d['tensor'], d['names']) for d in r['diagnosis']] == [('gemm2_out', ['rows-permuted'])] * 2"
+# experts that two groups of ranks have: each sums its own
+"$MOESIM" golden -q "$work/one.yaml" -o "$work/twice" \
+    --set 'layout={dp: 1, tp: 4, ep: 2}' --set 'methods=[tp_allreduce]' ||
+    fail "golden of two groups"
+cp -r "$work/twice" "$work/twice-got"
+$spoil "$work/twice/rank-0000.safetensors" \
+    "$work/twice-got/rank-0000.safetensors" zero-row:gemm2_out:3
+expect 1 "$MOESIM" check "$work/twice" "$work/twice-got" \
+    --json "$work/check.json"
+holds "$work/check.json" \
+    "{f['rank'] for f in r['findings'] if f['verdict'] == 'bad'} == {0, 1}"
+# weights are judged with the doubt of logits that nobody gave, also where these
+# had to choose the pairs of rows
+"$MOESIM" golden -q "$work/one.yaml" -o "$work/idless" --stages experts ||
+    fail "golden --stages experts"
+$spoil "$work/one/rank-0000.safetensors" "$work/got.safetensors" \
+    keep:topk_weights,gemm2_out flip:topk_weights:1
+expect 0 "$MOESIM" check "$work/idless" "$work/got.safetensors" \
+    --json "$work/check.json"
+holds "$work/check.json" "[f['tensor'] for f in r['findings']] == ['topk_weights', 'gemm2_out']"
 spoil_ranks drop:gemm2_out "bits:output:7:$one_ulp"
 expect 0 "$MOESIM" check "$golden" "$ranks"
 spoil_ranks keep:gemm1_out,gemm2_out,output zero-row:gemm1_out:3
@@ -223,6 +267,9 @@ $spoil "$golden/rank-0000.safetensors" "$work/b.safetensors" keep:output \
 expect 1 "$MOESIM" check "$golden" "$work/a.safetensors" "$work/b.safetensors" \
     --only-rank 0 --json "$work/check.json"
 bad output "f['kind'] == 'race'"
+# of what the first has not nothing is said
+expect 0 "$MOESIM" check "$golden" "$work/a.safetensors" \
+    "$golden/rank-0000.safetensors" --only-rank 0
 # another order of rows that say who they are, and other padding, are no race
 cp "$golden/rank-0000.safetensors" "$work/one.safetensors"
 $spoil "$work/one.safetensors" "$work/padded.safetensors" pad
@@ -274,6 +321,14 @@ expect 0 "$MOESIM" check "$golden" "$work/slotless.safetensors" \
 expect 1 "$MOESIM" check "$golden" "$work/silent.safetensors" \
     "$work/raced.safetensors" --only-rank 0 --json "$work/check.json"
 bad gemm2_out "f['kind'] == 'race' and f['differ'] == 1"
+# nor are rows REF's where there are more than it has
+$spoil "$work/turned.safetensors" "$work/more.safetensors" \
+    keep:output,gemm2_out drop:src_rank drop:src_token drop:slot drop:expert
+$spoil "$work/turned.safetensors" "$work/more-slots.safetensors" \
+    keep:output,gemm2_out drop:src_rank drop:src_token drop:expert
+expect 1 "$MOESIM" check "$golden" "$work/more.safetensors" \
+    "$work/more-slots.safetensors" --only-rank 0 --json "$work/check.json"
+holds "$work/check.json" "not any(f['kind'] == 'race' for f in r['findings'])"
 # what the files do not say of a place is not told: whose token a row is; a
 # token of the one global scale
 for run in one raced; do
@@ -318,6 +373,10 @@ expect 2 "$MOESIM" check "$golden" "$work/nowhere.safetensors" --only-rank 0
 head -c 300 "$golden/rank-0000.safetensors" >"$work/cut.safetensors"
 expect 2 "$MOESIM" check "$golden" "$work/cut.safetensors" --only-rank 0
 says "byte 0"
+make_golden "$work/empty" 2 "[9, 0]"
+$spoil "$golden/rank-0000.safetensors" "$work/got.safetensors" keep:logits
+expect 2 "$MOESIM" check "$work/empty" "$work/got.safetensors" --only-rank 1
+says "expected fp32 of 0 rows, 16 columns"
 mkfifo "$work/pipe"
 expect 2 timeout 10 "$MOESIM" check "$golden" "$work/pipe" --only-rank 0
 cp -r "$golden" "$work/changed"
