@@ -83,9 +83,6 @@ int moe_fault_variants(moe_fault_kind_t kind)
     case MOE_FAULT_shared_per_rank:
     case MOE_FAULT_bias_per_rank:
         return RANKS;
-    case MOE_FAULT_global_inverted:
-    case MOE_FAULT_global_missing:
-        return MOE_FAULT_GLOBALS;
     case MOE_FAULT_next_expert:
         return 2; /* or the one before */
     case MOE_FAULT_double_rounding:

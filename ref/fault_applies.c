@@ -84,11 +84,7 @@ static bool multiplies(const moe_ref_layer_t *layer, moe_fault_t fault)
     case MOE_FAULT_global_inverted:
     case MOE_FAULT_global_squared:
     case MOE_FAULT_global_missing:
-        return info->has_global &&
-               (fault.variant == MOE_FAULT_GLOBAL_rows ||
-                (moe_format_info(weights->format)->has_global &&
-                 !moe_ref_weights_scaled(weights,
-                                         experts.end - experts.begin)));
+        return info->has_global;
     case MOE_FAULT_e4m3_fnuz:
         return info->code == MOE_DTYPE_e4m3 || info->scale == MOE_DTYPE_e4m3;
     case MOE_FAULT_other_layer:

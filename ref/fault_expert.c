@@ -25,31 +25,22 @@ static moe_status_t from_rows(moe_ref_layer_t *layer, moe_role_t role,
     return status;
 }
 
-/* Decode the input with a global scale that is not its own; what is done to the
- * weights' is done to it instead. */
+/* Decode the input with a global scale that is not its own. */
 static moe_status_t other_global(moe_ref_layer_t *layer, moe_role_t role,
                                  const moe_rows_t *out)
 {
-    const moe_ref_weights_t *weights =
-        &layer->weights[role == MOE_ROLE_gemm1_out ? MOE_W13 : MOE_W2];
     moe_rows_t in = layer->at[moe_ref_fault_input(role)];
     const moe_global_t way = moe_profile_info(in.storage.profile)->global;
-    const double rows = (double)moe_rows_global(&in.storage);
-    const double theirs = (double)moe_ref_weights_global(weights, 0);
-    const double scale = layer->fault.variant == MOE_FAULT_GLOBAL_rows ? rows
-                         : layer->fault.variant == MOE_FAULT_GLOBAL_weights
-                             ? theirs
-                             : rows * theirs;
-    const double wrong =
-        layer->fault.kind == MOE_FAULT_global_inverted  ? rows / scale / scale
-        : layer->fault.kind == MOE_FAULT_global_missing ? rows / scale
-                                                        : rows * scale;
+    const float right = moe_rows_global(&in.storage);
+    float wrong = right * right;
 
     if (!moe_format_info(in.storage.format)->has_global) {
         return moe_ref_fault_none(layer);
     }
-    in.storage.global_scale =
-        (float)(way == MOE_GLOBAL_decode ? wrong : 1.0 / wrong);
+    wrong = layer->fault.kind == MOE_FAULT_global_inverted  ? 1.0f / right
+            : layer->fault.kind == MOE_FAULT_global_missing ? 1.0f
+                                                            : wrong;
+    in.storage.global_scale = way == MOE_GLOBAL_decode ? wrong : 1.0f / wrong;
     return from_rows(layer, role, &in, out);
 }
 

@@ -33,14 +33,6 @@ enum {
     MOE_FAULT_MULTIPLIERS = 6
 };
 
-/** Whose global scale a matmul takes wrongly: forms of those mistakes. */
-enum {
-    MOE_FAULT_GLOBAL_rows,
-    MOE_FAULT_GLOBAL_weights,
-    MOE_FAULT_GLOBAL_both, /* alpha, which is one factor */
-    MOE_FAULT_GLOBALS
-};
-
 /** True if there is such a profile of the format, and it is not its own. */
 bool moe_ref_fault_has_profile(const moe_storage_t *storage, int variant);
 

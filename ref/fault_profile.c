@@ -18,19 +18,8 @@ static const char *const ways[MOE_FAULT_MULTIPLIERS] = {
     "by a rounded quotient of the scales",
 };
 
-static bool is_global(moe_fault_kind_t kind)
-{
-    return kind == MOE_FAULT_global_inverted ||
-           kind == MOE_FAULT_global_missing;
-}
-
 const char *moe_fault_variant_text(moe_fault_kind_t kind, int variant)
 {
-    if (is_global(kind)) {
-        return variant == MOE_FAULT_GLOBAL_weights ? "that of the weights"
-               : variant == MOE_FAULT_GLOBAL_both  ? "alpha, both in one"
-                                                   : "";
-    }
     if (kind != MOE_FAULT_other_profile || variant < 0) {
         return "";
     }

@@ -224,32 +224,6 @@ START_TEST(a_missing_clamp_is_named_where_it_is_reached)
 }
 END_TEST
 
-START_TEST(each_form_of_a_wrong_global_scale_is_named)
-{
-    static const moe_fault_kind_t kinds[] = {MOE_FAULT_global_inverted,
-                                             MOE_FAULT_global_missing};
-    static const moe_role_t places[] = {MOE_ROLE_gemm1_out, MOE_ROLE_gemm2_out};
-    static const char *const words[] = {"_out)", "that of the weights",
-                                        "alpha, both in one"};
-    const moe_fault_t fault = {
-        .kind = kinds[_i / 6], .role = places[_i % 2], .variant = _i / 2 % 3};
-    const case_t *c = &diagnosis_cases[0];
-    char text[WORDS];
-    moe_ref_layer_t wrong;
-    moe_diagnosis_t d;
-
-    ck_assert(diagnosis_make(c, fault, &wrong));
-    diagnosis_examine(c, &wrong, true, &d);
-    moe_diagnosis_words(&d, text, sizeof(text));
-    ck_assert_msg(moe_diagnosis_is_named(&d), "%s", text);
-    ck_assert_int_eq(d.n_suspects, 1);
-    ck_assert_int_eq(d.suspect[0].kind, fault.kind);
-    ck_assert_uint_eq(d.suspect[0].variants, UINT64_C(1) << fault.variant);
-    ck_assert_msg(strstr(text, words[fault.variant]) != NULL, "%s", text);
-    moe_ref_layer_fini(&wrong);
-}
-END_TEST
-
 START_TEST(names_are_found_and_unique)
 {
     moe_fault_kind_t kind;
@@ -277,8 +251,6 @@ int main(void)
         tcase_add_loop_test(tests, noise_has_no_name, 0, diagnosis_case_count);
         tcase_add_test(tests, the_words_say_where_errors_sit);
         tcase_add_test(tests, a_missing_clamp_is_named_where_it_is_reached);
-        tcase_add_loop_test(tests, each_form_of_a_wrong_global_scale_is_named,
-                            0, 12);
         tcase_add_test(tests, names_are_found_and_unique);
     }
     suite_add_tcase(suite, tests);
