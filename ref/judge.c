@@ -175,32 +175,16 @@ static moe_status_t judge_numbers(moe_judge_t *judge, moe_role_t role)
     return status == MOE_OK ? moe_judge_round(judge, role, widths) : status;
 }
 
-moe_role_t moe_judge_source(moe_role_t role)
-{
-    return role == MOE_ROLE_gemm2_in   ? MOE_ROLE_act_out
-           : role == MOE_ROLE_dispatch ? MOE_ROLE_hidden
-                                       : MOE_ROLE_dispatch;
-}
-
 /* Codes, or numbers that come without errors of their own: copied rows. */
 static moe_status_t judge_codes(moe_judge_t *judge, moe_role_t role)
 {
-    const moe_role_t source = moe_judge_source(role);
-    const moe_widths_t *from = &judge->widths[source];
-    moe_widths_t *widths = &judge->widths[role];
-    moe_rows_t *own = &judge->layer.at[role];
     moe_status_t status = moe_ref_layer_make(&judge->layer, role);
 
-    moe_widths_free(widths);
-    if (status == MOE_OK && from->at[0] != NULL) {
-        status = moe_widths_alloc(widths, own->rows, own->cols);
-        if (status == MOE_OK) {
-            status = moe_judge_carry_codes(&judge->layer.at[source], from, own,
-                                           widths);
-        }
+    if (status == MOE_OK) {
+        status = moe_judge_carry_codes(judge, role);
     }
     if (status == MOE_OK && judge->got[role].codes != NULL) {
-        status = moe_judge_codes(judge, role, widths);
+        status = moe_judge_codes(judge, role, &judge->widths[role]);
         if (status == MOE_OK && can_go_on(judge, role)) {
             status = take_over(judge, role);
         }

@@ -60,8 +60,10 @@ typedef struct {
     int64_t differ;
     int64_t near_ties;
     int64_t rescaled;
-    int64_t in_budget;      /* not so, but other machines may miss these */
-    int64_t in_code_budget; /* of them, in blocks whose scale is right */
+    int64_t in_budget;        /* not so, but other machines may miss these */
+    int64_t in_code_budget;   /* of them, in blocks whose scale is right, copies
+                               * of a token's row once */
+    int64_t scales_in_budget; /* and scales that are no near ties, once too */
     int64_t one_step;
     int64_t more_steps;
     int64_t scales;

@@ -12,9 +12,14 @@
  * the rest at the other. Where the scale may move by more than one code even
  * that need not be all: an element is then known to lie within twice the
  * quantiser's error, an amax / 6 with some room.
+ *
+ * A profile with a budget (moe/budget.def) has machines that multiply by other
+ * last bits: where its codes are not in GOT, every interval is wider by what
+ * these move.
  */
 #include "ref/judge_inside.h"
 
+#include "moe/profile.h"
 #include "ref/formats.h"
 #include "ref/layer_inside.h"
 #include "ref/quantize.h"
@@ -243,29 +248,110 @@ static bool has_doubt(const float *width, int64_t n)
     return false;
 }
 
-moe_status_t moe_judge_carry_codes(const moe_rows_t *src,
-                                   const moe_widths_t *from,
-                                   const moe_rows_t *dst, moe_widths_t *to)
+/* Half-widths of a row's numbers at the quantiser: the source's, and what the
+ * last bits of another machine's multiplier move. */
+static void widths_at(const float *from, double near, const double *x,
+                      int64_t n, float *width)
 {
-    const int64_t n = src->cols;
-    double *x = malloc((size_t)n * sizeof(*x) + 1);
+    for (int64_t i = 0; i < n; i++) {
+        double w = from != NULL ? (double)from[i] : 0.0;
+
+        w += near > 0.0 && isfinite(x[i]) ? near * fabs(x[i]) : 0.0;
+        width[i] = (float)w;
+    }
+}
+
+/* Codes that GOT has are held against a budget; others it makes doubtful. */
+static double near_of(const moe_judge_t *judge, moe_role_t role)
+{
+    const moe_profile_t profile = judge->layer.at[role].storage.profile;
+
+    return judge->got[role].codes != NULL
+               ? 0.0
+               : moe_profile_info(profile)->budget->near;
+}
+
+/* A row of a place from row `at` of its source. */
+static moe_status_t carry_from(const moe_judge_t *judge, moe_role_t role,
+                               int64_t row, int64_t at, trial_t *trial,
+                               double *x, float *width)
+{
+    const moe_role_t source = moe_judge_quantised_from(judge, role);
+    const moe_widths_t *from = &judge->widths[source];
+    const moe_widths_t *to = &judge->widths[role];
+    const double near = near_of(judge, role);
+    const int64_t n = trial->in.cols;
+    moe_status_t status = MOE_OK;
+
+    moe_judge_source_values(judge, source, at, 0, n, x);
+    for (int w = 0; status == MOE_OK && w < MOE_WIDTHS; w++) {
+        float *out = to->at[w] + row * n;
+
+        if (w > 0 && from->at[w] == NULL) { /* both are what `near` makes */
+            memcpy(out, to->at[0] + row * n, (size_t)n * sizeof(*out));
+            continue;
+        }
+        widths_at(from->at[w] != NULL ? from->at[w] + at * n : NULL, near, x, n,
+                  width);
+        if (has_doubt(width, n)) {
+            status = carry_row(trial, x, width, out);
+        }
+    }
+    return status;
+}
+
+static moe_status_t carry_rows(moe_judge_t *judge, moe_role_t role)
+{
+    const moe_rows_t *dst = &judge->layer.at[role];
+    const moe_widths_t *to = &judge->widths[role];
+    const int64_t n = dst->cols;
+    double *x = malloc((size_t)n * (sizeof(*x) + sizeof(float)) + 1);
     trial_t trial;
     moe_status_t status = trial_init(&dst->storage, n, &trial);
 
     if (x == NULL && status == MOE_OK) {
         status = moe_fail(MOE_ERR_NOMEM, "no memory for a row");
     }
-    for (int64_t i = 0; status == MOE_OK && i < src->rows; i++) {
-        moe_rows_values(src, i, 0, n, x);
-        for (int w = 0; status == MOE_OK && w < MOE_WIDTHS; w++) {
-            const float *width = from->at[w] + i * n;
+    for (int64_t i = 0; status == MOE_OK && i < dst->rows; i++) {
+        const int64_t at = moe_judge_source_row(judge, role, i);
+        const int64_t first = moe_judge_first_row(judge, role, i);
 
-            if (has_doubt(width, n)) {
-                status = carry_row(&trial, x, width, to->at[w] + i * n);
-            }
+        if (first == i && at >= 0) {
+            status =
+                carry_from(judge, role, i, at, &trial, x, (float *)(x + n));
+        }
+        for (int w = 0; w < MOE_WIDTHS && first != i; w++) {
+            memcpy(to->at[w] + i * n, to->at[w] + first * n,
+                   (size_t)n * sizeof(float));
         }
     }
     trial_fini(&trial);
     free(x);
     return status;
+}
+
+/* True if expert_in is a copy of dispatch, and made of what that was. */
+static bool is_copied(const moe_judge_t *judge, moe_role_t role)
+{
+    const moe_storage_t *at = judge->layer.about.chain.at;
+
+    return role == MOE_ROLE_dispatch &&
+           moe_storage_equal(&at[role], &at[MOE_ROLE_expert_in]);
+}
+
+moe_status_t moe_judge_carry_codes(moe_judge_t *judge, moe_role_t role)
+{
+    const moe_role_t source = moe_judge_quantised_from(judge, role);
+    const moe_rows_t *dst = &judge->layer.at[role];
+    moe_widths_t *to = &judge->widths[role];
+    moe_status_t status;
+
+    moe_widths_free(to);
+    if (source == MOE_ROLE_none || is_copied(judge, role) ||
+        (judge->widths[source].at[0] == NULL &&
+         !(near_of(judge, role) > 0.0))) {
+        return MOE_OK;
+    }
+    status = moe_widths_alloc(to, dst->rows, dst->cols);
+    return status == MOE_OK ? carry_rows(judge, role) : status;
 }

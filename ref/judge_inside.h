@@ -37,10 +37,9 @@ moe_status_t moe_judge_widen(moe_judge_t *judge, moe_role_t role,
 moe_status_t moe_judge_round(moe_judge_t *judge, moe_role_t role,
                              moe_widths_t *widths);
 
-/** Widths of a quantised place from those of its source. */
-moe_status_t moe_judge_carry_codes(const moe_rows_t *src,
-                                   const moe_widths_t *from,
-                                   const moe_rows_t *dst, moe_widths_t *to);
+/** Widths of a quantised place from those of its source, and from what
+ * machines of its profile may do where GOT has not its codes; none without. */
+moe_status_t moe_judge_carry_codes(moe_judge_t *judge, moe_role_t role);
 
 /** Hold what was given against judge->fine, and against codes. */
 moe_status_t moe_judge_numbers(moe_judge_t *judge, moe_role_t role,
@@ -71,8 +70,27 @@ moe_excuse_t moe_judge_excuse(const moe_judge_t *judge, moe_role_t role,
 /** True if a budget excuses all that near ties do not. */
 bool moe_judge_in_budget(const moe_judge_t *judge, moe_role_t role);
 
-/** Place whose numbers a quantised place comes from. */
-moe_role_t moe_judge_source(moe_role_t role);
+/** Place whose numbers a place was quantised from; none for what is copied from
+ * GOT's dispatch, or is no quantised place. Of an expert_in that is a copy of a
+ * dispatch that nobody gave: hidden. */
+moe_role_t moe_judge_quantised_from(const moe_judge_t *judge, moe_role_t role);
+
+/** Row of it that a row was made of; -1: none. */
+int64_t moe_judge_source_row(const moe_judge_t *judge, moe_role_t role,
+                             int64_t row);
+
+/** Its numbers as a quantiser reads them: hidden in its routing weights where
+ * the model has them on input. */
+void moe_judge_source_values(const moe_judge_t *judge, moe_role_t source,
+                             int64_t row, int64_t col, int64_t n,
+                             double *value);
+
+/** The first row of the same token; row itself where rows are tokens. */
+int64_t moe_judge_first_row(const moe_judge_t *judge, moe_role_t role,
+                            int64_t row);
+
+/** False for a row of GOT that is as that first one: chance chose both. */
+bool moe_judge_counts(const moe_judge_t *judge, moe_role_t role, int64_t row);
 
 /** Judge one place, those before it being judged. */
 moe_status_t moe_judge_role(moe_judge_t *judge, moe_role_t role);
