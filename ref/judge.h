@@ -90,9 +90,18 @@ typedef struct {
     bool good;
 } moe_verdict_t;
 
+/** Norms of a row of widths. */
+typedef struct {
+    double one;
+    double two;
+    int64_t count; /* elements in doubt */
+} moe_norms_t;
+
 /** Where numbers of a place may lie about those in the layer. */
 typedef struct {
     float *at[MOE_WIDTHS]; /* [rows][cols]; NULL: no doubt */
+    moe_norms_t *flips;    /* [rows] other codes that machines of a profile
+                            * choose; NULL: none */
     double *energy;        /* [rows] likely sum of squares of a row */
 } moe_widths_t;
 

@@ -162,16 +162,25 @@ moe_excuse_t moe_judge_excuse(const moe_judge_t *judge, moe_role_t role,
                : MOE_EXCUSE_none;
 }
 
-/* True if so many rare events of a chance in n are too many: by Chernoff's
- * bound of Poisson's tail. */
-static bool is_too_many(double chance, int64_t n, int64_t events)
+/* True if so many rare events of a chance in n are too many, but for a chance
+ * of e^-tail: by Chernoff's bound of Poisson's tail. */
+static bool is_too_many(double chance, int64_t n, int64_t events, double tail)
 {
     const double mean = chance * (double)n;
     const double most = (double)events;
 
     return most > mean &&
-           (!(mean > 0.0) ||
-            most * log(most / mean) - most + mean > -log(CHANCE));
+           (!(mean > 0.0) || most * log(most / mean) - most + mean > tail);
+}
+
+int64_t moe_judge_most_events(const moe_judge_t *judge, double share, int64_t n)
+{
+    int64_t most = 0;
+
+    while (!is_too_many(share, n, most + 1, judge->log_tail)) {
+        most++;
+    }
+    return most;
 }
 
 /* Rows that chance chose: those of a token are copies of one. */
@@ -191,6 +200,7 @@ bool moe_judge_in_budget(const moe_judge_t *judge, moe_role_t role)
     const moe_verdict_t *v = &judge->verdict[role];
     const moe_rows_t *rows = &judge->layer.at[role];
     const int64_t n = count_rows(judge, role);
+    const double tail = -log(CHANCE);
     const moe_budget_t *budget =
         moe_judge_quantised_from(judge, role) != MOE_ROLE_none ? budget_of(rows)
                                                                : &none;
@@ -200,6 +210,35 @@ bool moe_judge_in_budget(const moe_judge_t *judge, moe_role_t role)
            !is_too_many(
                budget->scales,
                n * moe_format_scale_cols(rows->storage.format, rows->cols),
-               v->scales_in_budget) &&
-           !is_too_many(budget->codes, n * rows->cols, v->in_code_budget);
+               v->scales_in_budget, tail) &&
+           !is_too_many(budget->codes, n * rows->cols, v->in_code_budget, tail);
+}
+
+bool moe_judge_try_exact(moe_judge_t *judge)
+{
+    moe_storage_t *at = judge->layer.about.chain.at;
+    const bool copied =
+        moe_storage_equal(&at[MOE_ROLE_dispatch], &at[MOE_ROLE_expert_in]);
+    bool seen[2];
+    bool changed = false;
+
+    for (int i = 0; i < 2; i++) {
+        const int r = (int)MOE_ROLE_dispatch + i;
+
+        seen[i] = judge->got[r].codes != NULL || judge->trusted[r];
+    }
+    if (judge->got[MOE_ROLE_gemm1_out].codes != NULL) {
+        return false; /* judged within what any machine may do */
+    }
+    for (int i = 0; i < 2; i++) {
+        moe_storage_t *storage = &at[(int)MOE_ROLE_dispatch + i];
+
+        if (!seen[i] && !(copied && seen[1 - i]) &&
+            storage->format == MOE_FORMAT_nvfp4 &&
+            moe_profile_info(storage->profile)->budget->codes > 0.0) {
+            storage->profile = MOE_PROFILE_flashinfer_exact;
+            changed = true;
+        }
+    }
+    return changed;
 }

@@ -12,14 +12,9 @@
  * the rest at the other. Where the scale may move by more than one code even
  * that need not be all: an element is then known to lie within twice the
  * quantiser's error, an amax / 6 with some room.
- *
- * A profile with a budget (moe/budget.def) has machines that multiply by other
- * last bits: where its codes are not in GOT, every interval is wider by what
- * these move.
  */
 #include "ref/judge_inside.h"
 
-#include "moe/profile.h"
 #include "ref/formats.h"
 #include "ref/layer_inside.h"
 #include "ref/quantize.h"
@@ -30,10 +25,6 @@
 
 /* Largest error of a quantised element over its block's largest. */
 #define QUANTISER_ERROR (1.1 / 6.0)
-
-enum {
-    VARIANTS = 4 /* lower, upper, and the two mixed */
-};
 
 /* Room between the neighbours of a code. */
 static double last_place(moe_format_t format, uint32_t code)
@@ -103,37 +94,31 @@ moe_status_t moe_judge_round(moe_judge_t *judge, moe_role_t role,
     return moe_ref_layer_hold(&judge->layer, role, &out, true);
 }
 
-/* A row's variants, [VARIANTS + 1][cols] fp32, the last as it is. */
-typedef struct {
-    moe_rows_t in;
-    moe_rows_t out;
-    double *value[VARIANTS + 1];
-} trial_t;
-
-static void trial_fini(trial_t *trial)
+void moe_trial_fini(moe_trial_t *trial)
 {
     moe_ref_rows_free(&trial->in);
     moe_ref_rows_free(&trial->out);
     free(trial->value[0]);
 }
 
-static moe_status_t trial_init(const moe_storage_t *storage, int64_t cols,
-                               trial_t *trial)
+moe_status_t moe_trial_init(const moe_storage_t *storage, int64_t cols,
+                            moe_trial_t *trial)
 {
     const moe_storage_t fp32 = {.format = MOE_FORMAT_fp32};
     moe_status_t status;
 
-    *trial = (trial_t){0};
-    status = moe_ref_rows_alloc(&fp32, VARIANTS + 1, cols, &trial->in);
+    *trial = (moe_trial_t){0};
+    status = moe_ref_rows_alloc(&fp32, MOE_VARIANTS + 1, cols, &trial->in);
     if (status == MOE_OK) {
-        status = moe_ref_rows_alloc(storage, VARIANTS + 1, cols, &trial->out);
+        status =
+            moe_ref_rows_alloc(storage, MOE_VARIANTS + 1, cols, &trial->out);
     }
-    trial->value[0] =
-        malloc((size_t)(VARIANTS + 1) * (size_t)(cols + 1) * sizeof(double));
+    trial->value[0] = malloc((size_t)(MOE_VARIANTS + 1) * (size_t)(cols + 1) *
+                             sizeof(double));
     if (status == MOE_OK && trial->value[0] == NULL) {
         status = moe_fail(MOE_ERR_NOMEM, "no memory for a row of codes");
     }
-    for (int v = 1; v <= VARIANTS; v++) {
+    for (int v = 1; v <= MOE_VARIANTS; v++) {
         trial->value[v] = trial->value[0] + v * cols;
     }
     return status;
@@ -146,7 +131,7 @@ static float end_of(double x, double width, bool upper)
 }
 
 /* The variants of one block. */
-static void vary_block(const trial_t *trial, const double *x,
+static void vary_block(const moe_trial_t *trial, const double *x,
                        const float *width, int64_t col, int64_t n)
 {
     const int64_t cols = trial->in.cols;
@@ -169,8 +154,7 @@ static void vary_block(const trial_t *trial, const double *x,
     }
 }
 
-/* Codes between the scales of a block in the variants. */
-static bool scale_moves_far(const trial_t *trial, int64_t block)
+int moe_trial_scale_moves(const moe_trial_t *trial, int64_t block)
 {
     const moe_storage_t *storage = &trial->out.storage;
     const int64_t blocks =
@@ -180,24 +164,25 @@ static bool scale_moves_far(const trial_t *trial, int64_t block)
     int high = 0;
 
     if (moe_dtype_bits(moe_format_info(storage->format)->scale) != 8) {
-        return false; /* scales of fp32 move evenly */
+        return 0; /* scales of fp32 move evenly */
     }
-    for (int v = 0; v <= VARIANTS; v++) {
+    for (int v = 0; v <= MOE_VARIANTS; v++) {
         int s = scale[v * blocks + block];
 
         low = s < low ? s : low;
         high = s > high ? s : high;
     }
-    return high - low > 1;
+    return high - low;
 }
 
-static void width_of_block(const trial_t *trial, const float *width,
+static void width_of_block(const moe_trial_t *trial, const float *width,
                            int64_t col, int64_t n, int64_t block, float *out)
 {
     const float *upper = (const float *)trial->in.codes + trial->in.cols;
     double far = 0.0;
 
-    for (int64_t i = col; i < col + n && scale_moves_far(trial, block); i++) {
+    for (int64_t i = col;
+         i < col + n && moe_trial_scale_moves(trial, block) > 1; i++) {
         double most = 2.0 * QUANTISER_ERROR * fabs((double)upper[i]);
 
         far = most > far ? most : far;
@@ -205,8 +190,8 @@ static void width_of_block(const trial_t *trial, const float *width,
     for (int64_t i = col; i < col + n; i++) {
         double most = far > 0.0 ? far + (double)width[i] : 0.0;
 
-        for (int v = 0; v < VARIANTS; v++) {
-            double d = fabs(trial->value[v][i] - trial->value[VARIANTS][i]);
+        for (int v = 0; v < MOE_VARIANTS; v++) {
+            double d = fabs(trial->value[v][i] - trial->value[MOE_VARIANTS][i]);
 
             most = d > most ? d : most;
         }
@@ -214,8 +199,8 @@ static void width_of_block(const trial_t *trial, const float *width,
     }
 }
 
-static moe_status_t carry_row(trial_t *trial, const double *x,
-                              const float *width, float *out)
+moe_status_t moe_trial_run(moe_trial_t *trial, const double *x,
+                           const float *width, float *out)
 {
     const int64_t cols = trial->in.cols;
     const int block = moe_format_info(trial->out.storage.format)->block;
@@ -228,7 +213,7 @@ static moe_status_t carry_row(trial_t *trial, const double *x,
     status = moe_format_is_float(trial->out.storage.format)
                  ? moe_ref_convert(&trial->in, &trial->out)
                  : moe_ref_quantize(&trial->in, &trial->out);
-    for (int v = 0; status == MOE_OK && v <= VARIANTS; v++) {
+    for (int v = 0; status == MOE_OK && v <= MOE_VARIANTS; v++) {
         moe_rows_values(&trial->out, v, 0, cols, trial->value[v]);
     }
     for (int64_t c = 0; status == MOE_OK && c < cols; c += step) {
@@ -236,122 +221,4 @@ static moe_status_t carry_row(trial_t *trial, const double *x,
                        c / step, out);
     }
     return status;
-}
-
-static bool has_doubt(const float *width, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) {
-        if (width[i] > 0.0f) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Half-widths of a row's numbers at the quantiser: the source's, and what the
- * last bits of another machine's multiplier move. */
-static void widths_at(const float *from, double near, const double *x,
-                      int64_t n, float *width)
-{
-    for (int64_t i = 0; i < n; i++) {
-        double w = from != NULL ? (double)from[i] : 0.0;
-
-        w += near > 0.0 && isfinite(x[i]) ? near * fabs(x[i]) : 0.0;
-        width[i] = (float)w;
-    }
-}
-
-/* Codes that GOT has are held against a budget; others it makes doubtful. */
-static double near_of(const moe_judge_t *judge, moe_role_t role)
-{
-    const moe_profile_t profile = judge->layer.at[role].storage.profile;
-
-    return judge->got[role].codes != NULL
-               ? 0.0
-               : moe_profile_info(profile)->budget->near;
-}
-
-/* A row of a place from row `at` of its source. */
-static moe_status_t carry_from(const moe_judge_t *judge, moe_role_t role,
-                               int64_t row, int64_t at, trial_t *trial,
-                               double *x, float *width)
-{
-    const moe_role_t source = moe_judge_quantised_from(judge, role);
-    const moe_widths_t *from = &judge->widths[source];
-    const moe_widths_t *to = &judge->widths[role];
-    const double near = near_of(judge, role);
-    const int64_t n = trial->in.cols;
-    moe_status_t status = MOE_OK;
-
-    moe_judge_source_values(judge, source, at, 0, n, x);
-    for (int w = 0; status == MOE_OK && w < MOE_WIDTHS; w++) {
-        float *out = to->at[w] + row * n;
-
-        if (w > 0 && from->at[w] == NULL) { /* both are what `near` makes */
-            memcpy(out, to->at[0] + row * n, (size_t)n * sizeof(*out));
-            continue;
-        }
-        widths_at(from->at[w] != NULL ? from->at[w] + at * n : NULL, near, x, n,
-                  width);
-        if (has_doubt(width, n)) {
-            status = carry_row(trial, x, width, out);
-        }
-    }
-    return status;
-}
-
-static moe_status_t carry_rows(moe_judge_t *judge, moe_role_t role)
-{
-    const moe_rows_t *dst = &judge->layer.at[role];
-    const moe_widths_t *to = &judge->widths[role];
-    const int64_t n = dst->cols;
-    double *x = malloc((size_t)n * (sizeof(*x) + sizeof(float)) + 1);
-    trial_t trial;
-    moe_status_t status = trial_init(&dst->storage, n, &trial);
-
-    if (x == NULL && status == MOE_OK) {
-        status = moe_fail(MOE_ERR_NOMEM, "no memory for a row");
-    }
-    for (int64_t i = 0; status == MOE_OK && i < dst->rows; i++) {
-        const int64_t at = moe_judge_source_row(judge, role, i);
-        const int64_t first = moe_judge_first_row(judge, role, i);
-
-        if (first == i && at >= 0) {
-            status =
-                carry_from(judge, role, i, at, &trial, x, (float *)(x + n));
-        }
-        for (int w = 0; w < MOE_WIDTHS && first != i; w++) {
-            memcpy(to->at[w] + i * n, to->at[w] + first * n,
-                   (size_t)n * sizeof(float));
-        }
-    }
-    trial_fini(&trial);
-    free(x);
-    return status;
-}
-
-/* True if expert_in is a copy of dispatch, and made of what that was. */
-static bool is_copied(const moe_judge_t *judge, moe_role_t role)
-{
-    const moe_storage_t *at = judge->layer.about.chain.at;
-
-    return role == MOE_ROLE_dispatch &&
-           moe_storage_equal(&at[role], &at[MOE_ROLE_expert_in]);
-}
-
-moe_status_t moe_judge_carry_codes(moe_judge_t *judge, moe_role_t role)
-{
-    const moe_role_t source = moe_judge_quantised_from(judge, role);
-    const moe_rows_t *dst = &judge->layer.at[role];
-    moe_widths_t *to = &judge->widths[role];
-    moe_status_t status;
-
-    moe_widths_free(to);
-    if (source == MOE_ROLE_none || is_copied(judge, role) ||
-        (judge->widths[source].at[0] == NULL &&
-         !(near_of(judge, role) > 0.0))) {
-        return MOE_OK;
-    }
-    status = moe_widths_alloc(to, dst->rows, dst->cols);
-    return status == MOE_OK ? carry_rows(judge, role) : status;
 }

@@ -147,19 +147,20 @@ void moe_widths_free(moe_widths_t *widths)
     free(widths->at[MOE_WIDTH_hard]);
     free(widths->at[MOE_WIDTH_likely]);
     free(widths->energy);
+    free(widths->flips);
     *widths = (moe_widths_t){0};
 }
 
-/* Norms of a row of widths. */
-typedef struct {
-    double one;
-    double two;
-    int64_t count; /* elements in doubt */
-} norms_t;
-
-static norms_t norms_of(const float *width, int64_t n)
+void moe_norms_add(moe_norms_t *norms, const moe_norms_t *more)
 {
-    norms_t norms = {0.0, 0.0, 0};
+    norms->one += more->one;
+    norms->two += more->two;
+    norms->count += more->count;
+}
+
+static moe_norms_t norms_of(const float *width, int64_t n)
+{
+    moe_norms_t norms = {0.0, 0.0, 0};
 
     for (int64_t i = 0; i < n; i++) {
         norms.one += (double)width[i];
@@ -171,7 +172,7 @@ static norms_t norms_of(const float *width, int64_t n)
 }
 
 /* What doubts about its inputs add to a sum: by Hoelder either way. */
-static double added(const norms_t *in, const moe_ref_norms_t *weights,
+static double added(const moe_norms_t *in, const moe_ref_norms_t *weights,
                     int64_t col)
 {
     double by_two = in->two * (double)weights->norm[col];
@@ -183,7 +184,7 @@ static double added(const norms_t *in, const moe_ref_norms_t *weights,
 /* Energy that `count` doubtful inputs make in n outputs: random columns of
  * weights are nearly orthogonal; the factor is the largest singular value of
  * n x count random numbers (Marchenko, Pastur). */
-static double spread(const norms_t *in, const moe_ref_norms_t *weights,
+static double spread(const moe_norms_t *in, const moe_ref_norms_t *weights,
                      int64_t n, int64_t k, bool drawn)
 {
     double factor = sqrt((double)n) + sqrt((double)in->count);
@@ -195,7 +196,7 @@ static double spread(const norms_t *in, const moe_ref_norms_t *weights,
 }
 
 static void widen_row(const moe_judge_t *judge, const moe_ref_norms_t *weights,
-                      const norms_t in[MOE_WIDTHS], int64_t k, int64_t row,
+                      const moe_norms_t in[MOE_WIDTHS], int64_t k, int64_t row,
                       moe_widths_t *widths)
 {
     const int64_t n = judge->fine.cols;
@@ -236,10 +237,13 @@ static moe_status_t widen_matmul(moe_judge_t *judge, moe_weight_t weight,
             return MOE_ERR_UNSUPPORTED;
         }
         for (int64_t i = index->offset[e]; i < index->offset[e + 1]; i++) {
-            norms_t in[MOE_WIDTHS] = {{0.0, 0.0, 0}, {0.0, 0.0, 0}};
+            moe_norms_t in[MOE_WIDTHS] = {{0.0, 0.0, 0}, {0.0, 0.0, 0}};
 
             for (int w = 0; w < MOE_WIDTHS && from->at[w] != NULL; w++) {
                 in[w] = norms_of(from->at[w] + i * k, k);
+            }
+            for (int w = 0; w < MOE_WIDTHS && from->flips != NULL; w++) {
+                moe_norms_add(&in[w], &from->flips[i]);
             }
             widen_row(judge, norms, in, k, i, widths);
         }

@@ -43,6 +43,7 @@ ref_libref_la_SOURCES = \
   ref/judge.c \
   ref/judge.h \
   ref/judge_carry.c \
+  ref/judge_quantised.c \
   ref/judge_budget.c ref/judge_codes.c \
   ref/judge_inside.h \
   ref/judge_numbers.c \

@@ -243,6 +243,36 @@ START_TEST(rows_of_a_token_count_once)
 }
 END_TEST
 
+/* Another machine's rows that GOT has not, seen in what is made of them; and
+ * the same with a row of zeros. */
+START_TEST(codes_that_are_not_given_may_be_another_machines)
+{
+    static const moe_role_t given[][2] = {
+        {MOE_ROLE_expert_in, MOE_ROLE_gemm1_out},
+        {MOE_ROLE_act_out, MOE_ROLE_act_out},
+        {MOE_ROLE_act_out, MOE_ROLE_gemm2_out},
+        {MOE_ROLE_gemm2_out, MOE_ROLE_gemm2_out},
+        {MOE_ROLE_gemm1_out, MOE_ROLE_gemm1_out},
+        {MOE_ROLE_output, MOE_ROLE_output}};
+    moe_role_t first = given[_i][0];
+    const moe_role_t last = given[_i][1];
+    moe_ref_layer_t layer;
+    moe_rows_t *rows = &layer.at[last];
+
+    model.topk = 2;
+    make(MOE_PROFILE_flashinfer_exact, TOKENS / 4, MOE_FAULT_none, &layer);
+    ck_assert_int_eq(moe_ref_layer_make(&layer, last), MOE_OK);
+    ck_assert(
+        judge_places(MOE_PROFILE_flashinfer_exact, &layer, first, last).good);
+    ck_assert(
+        judge_places(MOE_PROFILE_fast_rcp_sm90, &layer, first, last).good);
+    memset(moe_rows_codes(rows, 3), 0, (size_t)moe_rows_code_bytes(rows));
+    ck_assert(
+        !judge_places(MOE_PROFILE_fast_rcp_sm90, &layer, first, last).good);
+    moe_ref_layer_fini(&layer);
+}
+END_TEST
+
 START_TEST(exact_profiles_have_no_budget)
 {
     moe_ref_layer_t layer;
@@ -265,6 +295,8 @@ int main(void)
     tcase_add_test(tests, scales_are_counted_against_their_share);
     tcase_add_loop_test(tests, rows_that_are_copied_have_no_budget, 0, 2);
     tcase_add_test(tests, rows_of_a_token_count_once);
+    tcase_add_loop_test(tests, codes_that_are_not_given_may_be_another_machines,
+                        0, 6);
     tcase_add_test(tests, exact_profiles_have_no_budget);
     suite_add_tcase(suite, tests);
     return moe_suite_main(suite);
