@@ -36,6 +36,11 @@ void moe_norms_add(moe_norms_t *norms, const moe_norms_t *more);
 moe_status_t moe_judge_widen(moe_judge_t *judge, moe_role_t role,
                              moe_widths_t *widths);
 
+/** The same of act_out. */
+moe_status_t moe_judge_widen_activation(const moe_judge_t *judge,
+                                        const moe_widths_t *from,
+                                        moe_widths_t *widths);
+
 /** Round judge->fine to the place, in the layer, and its widths with it. */
 moe_status_t moe_judge_round(moe_judge_t *judge, moe_role_t role,
                              moe_widths_t *widths);

@@ -25,12 +25,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PI         3.14159265358979
-#define RMS_UNIT   0.42 /* of an addition's error, in units */
-#define UNIT_FP32  0x1p-24
-#define SCALING    8.0     /* roundings in fp32 around a sum: scales, alpha */
-#define ACTIVATION 0x1p-20 /* relative error of an fp32 activation */
-#define LIPSCHITZ  1.13    /* of silu, gelu and their like */
+#define PI        3.14159265358979
+#define RMS_UNIT  0.42 /* of an addition's error, in units */
+#define UNIT_FP32 0x1p-24
+#define SCALING   8.0 /* roundings in fp32 around a sum: scales, alpha */
 
 static const struct {
     const char *name;
@@ -270,43 +268,6 @@ static void widen_logits(const moe_judge_t *judge, moe_widths_t *widths)
     }
 }
 
-/* act = f(g) u, or f(g) (u + 1): |f'| <= 1.13. */
-static void widen_activation(const moe_judge_t *judge, const moe_widths_t *from,
-                             moe_widths_t *widths)
-{
-    const moe_rows_t *in = &judge->layer.at[MOE_ROLE_gemm1_out];
-    const bool halves = judge->layer.about.model->gate_up == MOE_GATE_UP_halves;
-    const int64_t n = judge->fine.cols;
-
-    for (int64_t i = 0; i < judge->fine.rows * n; i++) {
-        const int64_t row = i / n;
-        const int64_t col = i % n;
-        const int64_t at_g = halves ? col : 2 * col;
-        const int64_t at_u = halves ? n + col : 2 * col + 1;
-        const double x = fabs((double)((const float *)judge->fine.codes)[i]);
-
-        for (int w = 0; w < MOE_WIDTHS; w++) {
-            double width = ACTIVATION * x;
-            double g = 0.0;
-            double u = 0.0;
-
-            if (from->at[w] != NULL) {
-                g = (double)from->at[w][row * 2 * n + at_g];
-                u = (double)from->at[w][row * 2 * n + at_u];
-            }
-            if (g > 0.0 || u > 0.0) {
-                double gate = fabs(moe_rows_value(in, row, at_g));
-                double up = fabs(moe_rows_value(in, row, at_u)) + 1.0;
-
-                width += LIPSCHITZ * g * (up + u) + gate * u;
-            }
-            widths->at[w][i] = (float)width;
-        }
-        widths->energy[row] += (double)widths->at[MOE_WIDTH_likely][i] *
-                               (double)widths->at[MOE_WIDTH_likely][i];
-    }
-}
-
 /* One term of a sum over experts: weight times a row of gemm2_out. */
 static void add_term(const moe_widths_t *from, int64_t place, double weight,
                      int64_t n, int64_t row, moe_widths_t *widths)
@@ -373,8 +334,8 @@ moe_status_t moe_judge_widen(moe_judge_t *judge, moe_role_t role,
     moe_status_t status;
 
     if (role == MOE_ROLE_act_out) {
-        widen_activation(judge, &all[MOE_ROLE_gemm1_out], widths);
-        return MOE_OK;
+        return moe_judge_widen_activation(judge, &all[MOE_ROLE_gemm1_out],
+                                          widths);
     }
     status = moe_ref_layer_abs(&judge->layer, role, widths->at[MOE_WIDTH_hard]);
     if (status != MOE_OK) {
