@@ -175,32 +175,16 @@ static moe_status_t judge_numbers(moe_judge_t *judge, moe_role_t role)
     return status == MOE_OK ? moe_judge_round(judge, role, widths) : status;
 }
 
-moe_role_t moe_judge_source(moe_role_t role)
-{
-    return role == MOE_ROLE_gemm2_in   ? MOE_ROLE_act_out
-           : role == MOE_ROLE_dispatch ? MOE_ROLE_hidden
-                                       : MOE_ROLE_dispatch;
-}
-
 /* Codes, or numbers that come without errors of their own: copied rows. */
 static moe_status_t judge_codes(moe_judge_t *judge, moe_role_t role)
 {
-    const moe_role_t source = moe_judge_source(role);
-    const moe_widths_t *from = &judge->widths[source];
-    moe_widths_t *widths = &judge->widths[role];
-    moe_rows_t *own = &judge->layer.at[role];
     moe_status_t status = moe_ref_layer_make(&judge->layer, role);
 
-    moe_widths_free(widths);
-    if (status == MOE_OK && from->at[0] != NULL) {
-        status = moe_widths_alloc(widths, own->rows, own->cols);
-        if (status == MOE_OK) {
-            status = moe_judge_carry_codes(&judge->layer.at[source], from, own,
-                                           widths);
-        }
+    if (status == MOE_OK) {
+        status = moe_judge_carry_codes(judge, role);
     }
     if (status == MOE_OK && judge->got[role].codes != NULL) {
-        status = moe_judge_codes(judge, role, widths);
+        status = moe_judge_codes(judge, role, &judge->widths[role]);
         if (status == MOE_OK && can_go_on(judge, role)) {
             status = take_over(judge, role);
         }
@@ -316,15 +300,57 @@ static bool is_passed(const moe_judge_t *judge, moe_role_t role)
     return false;
 }
 
-moe_status_t moe_judge_run(moe_judge_t *judge)
+static moe_status_t run_from(moe_judge_t *judge, moe_role_t first)
 {
     const moe_role_t last = last_given(judge);
     moe_status_t status = MOE_OK;
 
-    forget_made(judge);
-    for (int r = MOE_ROLE_hidden; status == MOE_OK && r <= (int)last; r++) {
+    for (int r = (int)first; status == MOE_OK && r <= (int)last; r++) {
         if (!is_passed(judge, (moe_role_t)r)) {
             status = moe_judge_role(judge, (moe_role_t)r);
+        }
+    }
+    return status;
+}
+
+/* Judge all rows again. */
+static moe_status_t run_rows(moe_judge_t *judge)
+{
+    for (int r = MOE_ROLE_dispatch; r <= MOE_ROLE_output; r++) {
+        if (judge->layer.owned[r] || judge->got[r].codes != NULL) {
+            moe_widths_free(&judge->widths[r]);
+            moe_ref_layer_drop(&judge->layer, (moe_role_t)r);
+        }
+        judge->verdict[r] = (moe_verdict_t){0};
+    }
+    return run_from(judge, MOE_ROLE_dispatch);
+}
+
+static bool is_good_from(const moe_judge_t *judge, moe_role_t first)
+{
+    for (int r = (int)first; r < MOE_ROLE_COUNT; r++) {
+        if (judge->verdict[r].judged && !judge->verdict[r].good) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What fails may be right for a machine that divides, where nothing says how
+ * gemm1's rows were quantised. */
+moe_status_t moe_judge_run(moe_judge_t *judge)
+{
+    const moe_chain_t chain = judge->layer.about.chain;
+    moe_status_t status;
+
+    forget_made(judge);
+    status = run_from(judge, MOE_ROLE_hidden);
+    if (status == MOE_OK && !is_good_from(judge, MOE_ROLE_act_out) &&
+        !is_passed(judge, MOE_ROLE_expert_in) && moe_judge_try_exact(judge)) {
+        status = run_rows(judge);
+        judge->layer.about.chain = chain;
+        if (status == MOE_OK && !is_good_from(judge, MOE_ROLE_dispatch)) {
+            status = run_rows(judge);
         }
     }
     return status;
@@ -340,10 +366,5 @@ void moe_judge_site(moe_judge_t *judge, int64_t row, int64_t col)
 
 bool moe_judge_is_good(const moe_judge_t *judge)
 {
-    for (int r = 0; r < MOE_ROLE_COUNT; r++) {
-        if (judge->verdict[r].judged && !judge->verdict[r].good) {
-            return false;
-        }
-    }
-    return true;
+    return is_good_from(judge, MOE_ROLE_none);
 }

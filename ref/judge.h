@@ -60,8 +60,10 @@ typedef struct {
     int64_t differ;
     int64_t near_ties;
     int64_t rescaled;
-    int64_t in_budget;      /* not so, but other machines may miss these */
-    int64_t in_code_budget; /* of them, in blocks whose scale is right */
+    int64_t in_budget;        /* not so, but other machines may miss these */
+    int64_t in_code_budget;   /* of them, in blocks whose scale is right, copies
+                               * of a token's row once */
+    int64_t scales_in_budget; /* and scales that are no near ties, once too */
     int64_t one_step;
     int64_t more_steps;
     int64_t scales;
@@ -88,9 +90,18 @@ typedef struct {
     bool good;
 } moe_verdict_t;
 
+/** Norms of a row of widths. */
+typedef struct {
+    double one;
+    double two;
+    int64_t count; /* elements in doubt */
+} moe_norms_t;
+
 /** Where numbers of a place may lie about those in the layer. */
 typedef struct {
     float *at[MOE_WIDTHS]; /* [rows][cols]; NULL: no doubt */
+    moe_norms_t *flips;    /* [rows] other codes that machines of a profile
+                            * choose; NULL: none */
     double *energy;        /* [rows] likely sum of squares of a row */
 } moe_widths_t;
 

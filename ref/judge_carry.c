@@ -26,10 +26,6 @@
 /* Largest error of a quantised element over its block's largest. */
 #define QUANTISER_ERROR (1.1 / 6.0)
 
-enum {
-    VARIANTS = 4 /* lower, upper, and the two mixed */
-};
-
 /* Room between the neighbours of a code. */
 static double last_place(moe_format_t format, uint32_t code)
 {
@@ -98,37 +94,31 @@ moe_status_t moe_judge_round(moe_judge_t *judge, moe_role_t role,
     return moe_ref_layer_hold(&judge->layer, role, &out, true);
 }
 
-/* A row's variants, [VARIANTS + 1][cols] fp32, the last as it is. */
-typedef struct {
-    moe_rows_t in;
-    moe_rows_t out;
-    double *value[VARIANTS + 1];
-} trial_t;
-
-static void trial_fini(trial_t *trial)
+void moe_trial_fini(moe_trial_t *trial)
 {
     moe_ref_rows_free(&trial->in);
     moe_ref_rows_free(&trial->out);
     free(trial->value[0]);
 }
 
-static moe_status_t trial_init(const moe_storage_t *storage, int64_t cols,
-                               trial_t *trial)
+moe_status_t moe_trial_init(const moe_storage_t *storage, int64_t cols,
+                            moe_trial_t *trial)
 {
     const moe_storage_t fp32 = {.format = MOE_FORMAT_fp32};
     moe_status_t status;
 
-    *trial = (trial_t){0};
-    status = moe_ref_rows_alloc(&fp32, VARIANTS + 1, cols, &trial->in);
+    *trial = (moe_trial_t){0};
+    status = moe_ref_rows_alloc(&fp32, MOE_VARIANTS + 1, cols, &trial->in);
     if (status == MOE_OK) {
-        status = moe_ref_rows_alloc(storage, VARIANTS + 1, cols, &trial->out);
+        status =
+            moe_ref_rows_alloc(storage, MOE_VARIANTS + 1, cols, &trial->out);
     }
-    trial->value[0] =
-        malloc((size_t)(VARIANTS + 1) * (size_t)(cols + 1) * sizeof(double));
+    trial->value[0] = malloc((size_t)(MOE_VARIANTS + 1) * (size_t)(cols + 1) *
+                             sizeof(double));
     if (status == MOE_OK && trial->value[0] == NULL) {
         status = moe_fail(MOE_ERR_NOMEM, "no memory for a row of codes");
     }
-    for (int v = 1; v <= VARIANTS; v++) {
+    for (int v = 1; v <= MOE_VARIANTS; v++) {
         trial->value[v] = trial->value[0] + v * cols;
     }
     return status;
@@ -141,7 +131,7 @@ static float end_of(double x, double width, bool upper)
 }
 
 /* The variants of one block. */
-static void vary_block(const trial_t *trial, const double *x,
+static void vary_block(const moe_trial_t *trial, const double *x,
                        const float *width, int64_t col, int64_t n)
 {
     const int64_t cols = trial->in.cols;
@@ -164,8 +154,7 @@ static void vary_block(const trial_t *trial, const double *x,
     }
 }
 
-/* Codes between the scales of a block in the variants. */
-static bool scale_moves_far(const trial_t *trial, int64_t block)
+int moe_trial_scale_moves(const moe_trial_t *trial, int64_t block)
 {
     const moe_storage_t *storage = &trial->out.storage;
     const int64_t blocks =
@@ -175,24 +164,25 @@ static bool scale_moves_far(const trial_t *trial, int64_t block)
     int high = 0;
 
     if (moe_dtype_bits(moe_format_info(storage->format)->scale) != 8) {
-        return false; /* scales of fp32 move evenly */
+        return 0; /* scales of fp32 move evenly */
     }
-    for (int v = 0; v <= VARIANTS; v++) {
+    for (int v = 0; v <= MOE_VARIANTS; v++) {
         int s = scale[v * blocks + block];
 
         low = s < low ? s : low;
         high = s > high ? s : high;
     }
-    return high - low > 1;
+    return high - low;
 }
 
-static void width_of_block(const trial_t *trial, const float *width,
+static void width_of_block(const moe_trial_t *trial, const float *width,
                            int64_t col, int64_t n, int64_t block, float *out)
 {
     const float *upper = (const float *)trial->in.codes + trial->in.cols;
     double far = 0.0;
 
-    for (int64_t i = col; i < col + n && scale_moves_far(trial, block); i++) {
+    for (int64_t i = col;
+         i < col + n && moe_trial_scale_moves(trial, block) > 1; i++) {
         double most = 2.0 * QUANTISER_ERROR * fabs((double)upper[i]);
 
         far = most > far ? most : far;
@@ -200,8 +190,8 @@ static void width_of_block(const trial_t *trial, const float *width,
     for (int64_t i = col; i < col + n; i++) {
         double most = far > 0.0 ? far + (double)width[i] : 0.0;
 
-        for (int v = 0; v < VARIANTS; v++) {
-            double d = fabs(trial->value[v][i] - trial->value[VARIANTS][i]);
+        for (int v = 0; v < MOE_VARIANTS; v++) {
+            double d = fabs(trial->value[v][i] - trial->value[MOE_VARIANTS][i]);
 
             most = d > most ? d : most;
         }
@@ -209,8 +199,8 @@ static void width_of_block(const trial_t *trial, const float *width,
     }
 }
 
-static moe_status_t carry_row(trial_t *trial, const double *x,
-                              const float *width, float *out)
+moe_status_t moe_trial_run(moe_trial_t *trial, const double *x,
+                           const float *width, float *out)
 {
     const int64_t cols = trial->in.cols;
     const int block = moe_format_info(trial->out.storage.format)->block;
@@ -223,49 +213,12 @@ static moe_status_t carry_row(trial_t *trial, const double *x,
     status = moe_format_is_float(trial->out.storage.format)
                  ? moe_ref_convert(&trial->in, &trial->out)
                  : moe_ref_quantize(&trial->in, &trial->out);
-    for (int v = 0; status == MOE_OK && v <= VARIANTS; v++) {
+    for (int v = 0; status == MOE_OK && v <= MOE_VARIANTS; v++) {
         moe_rows_values(&trial->out, v, 0, cols, trial->value[v]);
     }
     for (int64_t c = 0; status == MOE_OK && c < cols; c += step) {
         width_of_block(trial, width, c, cols - c < step ? cols - c : step,
                        c / step, out);
     }
-    return status;
-}
-
-static bool has_doubt(const float *width, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) {
-        if (width[i] > 0.0f) {
-            return true;
-        }
-    }
-    return false;
-}
-
-moe_status_t moe_judge_carry_codes(const moe_rows_t *src,
-                                   const moe_widths_t *from,
-                                   const moe_rows_t *dst, moe_widths_t *to)
-{
-    const int64_t n = src->cols;
-    double *x = malloc((size_t)n * sizeof(*x) + 1);
-    trial_t trial;
-    moe_status_t status = trial_init(&dst->storage, n, &trial);
-
-    if (x == NULL && status == MOE_OK) {
-        status = moe_fail(MOE_ERR_NOMEM, "no memory for a row");
-    }
-    for (int64_t i = 0; status == MOE_OK && i < src->rows; i++) {
-        moe_rows_values(src, i, 0, n, x);
-        for (int w = 0; status == MOE_OK && w < MOE_WIDTHS; w++) {
-            const float *width = from->at[w] + i * n;
-
-            if (has_doubt(width, n)) {
-                status = carry_row(&trial, x, width, to->at[w] + i * n);
-            }
-        }
-    }
-    trial_fini(&trial);
-    free(x);
     return status;
 }

@@ -101,14 +101,16 @@ static double apart(double a, double b)
     return a < b || a > b ? fabs(a - b) : 0.0;
 }
 
-static void count_scales(moe_verdict_t *v, const moe_rows_t *ref,
-                         const moe_rows_t *got, const moe_widths_t *widths)
+static void count_scales(moe_judge_t *judge, moe_role_t role,
+                         const moe_widths_t *widths)
 {
+    const moe_rows_t *ref = &judge->layer.at[role];
+    const moe_rows_t *got = &judge->got[role];
     const moe_format_info_t *info = moe_format_info(ref->storage.format);
-    const int64_t n =
-        ref->rows * moe_format_scale_cols(ref->storage.format, ref->cols);
+    const int64_t cols = moe_format_scale_cols(ref->storage.format, ref->cols);
+    moe_verdict_t *v = &judge->verdict[role];
 
-    v->scales = ref->scales != NULL ? n : 0;
+    v->scales = ref->scales != NULL ? ref->rows * cols : 0;
     for (int64_t i = 0; i < v->scales; i++) {
         int64_t steps = moe_judge_steps(
             info->scale, moe_judge_code_of(info->scale, ref->scales, i),
@@ -116,14 +118,24 @@ static void count_scales(moe_verdict_t *v, const moe_rows_t *ref,
 
         v->scales_differ += steps > 0;
         v->scales_more_steps += steps > 1;
-        v->scales_near_ties += steps > 0 && is_near_scale(widths, ref, got, i);
+        if (steps > 0) {
+            const bool tie = is_near_scale(widths, ref, got, i);
+
+            v->scales_near_ties += tie;
+            v->scales_in_budget +=
+                !tie && moe_judge_counts(judge, role, i / cols);
+        }
     }
 }
 
-static void count_excuse(moe_verdict_t *v, moe_excuse_t excuse)
+static void count_excuse(moe_judge_t *judge, moe_role_t role, int64_t row,
+                         moe_excuse_t excuse)
 {
+    moe_verdict_t *v = &judge->verdict[role];
+
     v->in_budget += excuse != MOE_EXCUSE_none;
-    v->in_code_budget += excuse == MOE_EXCUSE_code;
+    v->in_code_budget +=
+        excuse == MOE_EXCUSE_code && moe_judge_counts(judge, role, row);
 }
 
 /* One row: decoded values where anything differs, codes anyway. */
@@ -164,8 +176,9 @@ static void judge_row(moe_judge_t *judge, moe_role_t role, int64_t row,
         v->rescaled += steps == 0 && ratio > 1.0;
         if (ratio > 1.0) {
             moe_judge_site(judge, row, c);
-            count_excuse(v, moe_judge_excuse(judge, role, row, c, steps,
-                                             (want[c] + have[c]) / 2.0));
+            count_excuse(judge, role, row,
+                         moe_judge_excuse(judge, role, row, c, steps,
+                                          (want[c] + have[c]) / 2.0));
         }
         if (ratio > v->worst.ratio) {
             v->worst = (moe_judge_spot_t){
@@ -188,7 +201,7 @@ moe_status_t moe_judge_codes(moe_judge_t *judge, moe_role_t role,
     for (int64_t i = 0; i < ref->rows; i++) {
         judge_row(judge, role, i, widths, want, want + ref->cols);
     }
-    count_scales(v, ref, &judge->got[role], widths);
+    count_scales(judge, role, widths);
     free(want);
     v->judged = true;
     v->codes = true;

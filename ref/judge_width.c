@@ -25,12 +25,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PI         3.14159265358979
-#define RMS_UNIT   0.42 /* of an addition's error, in units */
-#define UNIT_FP32  0x1p-24
-#define SCALING    8.0     /* roundings in fp32 around a sum: scales, alpha */
-#define ACTIVATION 0x1p-20 /* relative error of an fp32 activation */
-#define LIPSCHITZ  1.13    /* of silu, gelu and their like */
+#define PI        3.14159265358979
+#define RMS_UNIT  0.42 /* of an addition's error, in units */
+#define UNIT_FP32 0x1p-24
+#define SCALING   8.0 /* roundings in fp32 around a sum: scales, alpha */
 
 static const struct {
     const char *name;
@@ -147,19 +145,20 @@ void moe_widths_free(moe_widths_t *widths)
     free(widths->at[MOE_WIDTH_hard]);
     free(widths->at[MOE_WIDTH_likely]);
     free(widths->energy);
+    free(widths->flips);
     *widths = (moe_widths_t){0};
 }
 
-/* Norms of a row of widths. */
-typedef struct {
-    double one;
-    double two;
-    int64_t count; /* elements in doubt */
-} norms_t;
-
-static norms_t norms_of(const float *width, int64_t n)
+void moe_norms_add(moe_norms_t *norms, const moe_norms_t *more)
 {
-    norms_t norms = {0.0, 0.0, 0};
+    norms->one += more->one;
+    norms->two += more->two;
+    norms->count += more->count;
+}
+
+static moe_norms_t norms_of(const float *width, int64_t n)
+{
+    moe_norms_t norms = {0.0, 0.0, 0};
 
     for (int64_t i = 0; i < n; i++) {
         norms.one += (double)width[i];
@@ -171,7 +170,7 @@ static norms_t norms_of(const float *width, int64_t n)
 }
 
 /* What doubts about its inputs add to a sum: by Hoelder either way. */
-static double added(const norms_t *in, const moe_ref_norms_t *weights,
+static double added(const moe_norms_t *in, const moe_ref_norms_t *weights,
                     int64_t col)
 {
     double by_two = in->two * (double)weights->norm[col];
@@ -183,7 +182,7 @@ static double added(const norms_t *in, const moe_ref_norms_t *weights,
 /* Energy that `count` doubtful inputs make in n outputs: random columns of
  * weights are nearly orthogonal; the factor is the largest singular value of
  * n x count random numbers (Marchenko, Pastur). */
-static double spread(const norms_t *in, const moe_ref_norms_t *weights,
+static double spread(const moe_norms_t *in, const moe_ref_norms_t *weights,
                      int64_t n, int64_t k, bool drawn)
 {
     double factor = sqrt((double)n) + sqrt((double)in->count);
@@ -195,7 +194,7 @@ static double spread(const norms_t *in, const moe_ref_norms_t *weights,
 }
 
 static void widen_row(const moe_judge_t *judge, const moe_ref_norms_t *weights,
-                      const norms_t in[MOE_WIDTHS], int64_t k, int64_t row,
+                      const moe_norms_t in[MOE_WIDTHS], int64_t k, int64_t row,
                       moe_widths_t *widths)
 {
     const int64_t n = judge->fine.cols;
@@ -236,10 +235,13 @@ static moe_status_t widen_matmul(moe_judge_t *judge, moe_weight_t weight,
             return MOE_ERR_UNSUPPORTED;
         }
         for (int64_t i = index->offset[e]; i < index->offset[e + 1]; i++) {
-            norms_t in[MOE_WIDTHS] = {{0.0, 0.0, 0}, {0.0, 0.0, 0}};
+            moe_norms_t in[MOE_WIDTHS] = {{0.0, 0.0, 0}, {0.0, 0.0, 0}};
 
             for (int w = 0; w < MOE_WIDTHS && from->at[w] != NULL; w++) {
                 in[w] = norms_of(from->at[w] + i * k, k);
+            }
+            for (int w = 0; w < MOE_WIDTHS && from->flips != NULL; w++) {
+                moe_norms_add(&in[w], &from->flips[i]);
             }
             widen_row(judge, norms, in, k, i, widths);
         }
@@ -263,43 +265,6 @@ static void widen_logits(const moe_judge_t *judge, moe_widths_t *widths)
         widths->energy[i / judge->fine.cols] +=
             (double)widths->at[MOE_WIDTH_likely][i] *
             (double)widths->at[MOE_WIDTH_likely][i];
-    }
-}
-
-/* act = f(g) u, or f(g) (u + 1): |f'| <= 1.13. */
-static void widen_activation(const moe_judge_t *judge, const moe_widths_t *from,
-                             moe_widths_t *widths)
-{
-    const moe_rows_t *in = &judge->layer.at[MOE_ROLE_gemm1_out];
-    const bool halves = judge->layer.about.model->gate_up == MOE_GATE_UP_halves;
-    const int64_t n = judge->fine.cols;
-
-    for (int64_t i = 0; i < judge->fine.rows * n; i++) {
-        const int64_t row = i / n;
-        const int64_t col = i % n;
-        const int64_t at_g = halves ? col : 2 * col;
-        const int64_t at_u = halves ? n + col : 2 * col + 1;
-        const double x = fabs((double)((const float *)judge->fine.codes)[i]);
-
-        for (int w = 0; w < MOE_WIDTHS; w++) {
-            double width = ACTIVATION * x;
-            double g = 0.0;
-            double u = 0.0;
-
-            if (from->at[w] != NULL) {
-                g = (double)from->at[w][row * 2 * n + at_g];
-                u = (double)from->at[w][row * 2 * n + at_u];
-            }
-            if (g > 0.0 || u > 0.0) {
-                double gate = fabs(moe_rows_value(in, row, at_g));
-                double up = fabs(moe_rows_value(in, row, at_u)) + 1.0;
-
-                width += LIPSCHITZ * g * (up + u) + gate * u;
-            }
-            widths->at[w][i] = (float)width;
-        }
-        widths->energy[row] += (double)widths->at[MOE_WIDTH_likely][i] *
-                               (double)widths->at[MOE_WIDTH_likely][i];
     }
 }
 
@@ -369,8 +334,8 @@ moe_status_t moe_judge_widen(moe_judge_t *judge, moe_role_t role,
     moe_status_t status;
 
     if (role == MOE_ROLE_act_out) {
-        widen_activation(judge, &all[MOE_ROLE_gemm1_out], widths);
-        return MOE_OK;
+        return moe_judge_widen_activation(judge, &all[MOE_ROLE_gemm1_out],
+                                          widths);
     }
     status = moe_ref_layer_abs(&judge->layer, role, widths->at[MOE_WIDTH_hard]);
     if (status != MOE_OK) {

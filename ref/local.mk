@@ -42,7 +42,9 @@ ref_libref_la_SOURCES = \
   ref/formats.h \
   ref/judge.c \
   ref/judge.h \
+  ref/judge_activation.c \
   ref/judge_carry.c \
+  ref/judge_quantised.c \
   ref/judge_budget.c ref/judge_codes.c \
   ref/judge_inside.h \
   ref/judge_numbers.c \
@@ -342,13 +344,15 @@ tests_check_diagnosis_work_LDADD = $(REF_LIBS)
 EXTRA_DIST += tests/diagnosis_expected.csv
 
 # The judge, on a tiny layer and on full-size rows.
-check_PROGRAMS += tests/check_judge tests/check_judge_power \
-  tests/check_judge_budget tests/check_judge_route
-TESTS += tests/check_judge tests/check_judge_budget tests/check_judge_power \
-  tests/check_judge_route
+check_PROGRAMS += tests/check_judge tests/check_judge_activation \
+  tests/check_judge_power tests/check_judge_budget tests/check_judge_route
+TESTS += tests/check_judge tests/check_judge_activation \
+  tests/check_judge_budget tests/check_judge_power tests/check_judge_route
 tests_check_judge_SOURCES = tests/check_judge.c tests/tiny_layer.c \
   tests/tiny_layer.h
 tests_check_judge_LDADD = $(REF_LIBS)
+tests_check_judge_activation_SOURCES = tests/check_judge_activation.c
+tests_check_judge_activation_LDADD = $(REF_LIBS)
 tests_check_judge_power_SOURCES = tests/check_judge_power.c \
   tests/fused_kernel.c tests/fused_kernel.h
 tests_check_judge_power_LDADD = $(REF_LIBS)

@@ -172,41 +172,39 @@ END_TEST
 
 START_TEST(a_code_next_to_a_midpoint_may_go_either_way_if_its_source_is_absent)
 {
-    moe_rows_t source;
-    moe_rows_t *got;
+    static moe_judge_t j;
+    moe_rows_t *source = &j.layer.at[MOE_ROLE_act_out];
+    moe_rows_t *codes = &j.layer.at[MOE_ROLE_gemm2_in];
+    moe_widths_t *from = &j.widths[MOE_ROLE_act_out];
+    const moe_widths_t *to = &j.widths[MOE_ROLE_gemm2_in];
     const moe_storage_t bf16 = {.format = MOE_FORMAT_bf16};
     moe_storage_t nvfp4 = {.format = MOE_FORMAT_nvfp4};
-    moe_widths_t from = {0};
-    moe_widths_t to = {0};
-    moe_rows_t codes;
     double value[16];
 
     moe_storage_default(&nvfp4, 6.0f);
-    ck_assert_int_eq(moe_ref_rows_alloc(&bf16, 1, 16, &source), MOE_OK);
-    ck_assert_int_eq(moe_ref_rows_alloc(&nvfp4, 1, 16, &codes), MOE_OK);
-    got = &codes;
+    ck_assert_int_eq(moe_ref_rows_alloc(&bf16, 1, 16, source), MOE_OK);
+    ck_assert_int_eq(moe_ref_rows_alloc(&nvfp4, 1, 16, codes), MOE_OK);
     for (int i = 0; i < 16; i++) { /* the largest is 6, 2.5 a midpoint */
-        ((uint16_t *)source.codes)[i] = moe_bf16_from_f32(i == 0   ? 6.0f
-                                                          : i == 1 ? 2.5f
-                                                                   : 3.0f);
+        ((uint16_t *)source->codes)[i] = moe_bf16_from_f32(i == 0   ? 6.0f
+                                                           : i == 1 ? 2.5f
+                                                                    : 3.0f);
     }
-    ck_assert_int_eq(moe_ref_quantize(&source, got), MOE_OK);
-    ck_assert_int_eq(moe_widths_alloc(&from, 1, 16), MOE_OK);
-    ck_assert_int_eq(moe_widths_alloc(&to, 1, 16), MOE_OK);
+    ck_assert_int_eq(moe_ref_quantize(source, codes), MOE_OK);
+    ck_assert_int_eq(moe_widths_alloc(from, 1, 16), MOE_OK);
     for (int w = 0; w < MOE_WIDTHS; w++) {
-        from.at[w][1] = 0.02f; /* about 2.5 */
-        from.at[w][2] = 0.02f; /* about 3: no midpoint near */
+        from->at[w][1] = 0.02f; /* about 2.5 */
+        from->at[w][2] = 0.02f; /* about 3: no midpoint near */
     }
-    ck_assert_int_eq(moe_judge_carry_codes(&source, &from, got, &to), MOE_OK);
-    moe_rows_values(got, 0, 0, 16, value);
-    ck_assert_double_gt((double)to.at[MOE_WIDTH_likely][1], 0.5);
-    ck_assert_double_le((double)to.at[MOE_WIDTH_likely][2], 0.0);
-    ck_assert_double_le((double)to.at[MOE_WIDTH_likely][3], 0.0);
+    ck_assert_int_eq(moe_judge_carry_codes(&j, MOE_ROLE_gemm2_in), MOE_OK);
+    moe_rows_values(codes, 0, 0, 16, value);
+    ck_assert_double_gt((double)to->at[MOE_WIDTH_likely][1], 0.5);
+    ck_assert_double_le((double)to->at[MOE_WIDTH_likely][2], 0.0);
+    ck_assert_double_le((double)to->at[MOE_WIDTH_likely][3], 0.0);
     ck_assert_double_gt(value[0], 5.0);
-    moe_widths_free(&from);
-    moe_widths_free(&to);
-    moe_ref_rows_free(&source);
-    moe_ref_rows_free(&codes);
+    moe_widths_free(from);
+    moe_widths_free(&j.widths[MOE_ROLE_gemm2_in]);
+    moe_ref_rows_free(source);
+    moe_ref_rows_free(codes);
 }
 END_TEST
 
