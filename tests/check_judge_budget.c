@@ -259,7 +259,6 @@ START_TEST(codes_that_are_not_given_may_be_another_machines)
     moe_ref_layer_t layer;
     moe_rows_t *rows = &layer.at[last];
 
-    model.topk = 2;
     make(MOE_PROFILE_flashinfer_exact, TOKENS / 4, MOE_FAULT_none, &layer);
     ck_assert_int_eq(moe_ref_layer_make(&layer, last), MOE_OK);
     ck_assert(
@@ -283,11 +282,18 @@ START_TEST(exact_profiles_have_no_budget)
 }
 END_TEST
 
+static void reset_model(void)
+{
+    model.topk = 2;
+    model.weight_on_input = false;
+}
+
 int main(void)
 {
     Suite *suite = suite_create("judge_budget");
     TCase *tests = tcase_create("judge_budget");
 
+    tcase_add_checked_fixture(tests, reset_model, NULL);
     tcase_add_loop_test(tests, another_machine_is_within_the_budget, 0, 2);
     tcase_add_test(tests, far_from_midpoints_no_code_may_differ);
     tcase_add_loop_test(tests, too_many_codes_next_to_midpoints_are_a_fault, 0,
