@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""mapping_judge.py GOLDEN REPORT MISTAKE[@RANK]: the outputs of a run whose kernels
-take experts' numbers for others; GOLDEN is the right layer."""
+"""mapping_judge.py GOLDEN REPORT MISTAKE[@RANK]: the outputs of a run whose
+kernels take experts' numbers for others; GOLDEN is the right layer."""
 import json
 import math
 import os
