@@ -10,13 +10,17 @@ enum {
     LINE = 1024
 };
 
-/* What is refused without computing is what computing refuses. */
+/* What is refused without computing is what computing refuses; of the many
+ * cases a quarter, all in make check-full. */
 START_TEST(a_mistake_applies_if_it_can_be_made)
 {
     const case_t *c = &diagnosis_cases[_i];
     const moe_role_t last = diagnosis_last_of(c);
     moe_ref_layer_t right;
 
+    if (c->full && !moe_test_full() && _i % 4 != 0) {
+        return;
+    }
     ck_assert(diagnosis_make(c, (moe_fault_t){0}, &right));
     for (int k = MOE_FAULT_none + 1; k < MOE_FAULT_COUNT; k++) {
         for (int r = MOE_ROLE_hidden; r <= (int)last; r++) {
