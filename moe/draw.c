@@ -88,6 +88,10 @@ static uint32_t code_of_one(moe_dtype_t dtype, bool negative)
         return negative ? 0xbc : 0x3c;
     case MOE_DTYPE_i8:
         return negative ? 0xff : 1;
+    case MOE_DTYPE_fp16:
+        return negative ? 0xbc00 : 0x3c00;
+    case MOE_DTYPE_fp32:
+        return negative ? 0xbf800000 : 0x3f800000;
     default: /* bf16 */
         return negative ? 0xbf80 : 0x3f80;
     }
@@ -99,7 +103,9 @@ static void put_one(moe_dtype_t dtype, int64_t at, bool negative, uint8_t *out)
 
     if (dtype == MOE_DTYPE_e2m1) {
         out[at / 2] = (uint8_t)(out[at / 2] | code << (4 * (at % 2)));
-    } else if (dtype == MOE_DTYPE_bf16) {
+    } else if (dtype == MOE_DTYPE_fp32) {
+        ((uint32_t *)(void *)out)[at] = code;
+    } else if (moe_dtype_bits(dtype) == 16) {
         ((uint16_t *)(void *)out)[at] = (uint16_t)code;
     } else {
         out[at] = (uint8_t)code;

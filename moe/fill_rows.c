@@ -20,6 +20,8 @@ enum {
     CALL_BYTES = 16,
     ONE_F32 = 127, /* biased exponent of 1 */
     BF16_EXPONENT_6 = 6 << 7,
+    F16_ONE = 15,
+    F16_HIDDEN = 1 << 10, /* the digit before the point */
     QUANTILES = 2048,
     SHARED_ROWS = 128 /* of a scale of fp8_1x128 */
 };
@@ -34,6 +36,8 @@ bool moe_fill_rows_has(moe_format_t format)
 
     switch ((int)info->code) {
     case MOE_DTYPE_bf16:
+    case MOE_DTYPE_fp16:
+    case MOE_DTYPE_fp32:
         return true;
     case MOE_DTYPE_e2m1:
         return info->scale == MOE_DTYPE_e8m0;
@@ -137,6 +141,55 @@ static void bf16_row(int64_t n, int shift, uint16_t *bits)
     }
 }
 
+/* The quantiles' eight digits and three random ones; below the smallest
+ * exponent, those that are left. */
+static void fp16_row(int64_t n, int shift, uint16_t *bits)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const unsigned u = bits[i];
+        const unsigned q = quantile[u % QUANTILES];
+        const int exponent = (int)(q >> 7) - ONE_F32 + F16_ONE - shift;
+        const unsigned digits = (q & 0x7f) << 3 | (u >> 11 & 7);
+        const unsigned magnitude =
+            exponent > 0 ? (unsigned)exponent << 10 | digits
+                         : (F16_HIDDEN | digits) >> (1 - exponent);
+
+        bits[i] = (uint16_t)(magnitude != 0 ? magnitude | (u & 0x8000) : 0);
+    }
+}
+
+/* The quantiles' eight digits and sixteen random ones. */
+static void fp32_row(int64_t n, int shift, uint32_t *bits)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const uint32_t u = bits[i];
+        const uint32_t q =
+            quantile[u % QUANTILES] - (uint32_t)shift * (1u << 7);
+
+        bits[i] = q << 16 | (u >> 11 & 0xffff) | (u & 0x80000000);
+    }
+}
+
+/* Random bytes to a row of a format's codes, in place. */
+static void make_row(moe_format_t format, int64_t cols, int shift, void *row)
+{
+    switch ((int)format) {
+    case MOE_FORMAT_bf16:
+        bf16_row(cols, shift, row);
+        break;
+    case MOE_FORMAT_fp16:
+        fp16_row(cols, shift, row);
+        break;
+    case MOE_FORMAT_fp32:
+        fp32_row(cols, shift, row);
+        break;
+    default:
+        make_codes(moe_format_info(format)->code,
+                   moe_format_code_bytes(format, cols), row);
+        break;
+    }
+}
+
 /* Scales of one row. */
 static void scale_row(uint64_t seed, moe_format_t format, int tensor,
                       int64_t expert, int64_t row, int64_t first, int64_t n,
@@ -173,11 +226,7 @@ void moe_fill_rows(uint64_t seed, const moe_model_t *model, moe_weight_t weight,
 
         draw_bytes(seed, row + i, moe_format_code_bytes(format, col), expert,
                    tensor, bytes, out);
-        if (info->code == MOE_DTYPE_bf16) {
-            bf16_row(cols, shift, (uint16_t *)(void *)out);
-        } else {
-            make_codes(info->code, bytes, out);
-        }
+        make_row(format, cols, shift, out);
         if (blocks > 0) {
             scale_row(seed, format, tensor, expert, row + i,
                       info->block == MOE_BLOCK_ROW ? 0 : col / info->block,

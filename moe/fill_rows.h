@@ -10,15 +10,17 @@
 #include "moe/fill.h"
 #include "moe/format.h"
 
-/** True for the formats that can be drawn: bf16, and those of 8-bit floats,
- * 8-bit integers and E2M1 codes with scales that are numbers. */
+/** True for the formats that can be drawn: bf16, fp16, fp32, and those of 8-bit
+ * floats, 8-bit integers and E2M1 codes with scales that are numbers. */
 bool moe_fill_rows_has(moe_format_t format);
 
 /**
  * Rows [row, row + rows) of one expert's weights, columns [col, col + cols),
  * with a standard deviation near 1 / sqrt(K), K = moe_weight_cols().
  *
- * bf16: normal, by the quantiles of moe/fill.h. Codes: E2M1 each magnitude
+ * bf16: normal, by the quantiles of moe/fill.h; fp16 and fp32 have their eight
+ * digits, and random ones behind them, which fp16 cuts off where numbers are
+ * below its smallest exponent. Codes: E2M1 each magnitude
  * alike, 0 twice; E4M3 and E5M2 codes of eight binades alike; int8 -127 to
  * 127. -0 never. fp32 scales have random fractions within one binade, powers
  * of two and bf16 scales vary by a factor of two; those of fp8_1x128 are

@@ -50,7 +50,8 @@ static void add_squares(const largest_t *largest, moe_norms_t *sum)
 /* What machines may do that is to be carried: not where GOT has the codes,
  * which are held against the budget itself, and of gemm1's only where GOT has
  * what it makes: behind the next quantiser it would excuse everything. */
-static const moe_budget_t *budget_of(const moe_judge_t *judge, moe_role_t role)
+static const moe_budget_t *carried_budget(const moe_judge_t *judge,
+                                          moe_role_t role)
 {
     const bool carried = judge->got[role].codes == NULL &&
                          (role == MOE_ROLE_gemm2_in ||
@@ -80,7 +81,7 @@ static moe_status_t work_init(const moe_judge_t *judge, moe_role_t role,
                               work_t *work)
 {
     const moe_rows_t *dst = &judge->layer.at[role];
-    const moe_budget_t *budget = budget_of(judge, role);
+    const moe_budget_t *budget = carried_budget(judge, role);
     const size_t n = (size_t)dst->cols;
     moe_status_t status;
 
@@ -177,7 +178,7 @@ static moe_status_t make_row(const moe_judge_t *judge, moe_role_t role,
     const moe_role_t source = moe_judge_quantised_from(judge, role);
     const moe_widths_t *from = &judge->widths[source];
     const moe_widths_t *to = &judge->widths[role];
-    const double near = budget_of(judge, role)->near;
+    const double near = carried_budget(judge, role)->near;
     const int64_t n = work->trial.in.cols;
     moe_status_t status = MOE_OK;
 
@@ -246,7 +247,7 @@ moe_status_t moe_judge_carry_codes(moe_judge_t *judge, moe_role_t role)
     const moe_rows_t *dst = &judge->layer.at[role];
     moe_widths_t *to = &judge->widths[role];
     const bool flips =
-        from->flips != NULL || budget_of(judge, role)->near > 0.0;
+        from->flips != NULL || carried_budget(judge, role)->near > 0.0;
     moe_status_t status = MOE_OK;
 
     moe_widths_free(to);

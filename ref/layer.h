@@ -164,11 +164,15 @@ moe_status_t moe_ref_to_storage(const moe_rows_t *src, const moe_rows_t *dst);
  * Upper bounds of the sum of the magnitudes of all products behind each
  * element of a sum: logits, gemm1_out, gemm2_out (by the norms of row and
  * weights: at most 1.6 times too large on random data), combine, output; of
- * act_out and topk_weights the magnitude itself. out [rows][cols]. Needs what
- * make needs.
+ * other floats, which are given or rounded alone, the magnitude itself. out
+ * [rows][cols]. Needs what make needs.
+ * @return MOE_ERR_RANGE of ids and codes; else as make.
  */
 moe_status_t moe_ref_layer_abs(moe_ref_layer_t *layer, moe_role_t role,
                                float *out);
+
+/** Magnitudes of rows of floats: out [rows][cols]. */
+void moe_ref_rows_abs(const moe_rows_t *rows, float *out);
 
 /** Norms of the weights of a local expert, 0.., made when first wanted. */
 moe_status_t moe_ref_layer_norms(moe_ref_layer_t *layer, moe_weight_t weight,

@@ -287,23 +287,34 @@ static void abs_sum(const moe_ref_layer_t *layer, float *out)
     }
 }
 
-static void abs_values(const moe_rows_t *rows, float *out)
+void moe_ref_rows_abs(const moe_rows_t *rows, float *out)
 {
+    double value[CHUNK];
+
     for (int64_t i = 0; i < rows->rows; i++) {
-        for (int64_t c = 0; c < rows->cols; c++) {
-            out[i * rows->cols + c] =
-                (float)(fabs(moe_rows_value(rows, i, c)) * UPWARDS);
+        for (int64_t c = 0; c < rows->cols; c += CHUNK) {
+            int64_t n = rows->cols - c < CHUNK ? rows->cols - c : CHUNK;
+
+            moe_rows_values(rows, i, c, n, value);
+            for (int64_t j = 0; j < n; j++) {
+                out[i * rows->cols + c + j] = (float)fabs(value[j]);
+            }
         }
     }
+}
+
+static bool is_sum(moe_role_t role)
+{
+    return role == MOE_ROLE_logits || role == MOE_ROLE_gemm1_out ||
+           role == MOE_ROLE_gemm2_out || role == MOE_ROLE_combine ||
+           role == MOE_ROLE_output;
 }
 
 moe_status_t moe_ref_layer_abs(moe_ref_layer_t *layer, moe_role_t role,
                                float *out)
 {
-    const bool alone =
-        role == MOE_ROLE_act_out || role == MOE_ROLE_topk_weights;
-    moe_status_t status = alone ? moe_ref_layer_make(layer, role)
-                                : moe_ref_layer_make_inputs(layer, role);
+    moe_status_t status = is_sum(role) ? moe_ref_layer_make_inputs(layer, role)
+                                       : moe_ref_layer_make(layer, role);
 
     if (status != MOE_OK) {
         return status;
@@ -321,11 +332,12 @@ moe_status_t moe_ref_layer_abs(moe_ref_layer_t *layer, moe_role_t role,
     case MOE_ROLE_output:
         abs_sum(layer, out);
         return MOE_OK;
-    case MOE_ROLE_act_out:
-    case MOE_ROLE_topk_weights:
-        abs_values(&layer->at[role], out);
-        return MOE_OK;
     default:
+        break;
+    }
+    if (!moe_format_is_float(layer->at[role].storage.format)) {
         return moe_fail(MOE_ERR_RANGE, "no bound of a tensor of codes");
     }
+    moe_ref_rows_abs(&layer->at[role], out);
+    return MOE_OK;
 }

@@ -267,11 +267,14 @@ tests_check_placement_SOURCES = tests/check_placement.c tests/judge.h
 tests_check_placement_LDADD = $(REF_LIBS)
 
 # Operand classes of the matmul; with a second BLAS; with a broken bound.
-CLASS_TESTS = tests/check_matmul_bound tests/check_matmul_classes \
+CLASS_TESTS = tests/check_fill_rows \
+  tests/check_matmul_bound tests/check_matmul_classes \
   tests/check_matmul_narrow \
   tests/check_matmul_kernels tests/check_matmul_reversed
 check_PROGRAMS += $(CLASS_TESTS)
 TESTS += $(CLASS_TESTS)
+tests_check_fill_rows_SOURCES = tests/check_fill_rows.c
+tests_check_fill_rows_LDADD = $(REF_LIBS)
 tests_check_matmul_bound_SOURCES = tests/check_matmul_bound.c tests/judge.h
 tests_check_matmul_bound_LDADD = $(REF_LIBS)
 tests_check_matmul_narrow_SOURCES = tests/check_matmul_narrow.c

@@ -32,6 +32,10 @@ static inline double oracle_weight(moe_format_t format, const void *codes,
     switch ((int)info->code) {
     case MOE_DTYPE_bf16:
         return (double)moe_bf16_to_f32(((const uint16_t *)codes)[c]);
+    case MOE_DTYPE_fp16:
+        return (double)moe_fp16_to_f32(((const uint16_t *)codes)[c]);
+    case MOE_DTYPE_fp32:
+        return (double)((const float *)codes)[c];
     case MOE_DTYPE_e2m1:
         value = moe_e2m1_twice((uint8_t)(((const uint8_t *)codes)[c / 2] >>
                                          (4 * (c % 2)))) /

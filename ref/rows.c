@@ -6,6 +6,8 @@
 #include "ref/odd.h"
 #include "ref/swizzle.h"
 
+#include <math.h>
+
 float moe_rows_global(const moe_storage_t *storage)
 {
     return moe_storage_decode(storage);
@@ -31,7 +33,7 @@ int64_t moe_rows_scale_bytes(const moe_rows_t *rows)
 
 /* Scale of the block of a column, exact. */
 enum {
-    CHUNK = 256 /* columns that are weighed at a time */
+    CHUNK = 256 /* columns that are decoded at a time */
 };
 
 static double scale_of(const moe_rows_t *rows, int64_t row, int64_t col,
@@ -158,6 +160,24 @@ double moe_rows_value(const moe_rows_t *rows, int64_t row, int64_t col)
 
     moe_rows_values(rows, row, col, 1, &value);
     return value;
+}
+
+bool moe_rows_are_finite(const moe_rows_t *rows)
+{
+    double value[CHUNK];
+    bool finite = true;
+
+    for (int64_t i = 0; finite && i < rows->rows; i++) {
+        for (int64_t c = 0; c < rows->cols; c += CHUNK) {
+            int64_t n = rows->cols - c < CHUNK ? rows->cols - c : CHUNK;
+
+            moe_rows_values(rows, i, c, n, value);
+            for (int64_t j = 0; j < n; j++) {
+                finite = finite && isfinite(value[j]);
+            }
+        }
+    }
+    return finite;
 }
 
 void moe_rows_round(const moe_rows_t *rows, int64_t row, int64_t col, int64_t n,

@@ -43,6 +43,9 @@ double moe_rows_value(const moe_rows_t *rows, int64_t row, int64_t col);
 void moe_rows_values(const moe_rows_t *rows, int64_t row, int64_t col,
                      int64_t n, double *out);
 
+/** True if no element is infinite or NaN. */
+bool moe_rows_are_finite(const moe_rows_t *rows);
+
 /** Round n exact values to elements of a row of a float format, once. */
 void moe_rows_round(const moe_rows_t *rows, int64_t row, int64_t col, int64_t n,
                     const double *value);

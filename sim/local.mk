@@ -61,7 +61,7 @@ sim_libsim_la_SOURCES += \
   sim/price/trace_json.c sim/price/trace_json.h
 
 sim_libsim_la_SOURCES += \
-  sim/golden/biases.c sim/golden/gate.c sim/golden/gate.h \
+  sim/golden/biases.c sim/golden/bounds.c sim/golden/gate.c sim/golden/gate.h \
   sim/golden/gate_file.c sim/golden/gather.c sim/golden/golden.h \
   sim/golden/manifest.c sim/golden/names.c sim/golden/rank.c \
   sim/golden/read.c sim/golden/read.h sim/golden/route.c sim/golden/tap.c \

@@ -46,7 +46,7 @@ static moe_rows_t draw_rows(moe_format_t format, uint64_t seed)
     if (moe_format_info(format)->has_global) {
         rows.storage.global_scale = 3.7f;
     }
-    if (moe_fill_rows_has(format) && format != MOE_FORMAT_bf16) {
+    if (moe_fill_rows_has(format) && !moe_format_is_float(format)) {
         moe_fill_rows(seed, &model, MOE_W13, format, 7, 0, ROWS, 0, HIDDEN,
                       x_codes, x_scales);
         return rows;

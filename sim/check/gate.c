@@ -5,7 +5,6 @@
 
 #include "sim/golden/golden.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,17 +84,6 @@ bool moe_check_gate_drops(const moe_check_t *check)
     return check->gate != NULL && moe_golden_gate_drops(&check->gate->gate);
 }
 
-static bool all_finite(const moe_rows_t *logits)
-{
-    const float *x = logits->codes;
-    bool finite = true;
-
-    for (int64_t i = 0; i < logits->rows * logits->cols; i++) {
-        finite = finite && isfinite(x[i]);
-    }
-    return finite;
-}
-
 moe_status_t moe_check_gate_by(moe_check_t *check,
                                const moe_golden_rank_t *rank,
                                const moe_rows_t *logits)
@@ -106,7 +94,8 @@ moe_status_t moe_check_gate_by(moe_check_t *check,
         (size_t)((rank->tokens.end - rank->tokens.begin) * k) * 4 + 1;
 
     if (check->scenario->router != MOE_ROUTER_data ||
-        logits->storage.format != MOE_FORMAT_fp32 || !all_finite(logits)) {
+        logits->storage.format != MOE_FORMAT_fp32 ||
+        !moe_rows_are_finite(logits)) {
         return MOE_OK;
     }
     free(g->ids);

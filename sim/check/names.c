@@ -106,10 +106,17 @@ static moe_status_t list_known(bool golden, const moe_safetensors_t *ref,
 static bool is_known(const known_t *known, const moe_safetensors_t *ref,
                      const char *name)
 {
+    const size_t length = strlen(name);
+    const bool bound = length > 4 && strcmp(name + length - 4, ".abs") == 0;
+    const size_t stem = bound ? length - 4 : length;
     bool found = moe_safetensors_find(ref, name) != NULL;
 
     for (size_t i = 0; !found && i < known->golden; i++) {
-        found = strcmp(name, known->name[i]) == 0;
+        const char *known_name = known->name[i];
+
+        found = strcmp(name, known_name) == 0 ||
+                (strlen(known_name) == stem &&
+                 strncmp(name, known_name, stem) == 0);
     }
     return found;
 }

@@ -9,7 +9,6 @@
 #include "sim/check/placed.h"
 #include "sim/check/told.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,16 +87,6 @@ moe_status_t moe_check_part_match(moe_check_part_t *part, int64_t rows,
     return status;
 }
 
-static bool is_finite(const moe_rows_t *rows)
-{
-    for (int64_t i = 0; i < rows->rows * rows->cols; i++) {
-        if (!isfinite(moe_rows_value(rows, i / rows->cols, i % rows->cols))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 moe_status_t moe_check_part_ids(moe_check_part_t *part)
 {
     const moe_rows_t *logits = &part->tensor[MOE_ROLE_logits].rows;
@@ -105,7 +94,7 @@ moe_status_t moe_check_part_ids(moe_check_part_t *part)
     moe_status_t status = MOE_OK;
 
     if (!layer->held[MOE_ROLE_topk_ids] && logits->codes != NULL &&
-        is_finite(logits)) {
+        moe_rows_are_finite(logits)) {
         status = moe_ref_layer_give(layer, MOE_ROLE_logits, logits);
     }
     return status == MOE_OK ? moe_ref_layer_make(layer, MOE_ROLE_topk_ids)

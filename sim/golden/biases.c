@@ -20,6 +20,29 @@ static bool has_router(const moe_scenario_t *s)
     return s->router == MOE_ROUTER_data;
 }
 
+static void declare(moe_golden_file_t *f, const char *name, moe_dtype_t dtype,
+                    int ndim, const int64_t *dim)
+{
+    moe_golden_declare(f, name, dtype, ndim, dim);
+    moe_golden_declare_bound(f, name, ndim, dim);
+}
+
+/* Rows of numbers, or their magnitudes. */
+static void put(moe_golden_file_t *f, moe_format_t format, int64_t rows,
+                int64_t cols, void *values, bool bounds)
+{
+    const moe_rows_t all = {.storage = {.format = format},
+                            .rows = rows,
+                            .cols = cols,
+                            .codes = values};
+
+    if (bounds) {
+        moe_golden_put_magnitudes(f, &all);
+    } else {
+        moe_golden_put_rows(f, &all, false);
+    }
+}
+
 void moe_golden_declare_biases(moe_golden_file_t *f)
 {
     const moe_scenario_t *s = f->job->scenario;
@@ -33,17 +56,18 @@ void moe_golden_declare_biases(moe_golden_file_t *f)
         const int64_t dim[2] = {f->share->experts.end - f->share->experts.begin,
                                 moe_weight_rows(m, biases[i].weight)};
 
-        moe_golden_declare(f, biases[i].name, MOE_DTYPE_fp32, 2, dim);
+        declare(f, biases[i].name, MOE_DTYPE_fp32, 2, dim);
     }
     if (has_router(s)) {
-        moe_golden_declare(f, "router", MOE_DTYPE_bf16, 2, router);
+        declare(f, "router", MOE_DTYPE_bf16, 2, router);
     }
     if (has_router(s) && m->bias) {
-        moe_golden_declare(f, "bias", MOE_DTYPE_fp32, 1, router);
+        declare(f, "bias", MOE_DTYPE_fp32, 1, router);
     }
 }
 
-static void put_expert_biases(moe_golden_file_t *f, moe_weight_t w, float *room)
+static void put_expert_biases(moe_golden_file_t *f, moe_weight_t w, float *room,
+                              bool bounds)
 {
     const moe_scenario_t *s = f->job->scenario;
     const int64_t rows = moe_weight_rows(&s->model, w);
@@ -51,7 +75,7 @@ static void put_expert_biases(moe_golden_file_t *f, moe_weight_t w, float *room)
     for (int64_t p = f->share->experts.begin; p < f->share->experts.end; p++) {
         moe_fill_expert_bias(s->seed, w, moe_layer_expert(&f->job->layer, p), 0,
                              rows, room);
-        moe_golden_put(f, room, rows * (int64_t)sizeof(*room));
+        put(f, MOE_FORMAT_fp32, 1, rows, room, bounds);
     }
 }
 
@@ -66,10 +90,14 @@ static void put_router(moe_golden_file_t *f, void *room)
     } else {
         moe_draw_router(&draw, room);
     }
-    moe_golden_put(f, room, s->model.experts * s->model.hidden * 2);
+    for (int b = 0; b < 2; b++) {
+        put(f, MOE_FORMAT_bf16, s->model.experts, s->model.hidden, room, b);
+    }
     if (s->model.bias) {
         moe_draw_bias(&draw, room);
-        moe_golden_put(f, room, s->model.experts * (int64_t)sizeof(float));
+        for (int b = 0; b < 2; b++) {
+            put(f, MOE_FORMAT_fp32, 1, s->model.experts, room, b);
+        }
     }
 }
 
@@ -90,7 +118,8 @@ void moe_golden_put_biases(moe_golden_file_t *f)
         return;
     }
     for (size_t i = 0; m->expert_bias && i < 2; i++) {
-        put_expert_biases(f, biases[i].weight, room);
+        put_expert_biases(f, biases[i].weight, room, false);
+        put_expert_biases(f, biases[i].weight, room, true);
     }
     if (has_router(s)) {
         put_router(f, room);

@@ -44,6 +44,10 @@ void moe_golden_declare_gate(moe_golden_file_t *f)
         moe_golden_declare(f, moe_role_name((moe_role_t)r),
                            moe_format_info(rows.storage.format)->code,
                            of_tokens ? 2 : 1, of_tokens ? dim : dim + 1);
+        if (r == MOE_ROLE_aux_loss) {
+            moe_golden_declare_bound(f, moe_role_name(MOE_ROLE_aux_loss), 1,
+                                     dim + 1);
+        }
     }
 }
 
@@ -58,5 +62,8 @@ void moe_golden_put_gate(moe_golden_file_t *f)
                 moe_golden_tap_hold_rows(f->job->tap, (moe_role_t)r, &rows);
         }
         moe_golden_put_rows(f, &rows, false);
+        if (r == MOE_ROLE_aux_loss) { /* a sum of what is not negative */
+            moe_golden_put_magnitudes(f, &rows);
+        }
     }
 }

@@ -66,15 +66,6 @@ static moe_ref_case_t case_of(const moe_golden_file_t *f, moe_range_t tokens,
     return moe_layer_case(f->job->scenario, f->job->dispatch, tokens, experts);
 }
 
-/* A bound goes with numbers that are computed. */
-static bool has_bound(moe_role_t role)
-{
-    return role == MOE_ROLE_logits || role == MOE_ROLE_topk_weights ||
-           role == MOE_ROLE_gemm1_out || role == MOE_ROLE_act_out ||
-           role == MOE_ROLE_gemm2_out || role == MOE_ROLE_combine ||
-           role == MOE_ROLE_output;
-}
-
 static moe_storage_t storage_of(const moe_golden_file_t *f, moe_role_t role)
 {
     const moe_range_t none = {0, 0};
@@ -99,9 +90,8 @@ static void declare_place(moe_golden_file_t *f, moe_role_t role)
                  ? f->share->all_tokens.end - f->share->all_tokens.begin
                  : f->share->tokens.end - f->share->tokens.begin;
     moe_golden_declare(f, moe_role_name(role), info->code, 2, dim);
-    if (has_bound(role)) {
-        (void)snprintf(name, sizeof(name), "%s.abs", moe_role_name(role));
-        moe_golden_declare(f, name, MOE_DTYPE_fp32, 2, dim);
+    if (moe_golden_has_bound(role, storage.format)) {
+        moe_golden_declare_bound(f, moe_role_name(role), 2, dim);
     }
     dim[1] = moe_format_scale_cols(storage.format, dim[1]);
     if (dim[1] > 0) {
@@ -118,35 +108,12 @@ static void declare_place(moe_golden_file_t *f, moe_role_t role)
 void moe_golden_put_rows(moe_golden_file_t *f, const moe_rows_t *rows,
                          bool scales)
 {
-    const moe_format_info_t *info = moe_format_info(rows->storage.format);
-    const int64_t blocks =
-        moe_format_scale_cols(rows->storage.format, rows->cols);
-
     if (!scales) {
         moe_golden_put(f, rows->codes, rows->rows * moe_rows_code_bytes(rows));
-    } else if (blocks > 0) {
+    } else if (moe_rows_scale_bytes(rows) > 0) {
         moe_golden_put(f, rows->scales,
-                       rows->rows * moe_dtype_bytes(info->scale, blocks));
+                       rows->rows * moe_rows_scale_bytes(rows));
     }
-}
-
-static void put_bound(moe_golden_file_t *f, moe_ref_layer_t *layer,
-                      moe_role_t role)
-{
-    int64_t rows;
-    int64_t cols;
-    float *bound;
-
-    (void)moe_ref_layer_shape(layer, role, &rows, &cols);
-    bound = calloc((size_t)(rows * cols) + 1, sizeof(*bound));
-    if (bound == NULL) {
-        f->status = moe_fail(MOE_ERR_NOMEM, "no memory for the bounds of %s",
-                             moe_role_name(role));
-        return;
-    }
-    f->status = moe_ref_layer_abs(layer, role, bound);
-    moe_golden_put(f, bound, rows * cols * (int64_t)sizeof(*bound));
-    free(bound);
 }
 
 /* The rows of a place that are written: those of the layer, to which a run's
@@ -182,8 +149,8 @@ static void put_place(moe_golden_file_t *f, moe_ref_layer_t *layer,
     }
     rows = answer(f, layer, role, 0);
     moe_golden_put_rows(f, &rows, false);
-    if (has_bound(role)) {
-        put_bound(f, layer, role);
+    if (moe_golden_has_bound(role, layer->at[role].storage.format)) {
+        moe_golden_put_bound(f, layer, role);
     }
     moe_golden_put_rows(f, &layer->at[role], true);
     if (moe_format_info(layer->at[role].storage.format)->has_global) {
@@ -295,7 +262,7 @@ static void put_output(moe_golden_file_t *f, bool bounds)
             f->status = moe_ref_layer_make(&layer, MOE_ROLE_output);
         }
         if (f->status == MOE_OK && bounds) {
-            put_bound(f, &layer, MOE_ROLE_output);
+            moe_golden_put_bound(f, &layer, MOE_ROLE_output);
         } else if (f->status == MOE_OK) {
             moe_rows_t rows = answer(f, &layer, MOE_ROLE_output, t - own.begin);
 

@@ -3,12 +3,20 @@
 #include "sim/golden/golden.h"
 
 #include "moe/draw.h"
+#include "ref/formats.h"
 
 #include <stdio.h>
 
 enum {
     ROWS = 64
 };
+
+/* What of a weight is written in one go. */
+typedef enum {
+    CODES,
+    SCALES,
+    BOUNDS
+} part_t;
 
 static const struct {
     const char *name;
@@ -37,6 +45,9 @@ void moe_golden_declare_weights(moe_golden_file_t *f)
         char name[32];
 
         moe_golden_declare(f, weight_tensors[i].name, info->code, 3, dim);
+        if (moe_format_is_float(format)) {
+            moe_golden_declare_bound(f, weight_tensors[i].name, 3, dim);
+        }
         dim[2] = moe_format_scale_cols(format, k);
         if (dim[2] > 0) {
             (void)snprintf(name, sizeof(name), "%s.scale",
@@ -63,7 +74,7 @@ static void fill(const moe_golden_file_t *f, moe_weight_t w, int64_t e,
                   scales);
 }
 
-static void put_weight(moe_golden_file_t *f, moe_weight_t w, bool want_scales)
+static void put_weight(moe_golden_file_t *f, moe_weight_t w, part_t part)
 {
     const moe_model_t *m = &f->job->scenario->model;
     const int64_t rows = moe_weight_rows(m, w);
@@ -84,7 +95,11 @@ static void put_weight(moe_golden_file_t *f, moe_weight_t w, bool want_scales)
         for (int64_t row = 0; row < rows; row += ROWS) {
             panel.rows = rows - row < ROWS ? rows - row : ROWS;
             fill(f, w, e, row, panel.rows, panel.codes, panel.scales);
-            moe_golden_put_rows(f, &panel, want_scales);
+            if (part == BOUNDS) {
+                moe_golden_put_magnitudes(f, &panel);
+            } else {
+                moe_golden_put_rows(f, &panel, part == SCALES);
+            }
         }
     }
     moe_ref_rows_free(&panel);
@@ -116,9 +131,12 @@ void moe_golden_put_weights(moe_golden_file_t *f)
     for (size_t i = 0; local_weights(f) && i < 2; i++) {
         const moe_weight_t w = weight_tensors[i].weight;
 
-        put_weight(f, w, false);
+        put_weight(f, w, CODES);
+        if (moe_format_is_float(format)) {
+            put_weight(f, w, BOUNDS);
+        }
         if (moe_format_scale_cols(format, moe_weight_cols(m, w)) > 0) {
-            put_weight(f, w, true);
+            put_weight(f, w, SCALES);
         }
         if (moe_format_info(format)->has_global) {
             put_globals(f, w);

@@ -51,7 +51,6 @@ bool moe_tool_weights(moe_tool_job_t *job, const char *arg, moe_format_t format,
 {
     moe_tool_weights_t w = {.experts = 0};
     const moe_storage_t plain = {.format = format};
-    const moe_format_info_t *info = moe_format_info(format);
     const moe_safetensor_t *t =
         moe_tool_find(job, arg, true, "weights [experts][N][K]");
     const float *scale;
@@ -83,9 +82,7 @@ bool moe_tool_weights(moe_tool_job_t *job, const char *arg, moe_format_t format,
         one->codes = moe_rows_codes(&all, row);
         if (all.scales != NULL) {
             one->scales =
-                (uint8_t *)all.scales +
-                row * moe_dtype_bytes(info->scale,
-                                      moe_format_scale_cols(format, all.cols));
+                (uint8_t *)all.scales + row * moe_rows_scale_bytes(&all);
         }
     }
     *weights_p = w;

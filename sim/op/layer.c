@@ -158,13 +158,8 @@ static void put_stages(moe_tool_job_t *job, const moe_ref_layer_t *layer)
         memcpy(rows.codes, at->codes,
                (size_t)(at->rows * moe_rows_code_bytes(at)));
         if (rows.scales != NULL) {
-            const moe_format_info_t *info = moe_format_info(at->storage.format);
-
             memcpy(rows.scales, at->scales,
-                   (size_t)(at->rows *
-                            moe_dtype_bytes(info->scale, moe_format_scale_cols(
-                                                             at->storage.format,
-                                                             at->cols))));
+                   (size_t)(at->rows * moe_rows_scale_bytes(at)));
         }
         moe_tool_put_rows(job, moe_role_name((moe_role_t)r), &rows, NULL);
         put_decode_scale(job, (moe_role_t)r, &at->storage);

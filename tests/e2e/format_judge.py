@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""format_judge.py GOLDEN FORMAT WORK: sums of a golden folder (weights local)
-whose matmuls read FORMAT, made again by `moesim op` from its files alone."""
+"""format_judge.py GOLDEN FORMAT WORK: sums of a golden folder (weights local,
+expert_bias) whose matmuls read FORMAT, made again by `moesim op` from its files
+alone."""
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ def product(r, x, w, offset):
     a, b = work + "/a.safetensors", work + "/b.safetensors"
     given = {to + part: r[name + part] for to, name in (("x", x), ("w", w))
              for part in PARTS if name + part in r}
+    given["bias"] = r[w + ".bias"]
     T.write(a, {**given, "offset": T.pack("I64", (len(offset),), offset)})
     subprocess.run([os.environ["MOESIM"], "op", "grouped-matmul", "--in", a,
                     "--out", b, "--from", form], check=True)

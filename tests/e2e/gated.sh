@@ -183,6 +183,8 @@ bad topk_weights "f['worst']['got'] > 0.6"
 # are full, which ids do not settle, may differ by as many as tie where they
 # were dropped; the loss by what that makes
 golden 0 routed "$best" --weights local --only-rank 0
+"$PYTHON" "$top_srcdir/tests/e2e/golden_bounds.py" "$work/routed" &&
+    pass "bounds beside floats" || fail "bounds beside floats"
 "$PYTHON" - "$work/routed/rank-0000.safetensors" "$work/alike.safetensors" <<'PY'
 import os, sys
 sys.path.insert(0, os.environ["top_srcdir"] + "/tests/e2e")

@@ -3,7 +3,6 @@
 made again by `moesim op` from the one before it."""
 import json
 import os
-import struct
 import subprocess
 import sys
 
@@ -49,17 +48,6 @@ def matmul(r, x, w, scale, offset):
         "offset": offset}, "--from", "nvfp4")["out"]
 
 
-def bounded(r, name):
-    """Numbers are no larger than the sum of magnitudes that bounds them."""
-    value, bound = r[name], T.values(r[name + ".abs"])
-    got = T.values(value)
-    if value[0] == "BF16":
-        got = [struct.unpack("<f", struct.pack("<I", c << 16))[0] for c in got]
-    check(r[name + ".abs"][1] == value[1] and
-          all(abs(v) <= b * (1 + 2 ** -8) for v, b in zip(got, bound)),
-          name + ".abs bounds it")
-
-
 ranks = [T.read("%s/%s" % (golden, e["file"])) for e in manifest["ranks"]]
 ids = ("I32", (16, 3), b"".join(r["topk_ids"][2] for r in ranks))
 weights = ("F32", (16, 3), b"".join(r["topk_weights"][2] for r in ranks))
@@ -95,9 +83,6 @@ for entry, r in zip(manifest["ranks"], ranks):
                              "topk_weights": weights})["out"]
     same(total, r["combine"], "combine")
     down.append((out, T.values(moved["place"])))
-    for name in ("logits", "gemm1_out", "act_out", "gemm2_out", "combine",
-                 "output"):
-        bounded(r, name)
 
 # the output: rows of all ranks' experts under one index
 both = ("BF16", (down[0][0][1][0] + down[1][0][1][0], 128),

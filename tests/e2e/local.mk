@@ -37,6 +37,7 @@ EXTRA_DIST += $(E2E_TESTS) tests/e2e/full.sh tests/e2e/model_kinds.sh \
   tests/e2e/make_inputs.py tests/e2e/method_differences.py \
   tests/e2e/method_uses.py tests/e2e/golden_judge.py \
   tests/e2e/format_judge.py tests/e2e/mapping_judge.py \
+  tests/e2e/golden_bounds.py \
   tests/e2e/placed_mistakes.py tests/e2e/placed_judge.py \
   tests/e2e/op_forms.py tests/e2e/op_judge.py tests/e2e/op_layer.py \
   tests/e2e/spoil.py tests/e2e/tensors.py
