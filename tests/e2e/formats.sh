@@ -80,20 +80,20 @@ done
 for format in $rows; do
     weights=bf16
     case $format in nvfp4) weights=nvfp4 ;; fp8_1x128) weights=$format ;; esac
-    expect 0 "$MOESIM" run "$work/in.yaml" --ranks 2 --quiet --force \
+    expect 0 "$MOESIM" run "$work/in.yaml" --ranks 1 --quiet --force \
         -o "$work/out" $(chain "$format" $weights) --numerics faithful
     holds "$work/out/report.json" "r['methods'][0]['bit_identical_to_oracle']"
 done
 for format in $drawn; do
     [ "$format" != nvfp4 ] || continue # its rows are NVFP4's
-    expect 0 "$MOESIM" run "$work/in.yaml" --ranks 2 --quiet --force \
+    expect 0 "$MOESIM" run "$work/in.yaml" --ranks 1 --quiet --force \
         -o "$work/out" $(chain fp8_token "$format") --set model.expert_bias=true
     holds "$work/out/report.json" "r['methods'][0]['bit_identical_to_oracle']"
 done
 for format in mxfp8_e5m2 fp8_tensor fp8_1x128_ue8m0 fp16 fp32; do
     sent=$format # hidden states are bf16: no wire has wider ones
     case $format in fp16 | fp32) sent=bf16 ;; esac
-    expect 0 "$MOESIM" run "$work/in.yaml" --ranks 2 --quiet --force \
+    expect 0 "$MOESIM" run "$work/in.yaml" --ranks 1 --quiet --force \
         -o "$work/out" $(chain $format $format) --set workload.data=grid
     holds "$work/out/report.json" "r['methods'][0]['bit_identical_to_oracle']"
     expect 0 "$MOESIM" golden "$work/in.yaml" --ranks 2 --weights local \
