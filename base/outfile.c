@@ -216,6 +216,11 @@ static int finish(FILE *stream)
     return error;
 }
 
+const char *moe_outfile_path(const moe_outfile_t *file)
+{
+    return file->path;
+}
+
 moe_status_t moe_outfile_commit(moe_outfile_t *file)
 {
     moe_status_t status = MOE_OK;

@@ -27,6 +27,9 @@ moe_status_t moe_outfile_open(const char *path, moe_outfile_t **file_p,
  * error (a full disk) so is the temporary, and path is what it was before. */
 moe_status_t moe_outfile_commit(moe_outfile_t *file);
 
+/** The path that it was opened with; valid until commit or abort. */
+const char *moe_outfile_path(const moe_outfile_t *file);
+
 /** Give up; removes the temporary. Accepts NULL. */
 void moe_outfile_abort(moe_outfile_t *file);
 

@@ -5,6 +5,7 @@
 #include "base/outfile.h"
 #include "base/safetensors_header.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,8 +168,10 @@ moe_status_t moe_safetensors_put(moe_safetensors_out_t *out, const void *data,
     if (size < 0 || size > out->declared - out->written) {
         return moe_fail(MOE_ERR_INTERNAL, "more data than were declared");
     }
-    if (size > 0) {
-        (void)fwrite(data, 1, (size_t)size, out->stream);
+    if (size > 0 && fwrite(data, 1, (size_t)size, out->stream) < (size_t)size) {
+        /* now: others that write may make room, and commit not find it */
+        return moe_fail(MOE_ERR_IO, "%s: %s", moe_outfile_path(out->file),
+                        strerror(errno));
     }
     out->written += size;
     return MOE_OK;

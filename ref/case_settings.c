@@ -285,67 +285,6 @@ static moe_status_t check_keys(const char *text)
     return MOE_OK;
 }
 
-/* What no single setting shows. */
-static moe_status_t check_all(const moe_case_settings_t *c)
-{
-    const moe_model_t routed = moe_model_routed(&c->model);
-    const moe_model_t *m = &routed;
-
-    if (m->topk < 1 || m->topk > m->experts || m->experts % m->n_group != 0 ||
-        m->topk_group > m->n_group ||
-        m->topk > m->experts / m->n_group * m->topk_group) {
-        return moe_fail(MOE_ERR_INPUT,
-                        "topk: %d of %lld experts in %d groups, %d used, "
-                        "cannot be chosen",
-                        m->topk, (long long)m->experts, m->n_group,
-                        m->topk_group);
-    }
-    if (c->tokens.begin > c->tokens.end) {
-        return moe_fail(MOE_ERR_INPUT, "token_end: before token_begin");
-    }
-    if (c->local.begin > c->local.end || c->local.end > c->model.experts) {
-        return moe_fail(MOE_ERR_INPUT,
-                        "expert_end: %lld, expected %lld to %lld",
-                        (long long)c->local.end, (long long)c->local.begin,
-                        (long long)c->model.experts);
-    }
-    return MOE_OK;
-}
-
-static moe_status_t check_input(const moe_case_settings_t *c)
-{
-    if (c->model.expert_scales && c->chain.weights != MOE_FORMAT_nvfp4) {
-        return moe_fail(MOE_ERR_INPUT,
-                        "expert_scales: true with weights %s, expected nvfp4",
-                        moe_format_name(c->chain.weights));
-    }
-    return c->model.weight_on_input && c->model.topk != 1
-               ? moe_fail(MOE_ERR_INPUT,
-                          "weight_on_input: true with topk %d, expected "
-                          "topk 1",
-                          c->model.topk)
-               : MOE_OK;
-}
-
-static moe_status_t check_widths(const moe_case_settings_t *c)
-{
-    for (int r = 0; r < MOE_ROLE_COUNT; r++) {
-        const moe_format_t format = c->chain.at[r].format;
-        const int64_t cols = r == MOE_ROLE_gemm2_in || r == MOE_ROLE_act_out
-                                 ? c->model.intermediate
-                                 : c->model.hidden;
-
-        if (!moe_format_fits(format, cols)) {
-            return moe_fail(MOE_ERR_INPUT,
-                            "%s: rows of %lld have no whole "
-                            "blocks of %s",
-                            moe_role_name((moe_role_t)r), (long long)cols,
-                            moe_format_name(format));
-        }
-    }
-    return MOE_OK;
-}
-
 /* Profiles and global scales: a row that is dispatched in the format that
  * gemm1 reads is coded once. */
 static void complete(moe_case_settings_t *c)
@@ -385,9 +324,7 @@ moe_status_t moe_case_read(const char *text, moe_case_settings_t *settings_p)
                                 s->text)
                      : set(s, value, (uint8_t *)&c);
     }
-    status = status == MOE_OK ? check_all(&c) : status;
-    status = status == MOE_OK ? check_input(&c) : status;
-    status = status == MOE_OK ? check_widths(&c) : status;
+    status = status == MOE_OK ? moe_case_check(&c) : status;
     if (status == MOE_OK) {
         complete(&c);
         moe_data_set_model(c.data, &c.model);

@@ -28,4 +28,7 @@ typedef struct {
  */
 moe_status_t moe_case_read(const char *text, moe_case_settings_t *settings_p);
 
+/** What settings are to each other. @return As moe_case_read(), which asks. */
+moe_status_t moe_case_check(const moe_case_settings_t *c);
+
 #endif

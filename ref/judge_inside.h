@@ -41,6 +41,13 @@ moe_status_t moe_judge_widen_activation(const moe_judge_t *judge,
                                         const moe_widths_t *from,
                                         moe_widths_t *widths);
 
+/** Partial sums that travel coded: the part of an output's magnitudes that
+ * their codes may be wrong by, 0 if they do not; and room for what goes by the
+ * blocks of a token's terms, added to its widths. */
+double moe_judge_sums_unit(const moe_judge_t *judge);
+void moe_judge_widen_sums(const moe_judge_t *judge, int64_t token,
+                          moe_widths_t *widths);
+
 /** Round judge->fine to the place, in the layer, and its widths with it. */
 moe_status_t moe_judge_round(moe_judge_t *judge, moe_role_t role,
                              moe_widths_t *widths);

@@ -302,14 +302,17 @@ static double sum_unit(const moe_judge_t *judge)
     return unit;
 }
 
-static void widen_sum(const moe_judge_t *judge, const moe_widths_t *from,
-                      moe_widths_t *widths)
+static void widen_sum(const moe_judge_t *judge, moe_role_t role,
+                      const moe_widths_t *from, moe_widths_t *widths)
 {
     const moe_ref_index_t *index = &judge->layer.index;
     const float *weights = judge->layer.at[MOE_ROLE_topk_weights].codes;
     const bool once = judge->layer.about.model->weight_on_input;
     const int64_t n = judge->fine.cols;
-    const double unit = sum_unit(judge);
+    const bool coded =
+        role == MOE_ROLE_output && moe_format_is_coded(judge->sums.format);
+    const double unit =
+        sum_unit(judge) + (coded ? moe_judge_sums_unit(judge) : 0.0);
 
     for (int64_t i = 0; i < judge->fine.rows * n; i++) {
         double own = unit * (double)widths->at[MOE_WIDTH_hard][i];
@@ -317,6 +320,9 @@ static void widen_sum(const moe_judge_t *judge, const moe_widths_t *from,
         widths->at[MOE_WIDTH_hard][i] = (float)own;
         widths->at[MOE_WIDTH_likely][i] = (float)own;
         widths->energy[i / n] += own * own;
+    }
+    for (int64_t i = 0; coded && i < judge->fine.rows; i++) {
+        moe_judge_widen_sums(judge, i, widths);
     }
     for (int64_t p = 0; p < judge->fine.rows * index->topk; p++) {
         if (index->place[p] >= 0) {
@@ -350,7 +356,7 @@ moe_status_t moe_judge_widen(moe_judge_t *judge, moe_role_t role,
         widen_logits(judge, widths);
         return MOE_OK;
     default:
-        widen_sum(judge, &all[MOE_ROLE_gemm2_out], widths);
+        widen_sum(judge, role, &all[MOE_ROLE_gemm2_out], widths);
         return MOE_OK;
     }
 }

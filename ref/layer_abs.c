@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What bounds the rounding errors of a sum: sum |a||b| <= norm(a) norm(b)
- * (Cauchy, Schwarz). On random data that is pi / 2 too large at most, and it
- * needs no second matmul. */
+ * (Cauchy, Schwarz). On normal numbers that is pi / 2 too large, more where
+ * magnitudes spread wider, and it needs no second matmul. */
 #include "ref/layer.h"
 
 #include "base/hot.h"

@@ -51,7 +51,7 @@ ref_libref_la_SOURCES = \
   ref/judge_gate.c \
   ref/judge_route.c \
   ref/judge_route.h \
-  ref/judge_width.c \
+  ref/judge_sums.c ref/judge_width.c \
   ref/gemm.c ref/gemm.h ref/gemm_avx512.c ref/gemm_avx2.c \
   ref/grid.c \
   ref/grid.h \
@@ -88,6 +88,7 @@ ref_libref_la_SOURCES = \
   ref/moeref.c \
   ref/moeref_profiles.c \
   ref/moeref_elements.c \
+  ref/case_checks.c \
   ref/case_setting.def ref/case_settings.c ref/case_settings.h \
   ref/moeref_case.c ref/moeref_check.c ref/moeref_inject.c \
   ref/moeref_inside.h \

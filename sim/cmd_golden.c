@@ -228,6 +228,17 @@ static moe_status_t gate(moe_golden_job_t *job, moe_golden_gate_t *gate)
     return moe_golden_gate_all(gate, &job->routing);
 }
 
+static void warn_of_sums(const moe_golden_job_t *job)
+{
+    if (moe_format_is_coded(job->sums.format)) {
+        fprintf(stderr,
+                "moesim: warning: partial sums travel as %s: the output of the "
+                "folder is made without that, check leaves room for it; 'run "
+                "--golden' has the method's own\n",
+                moe_format_name(job->sums.format));
+    }
+}
+
 /* A folder is of one point of a sweep. */
 static moe_status_t warn_of_points(const moe_command_t *c,
                                    const moe_scenario_t *s)
@@ -281,6 +292,7 @@ static moe_status_t make(const moe_command_t *c, moe_scenario_t *s)
 
     if (s->n_methods > 0) {
         job.dispatch = s->method[0].chain.at[MOE_ROLE_dispatch].format;
+        job.sums = s->method[0].chain.at[MOE_ROLE_combine];
     }
     if (status == MOE_OK) {
         status = moe_golden_route(&job);
@@ -300,7 +312,10 @@ static moe_status_t make(const moe_command_t *c, moe_scenario_t *s)
     if (status == MOE_OK && !c->quiet) {
         printf("%s: %lld bytes, rows dispatched as %s\n", c->output,
                (long long)job.bytes, moe_format_name(job.dispatch));
+    }
+    if (status == MOE_OK) {
         warn_of_bins(&job);
+        warn_of_sums(&job);
         status = warn_of_points(c, s);
     }
     moe_golden_gate_fini(&of_first);

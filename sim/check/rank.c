@@ -191,6 +191,7 @@ moe_status_t moe_check_part_start(moe_check_part_t *part, moe_range_t tokens,
                                          check->elements, &part->judge);
 
     part->judge.partials = moe_layout_world(&check->scenario->layer.layout);
+    part->judge.sums = check->golden.sums;
     if (status == MOE_OK) {
         status =
             moe_layer_feed(check->scenario, &part->judge.layer, &part->feed);

@@ -23,8 +23,10 @@ typedef struct {
                          * experts have been placed */
     const char *folder; /* unfinished */
     moe_format_t dispatch;
+    moe_storage_t sums;    /* how the first method's partial sums travel */
     moe_golden_tap_t *tap; /* of a run; NULL: computed in process alone */
     unsigned held;         /* bit r: every rank's place r is the run's */
+    unsigned held_here;    /* and of the rank whose line is added */
     moe_routing_t routing; /* of all tokens, by experts, made once; as the
                             * gate leaves it */
     const moe_golden_gate_t *gate; /* whose results are written; NULL: none */

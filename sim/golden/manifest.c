@@ -8,6 +8,7 @@
 #include "sim/golden/golden.h"
 #include "sim/golden/read.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,6 +116,45 @@ static json_t *gate_of(const moe_golden_job_t *job)
                            (json_int_t)gate->capacity);
 }
 
+/* How partial sums travel, where they are coded. */
+static json_t *sums_of(const moe_golden_job_t *job)
+{
+    const moe_storage_t *sums = &job->sums;
+    json_t *as;
+
+    if (!moe_format_is_coded(sums->format)) {
+        return NULL;
+    }
+    as = json_pack("{s:s, s:s}", "format", moe_format_name(sums->format),
+                   "profile", moe_profile_name(sums->profile));
+    if (moe_format_info(sums->format)->has_global) {
+        (void)json_object_set_new(as, "global_scale",
+                                  json_real((double)sums->global_scale));
+    }
+    return as;
+}
+
+bool moe_golden_read_sums(const json_t *as, moe_storage_t *sums_p)
+{
+    const char *name = json_string_value(json_object_get(as, "format"));
+    const double scale = json_number_value(json_object_get(as, "global_scale"));
+    moe_storage_t sums = {.global_scale = 0.0f};
+
+    if (name == NULL || !moe_format_find(name, &sums.format) ||
+        !moe_format_is_coded(sums.format)) {
+        return false;
+    }
+    sums.profile = moe_profile_default(sums.format);
+    if (moe_format_info(sums.format)->has_global) {
+        sums.global_scale = (float)scale;
+        if (!(scale > 0.0) || !isnormal(sums.global_scale)) {
+            return false;
+        }
+    }
+    *sums_p = sums;
+    return true;
+}
+
 /* How sums over experts were made. */
 static const char *order_of(const moe_golden_job_t *job, char text[64])
 {
@@ -148,7 +188,7 @@ static json_t *manifest(const moe_golden_job_t *job)
 
     return json_pack(
         "{s:s, s:s, s:{s:s, s:s}, s:I, s:s, s:s, s:s, s:s, s:s, s:{s:I, s:I, "
-        "s:I, s:i}, s:o*, s:O, s:o*, s:o*}",
+        "s:I, s:i}, s:o*, s:o*, s:O, s:o*, s:o*}",
         "schema", MOE_GOLDEN_SCHEMA, "moesim", PACKAGE_VERSION, "scenario",
         "file", "scenario.yaml", "digest", s->digest, "seed",
         (json_int_t)s->seed, "data",
@@ -158,9 +198,9 @@ static json_t *manifest(const moe_golden_job_t *job)
         order_of(job, order), "weights", weights_names[job->command->weights],
         "k", "logits", (json_int_t)s->model.hidden, "gemm1_out",
         (json_int_t)s->model.hidden, "gemm2_out",
-        (json_int_t)s->model.intermediate, "combine", s->model.topk,
-        "physical_to_logical", slots(&job->layer), "ranks", job->ranks,
-        "executed", job->tap == NULL ? NULL : contract(job), "gate",
+        (json_int_t)s->model.intermediate, "combine", s->model.topk, "combine",
+        sums_of(job), "physical_to_logical", slots(&job->layer), "ranks",
+        job->ranks, "executed", job->tap == NULL ? NULL : contract(job), "gate",
         gate_of(job));
 }
 

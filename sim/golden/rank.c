@@ -17,8 +17,12 @@ static bool has_sums(const moe_golden_job_t *job)
     const moe_storage_t *storage =
         &job->scenario->layer.chain.at[MOE_ROLE_combine];
 
-    return job->tap == NULL || moe_golden_tap_is_plain(job->tap) ||
-           moe_golden_tap_rules(job->tap, MOE_ROLE_combine, storage);
+    if (job->tap == NULL || moe_golden_tap_is_plain(job->tap)) {
+        return true;
+    }
+    return job->ranks != NULL /* the manifest: the tap has ended */
+               ? (job->held_here >> MOE_ROLE_combine & 1) != 0
+               : moe_golden_tap_rules(job->tap, MOE_ROLE_combine, storage);
 }
 
 /* A run whose ranks have parts of I has no whole rows of an expert; one that

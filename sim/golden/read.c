@@ -179,6 +179,15 @@ static void read_formats(reader_t *r, const json_t *root)
         strdup(json_is_string(order) ? json_string_value(order) : "exact");
 }
 
+static void read_sums(reader_t *r, const json_t *root)
+{
+    const json_t *as = json_object_get(root, "combine");
+
+    if (as != NULL && !moe_golden_read_sums(as, &r->golden->sums)) {
+        wrong(r, "combine", "{format: one with codes, global_scale: S}");
+    }
+}
+
 /* Not there where experts lie in order. */
 static moe_status_t read_slots(reader_t *r, const json_t *list)
 {
@@ -230,6 +239,7 @@ static moe_status_t read_root(reader_t *r, const json_t *root)
     r->golden->gated = json_is_object(json_object_get(root, "gate"));
     read_scenario(r, json_object_get(root, "scenario"));
     read_formats(r, root);
+    read_sums(r, root);
     status = read_slots(r, json_object_get(root, "physical_to_logical"));
     return status == MOE_OK ? read_ranks(r, json_object_get(root, "ranks"))
                             : status;

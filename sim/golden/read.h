@@ -11,6 +11,7 @@
 #include "moe/layout.h"
 #include "ref/judge.h"
 
+#include <jansson.h>
 #include <stddef.h>
 
 #define MOE_GOLDEN_SCHEMA "moesim-golden-1"
@@ -32,6 +33,7 @@ typedef struct {
     char digest[65];
     uint64_t seed;
     moe_format_t dispatch;
+    moe_storage_t sums; /* partial sums travel coded so; bf16: they do not */
     moe_accumulator_t accumulator;
     char *order;
     int32_t *holds; /* [n_holds] expert of each slot, where they are placed */
@@ -56,5 +58,9 @@ bool moe_golden_is(const char *path);
 moe_status_t moe_golden_read(const char *path, moe_diag_t *diag,
                              moe_golden_t *golden_p);
 void moe_golden_fini(moe_golden_t *golden);
+
+/** How partial sums travel, from the manifest's `combine`; false if it is none.
+ */
+bool moe_golden_read_sums(const json_t *as, moe_storage_t *sums_p);
 
 #endif

@@ -72,6 +72,7 @@ static moe_golden_job_t golden_of(moe_job_t *job, size_t method, char *folder)
         .layer = moe_method_layer(&s->layer, &s->method[method]),
         .folder = folder,
         .dispatch = s->method[method].chain.at[MOE_ROLE_dispatch].format,
+        .sums = s->method[method].chain.at[MOE_ROLE_combine],
         .tap = &job->tap,
         .routing = has_gate ? gated->routing : job->routing,
         .gate = has_gate ? &gated->gate : NULL};
@@ -129,28 +130,29 @@ moe_status_t moe_job_hold_golden(moe_job_t *job, size_t method)
     return status;
 }
 
-/* Places that all ranks held. */
-static moe_status_t share_held(moe_job_t *job, unsigned *held)
+/* Places that ranks held: of each the blob, and those that all did. */
+static moe_status_t share_held(moe_job_t *job, moe_blob_t **each,
+                               unsigned *held)
 {
-    moe_blob_t *all = NULL;
     moe_status_t status = moe_world_share(
-        job->world, &job->golden_held, (int64_t)sizeof(job->golden_held), &all);
+        job->world, &job->golden_held, (int64_t)sizeof(job->golden_held), each);
 
     *held = ~0u;
     for (int r = 0; status == MOE_OK && r < job->n_ranks; r++) {
-        *held &= *(const unsigned *)all[r].data;
+        *held &= *(const unsigned *)(*each)[r].data;
     }
-    moe_blobs_free(all);
     return status;
 }
 
-static moe_status_t write_about(moe_job_t *job, moe_golden_job_t *g)
+static moe_status_t write_about(moe_job_t *job, const moe_blob_t *each,
+                                moe_golden_job_t *g)
 {
     moe_status_t status = MOE_OK;
 
     for (int r = 0; status == MOE_OK && r < job->n_ranks; r++) {
         const moe_golden_share_t share = moe_golden_share(g, r);
 
+        g->held_here = *(const unsigned *)each[r].data;
         status = moe_golden_add_rank(g, &share);
     }
     if (status == MOE_OK) {
@@ -161,6 +163,7 @@ static moe_status_t write_about(moe_job_t *job, moe_golden_job_t *g)
 
 moe_status_t moe_job_golden(moe_job_t *job)
 {
+    moe_blob_t *each = NULL;
     char *folder;
     moe_golden_job_t g;
     moe_status_t status;
@@ -174,10 +177,11 @@ moe_status_t moe_job_golden(moe_job_t *job)
     g.ranks = json_array();
     status = folder == NULL || g.ranks == NULL
                  ? moe_fail(MOE_ERR_NOMEM, "no memory for the manifest")
-                 : share_held(job, &g.held);
+                 : share_held(job, &each, &g.held);
     if (status == MOE_OK && job->rank == 0) {
-        status = write_about(job, &g);
+        status = write_about(job, each, &g);
     }
+    moe_blobs_free(each);
     json_decref(g.ranks);
     free(folder);
     return status;

@@ -47,7 +47,8 @@ golden 0 -o "$work/scaled" --weights local --set model.expert_scales=true
 judged scaled
 
 # the manifest has the shapes of the files, the size is that of all of them
-"$PYTHON" - "$work/g" "$top_srcdir/tests/e2e" <<'END' &&
+listed() {
+    "$PYTHON" - "$1" "$top_srcdir/tests/e2e" <<'END' &&
 import json, sys
 sys.path.insert(0, sys.argv[2])
 import tensors as T
@@ -56,7 +57,9 @@ for rank in json.load(open(sys.argv[1] + "/manifest.json"))["ranks"]:
     assert rank["tensors"] == {n: [t[0], list(t[1])] for n, t in file.items()}
     assert list(rank["tensors"]) == list(file)
 END
-    pass "shapes in the manifest" || fail "shapes in the manifest"
+        pass "shapes in the manifest" || fail "shapes in the manifest of $1"
+}
+listed "$work/g"
 bytes=$(cat "$work/g"/* | wc -c)
 golden 2 -o "$work/most" --weights local --max-bytes $((bytes - 1))
 says "would take $bytes bytes"
@@ -174,6 +177,8 @@ assert out == [bf16(x + y) for x, y in zip(a, b)]
 assert out != [c for r in exact for c in T.values(r["output"])]
 END
 expect 0 "$MOESIM" check "$work/faithful/golden" "$work/faithful/golden"
+listed "$work/faithful/golden"
+listed "$work/run/golden"
 run 1 -o "$work/no" --inject gate-up-swapped@1
 says 'rank . of allgatherv: row [0-9]+ of [a-z0-9_]+ is not what the reference'
 run 2 -o "$work/no" --stages dispatch

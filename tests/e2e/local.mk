@@ -1,7 +1,7 @@
 # The program as a user runs it.
 E2E_TESTS = \
   tests/e2e/run.sh \
-  tests/e2e/judge.sh \
+  tests/e2e/judge.sh tests/e2e/coded_sums.sh \
   tests/e2e/inputs.sh \
   tests/e2e/faults.sh \
   tests/e2e/nodes.sh \
