@@ -75,6 +75,15 @@ static int64_t weight_bytes(const moe_ctx_t *c, const moe_call_t *call)
                                 call->in[0]->dim[1]);
 }
 
+/* Of two that are multiplied: a machine has rates of formats alike. */
+static moe_format_t wider(moe_format_t rows, moe_format_t weights)
+{
+    return moe_dtype_bits(moe_format_info(weights)->code) >
+                   moe_dtype_bits(moe_format_info(rows)->code)
+               ? weights
+               : rows;
+}
+
 /* Rows that an operation computes: padding where experts have it. */
 static int64_t rows_of(const moe_call_t *call)
 {
@@ -202,6 +211,9 @@ static void fill_record(moe_ctx_t *c, const moe_call_t *call,
         r->rows_per_expert = call->in[1]->rows_per_expert;
     }
     r->operand = call->n_in > 0 ? call->in[0]->storage.format : r->format;
+    if (call->op == MOE_OP_grouped_matmul) {
+        r->operand = wider(r->operand, c->run->use->chain.weights);
+    }
 }
 
 static void note_workspace(moe_ctx_t *c, const moe_call_t *call)

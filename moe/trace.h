@@ -60,7 +60,8 @@ typedef struct {
     int written[MOE_TRACE_TENSORS];
     moe_role_t role;      /* of the first tensor written */
     moe_format_t format;  /* of the first tensor written */
-    moe_format_t operand; /* of the first tensor read */
+    moe_format_t operand; /* of the first tensor read; of rows and weights the
+                           * wider */
     moe_dtype_t dtype;    /* element type that moves or is computed */
     int64_t rows;         /* valid rows of the main tensor */
     int64_t cols;

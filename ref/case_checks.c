@@ -3,6 +3,7 @@
 #include "moe/fill_rows.h"
 #include "moe/routing.h"
 #include "ref/case_settings.h"
+#include "ref/formats.h"
 #include "ref/matmul.h"
 
 static moe_status_t check_shape(const moe_case_settings_t *c)
@@ -59,6 +60,16 @@ static moe_status_t check_matmuls(const moe_case_settings_t *c)
 
 static moe_status_t check_input(const moe_case_settings_t *c)
 {
+    const moe_role_t sums[] = {MOE_ROLE_combine, MOE_ROLE_output};
+
+    for (int i = 0; i < 2; i++) {
+        const moe_format_t format = c->chain.at[sums[i]].format;
+
+        if (!moe_format_is_float(format)) {
+            return moe_fail(MOE_ERR_INPUT, "%s: %s, expected bf16 fp16 fp32",
+                            moe_role_name(sums[i]), moe_format_name(format));
+        }
+    }
     if (c->model.expert_scales && c->chain.weights != MOE_FORMAT_nvfp4) {
         return moe_fail(MOE_ERR_INPUT,
                         "expert_scales: true with weights %s, expected nvfp4",

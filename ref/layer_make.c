@@ -200,8 +200,13 @@ static moe_status_t compute_sum(moe_ref_layer_t *layer, const moe_rows_t *out)
         layer->about.model->weight_on_input
             ? NULL
             : layer->at[MOE_ROLE_topk_weights].codes};
-    moe_sum_t *sum = malloc((size_t)out->cols * sizeof(*sum) + 1);
+    moe_sum_t *sum;
 
+    if (!moe_format_is_float(out->storage.format)) {
+        return moe_fail(MOE_ERR_UNSUPPORTED, "no sums over experts in %s",
+                        moe_format_name(out->storage.format));
+    }
+    sum = malloc((size_t)out->cols * sizeof(*sum) + 1);
     if (sum == NULL) {
         return moe_fail(MOE_ERR_NOMEM, "no memory for a row of sums");
     }

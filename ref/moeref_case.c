@@ -124,10 +124,10 @@ static void draw_expert(const moeref_case_t *c, moe_weight_t weight,
     const moe_draw_t from = {c->settings.data, c->settings.seed, m};
     const moe_format_t format = all->storage.format;
     const int64_t rows = moe_weight_rows(m, weight);
-    const int64_t scales = first * moe_format_scale_cols(format, all->cols) *
-                           moe_dtype_bits(moe_format_info(format)->scale) / 8;
     uint8_t *codes = moe_rows_codes(all, first);
-    uint8_t *to = all->scales != NULL ? (uint8_t *)all->scales + scales : NULL;
+    uint8_t *to = all->scales != NULL ? (uint8_t *)all->scales +
+                                            first * moe_rows_scale_bytes(all)
+                                      : NULL;
 
     moe_draw_rows(&from, weight, format, expert, 0, rows, 0, all->cols, codes,
                   to);

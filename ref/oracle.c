@@ -250,6 +250,9 @@ static void run_expert(work_t *w, int64_t expert, double weight, int64_t at)
     const int64_t n = w->m->intermediate;
     const int64_t h = w->m->hidden;
     const piece_t up = {MOE_W13, MOE_ROUNDING_gemm1_out, h, 0, h};
+    const moe_format_info_t *in =
+        moe_format_info(w->at[MOE_ROLE_gemm2_in].format);
+    const int scaled = in->block == MOE_BLOCK_ROW ? w->parts : 1; /* a rank's */
     double *y = w->y;
 
     memcpy(y, w->x, (size_t)h * sizeof(*y));
@@ -261,7 +264,11 @@ static void run_expert(work_t *w, int64_t expert, double weight, int64_t at)
     for (int64_t i = 0; rounds(w, MOE_ROUNDING_weighted_act) && i < n; i++) {
         y[i] = weighed(w, weight, y[i]);
     }
-    store(w, y, n, MOE_ROUNDING_gemm2_in);
+    for (int part = 0; part < scaled; part++) {
+        const moe_range_t own = moe_layout_part(n, scaled, part);
+
+        store(w, y + own.begin, own.end - own.begin, MOE_ROUNDING_gemm2_in);
+    }
     for (int part = 0; part < w->parts; part++) {
         const moe_range_t own = moe_layout_part(n, w->parts, part);
         const piece_t down = {MOE_W2,
@@ -328,11 +335,10 @@ static bool work_init(work_t *w, const moe_oracle_t *oracle)
     const moe_model_t *m = oracle->layer->model;
     const int64_t twice = 2 * m->intermediate;
     const int64_t wide = m->hidden > twice ? m->hidden : twice;
-    const moe_layout_t *layout = &oracle->layer->layout;
     /* also where they stay unrounded: ranks add them up */
     const bool cut = oracle->chain->numerics == MOE_NUMERICS_faithful &&
                      is_cut_up(oracle->chain);
-    const int parts = cut ? layout->tp : 1;
+    const int parts = cut ? oracle->layer->layout.tp : 1;
     const int64_t terms = (int64_t)parts * m->topk * wide;
     double *p = calloc((size_t)(2 * terms + 7 * wide), sizeof(*p));
 

@@ -168,7 +168,6 @@ void moe_ref_weights_get(const moe_ref_weights_t *w, int64_t e, int64_t row,
     moe_rows_t *rows = &panel->rows;
 
     if (w->given != NULL) { /* a view */
-        const moe_format_info_t *info = moe_format_info(w->format);
 
         *rows = w->given[e];
         if (w->one_scale) {
@@ -178,9 +177,7 @@ void moe_ref_weights_get(const moe_ref_weights_t *w, int64_t e, int64_t row,
         rows->rows = n;
         if (rows->scales != NULL) {
             rows->scales =
-                (uint8_t *)rows->scales +
-                row * moe_dtype_bytes(info->scale, moe_format_scale_cols(
-                                                       w->format, rows->cols));
+                (uint8_t *)rows->scales + row * moe_rows_scale_bytes(rows);
         }
         return;
     }

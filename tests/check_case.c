@@ -237,7 +237,7 @@ static const struct {
     {SMALL "expert_end=8 token_begin=13", "token_end: before"},
     {SMALL "expert_end=8 hidden=40 dispatch=nvfp4", "no whole blocks"},
     {SMALL "expert_end=8 weights=i32", "weights: i32, expected a format"},
-    {SMALL "expert_end=8 weights=fp8_1x128", "expert_in in nvfp4"},
+    {SMALL "expert_end=8 output=fp8_1x128", "output: fp8_1x128, expected"},
 };
 
 enum {

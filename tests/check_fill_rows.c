@@ -14,7 +14,8 @@ enum {
     H = 1024,
     ROWS = 130, /* more than share a scale of fp8_1x128 */
     CUT_ROW = 3,
-    CUT_COL = 384
+    CUT_BLOCK = 384, /* a multiple of any block */
+    CUT_COL = 416    /* of 32 */
 };
 
 static const moe_model_t model = {.hidden = H, .intermediate = 128};
@@ -49,22 +50,24 @@ static moe_rows_t draw(moe_format_t format)
 START_TEST(rows_are_the_same_in_any_cut)
 {
     const moe_format_t format = (moe_format_t)_i;
+    const int block = moe_format_info(format)->block;
+    const int64_t cut =
+        block > 32 && block != MOE_BLOCK_ROW ? CUT_BLOCK : CUT_COL;
     moe_rows_t all, part;
 
     if (!moe_fill_rows_has(format)) {
         return;
     }
     all = draw(format);
-    moe_fill_rows(3, &model, MOE_W13, format, 5, CUT_ROW, ROWS - CUT_ROW,
-                  CUT_COL, H - CUT_COL, part_codes, part_scales);
-    part =
-        rows_of(format, ROWS - CUT_ROW, H - CUT_COL, part_codes, part_scales);
+    moe_fill_rows(3, &model, MOE_W13, format, 5, CUT_ROW, ROWS - CUT_ROW, cut,
+                  H - cut, part_codes, part_scales);
+    part = rows_of(format, ROWS - CUT_ROW, H - cut, part_codes, part_scales);
     for (int64_t r = CUT_ROW; r < ROWS; r++) {
-        for (int64_t c = CUT_COL; c < H; c++) {
+        for (int64_t c = cut; c < H; c++) {
             double whole = moe_rows_value(&all, r, c);
-            double cut = moe_rows_value(&part, r - CUT_ROW, c - CUT_COL);
+            double own = moe_rows_value(&part, r - CUT_ROW, c - cut);
 
-            ck_assert(whole >= cut && whole <= cut);
+            ck_assert(whole >= own && whole <= own);
         }
     }
 }
@@ -139,6 +142,32 @@ START_TEST(long_floats_extend_the_short_ones)
 }
 END_TEST
 
+/* One head of eight digits has every tail of three, about as often each. */
+START_TEST(digits_behind_a_quantile_are_random)
+{
+    static const moe_format_t formats[] = {MOE_FORMAT_fp16, MOE_FORMAT_fp32};
+    const moe_rows_t all = draw(formats[_i]);
+    const uint32_t head = moe_f32_bits(0x1.4p-5f); /* a usual one */
+    int count[8] = {0};
+    int n = 0;
+
+    for (int64_t i = 0; i < ROWS * H; i++) {
+        const uint32_t bits =
+            moe_f32_bits((float)moe_rows_value(&all, i / H, i % H));
+
+        if ((bits & 0x7fff0000) == head) {
+            count[bits >> 13 & 7]++;
+            n++;
+        }
+    }
+    ck_assert_int_gt(n, 200);
+    for (int t = 0; t < 8; t++) {
+        ck_assert_msg(count[t] > n / 20 && count[t] < n / 4,
+                      "tail %d: %d of %d", t, count[t], n);
+    }
+}
+END_TEST
+
 /* Of a model so wide that most are below fp16's smallest exponent: cut off,
  * so the sum of squares is a little less than bf16's. */
 START_TEST(small_numbers_in_fp16_lose_digits_not_their_size)
@@ -171,6 +200,7 @@ int main(void)
         tests, values_spread_by_the_number_of_columns_and_none_is_minus_zero, 0,
         MOE_FORMAT_COUNT);
     tcase_add_loop_test(tests, long_floats_extend_the_short_ones, 0, 2);
+    tcase_add_loop_test(tests, digits_behind_a_quantile_are_random, 0, 2);
     tcase_add_test(tests, small_numbers_in_fp16_lose_digits_not_their_size);
     suite_add_tcase(suite, tests);
     return moe_suite_main(suite);

@@ -15,9 +15,9 @@
 #include <check.h>
 #include <stdbool.h>
 
-/* Check writes a line to a file for each assertion that holds, 40 us of system
- * time: half of what loops over elements take. These tell those that fail
- * alone; of a crash, the test instead of the last assertion before it. */
+/* Check writes to a file for each assertion that holds: most of what loops over
+ * elements take. These tell those that fail alone; of a crash, the test instead
+ * of the last assertion before it. */
 #undef ck_assert
 #undef ck_assert_msg
 #define ck_assert(expr) ck_assert_msg(expr, "Assertion '%s' failed", #expr)

@@ -83,7 +83,7 @@ class Case:
     bias (of the router), w13_bias, w2_bias (of the experts),
     token, slot, expert; scales of NAME are NAME_scale, its exact factor is
     NAME_decode (an array where a model has expert_scales), bounds are
-    NAME_abs. Made when first wanted, never copied."""
+    NAME_abs, of the chain's. Made when first wanted, never copied."""
 
     def __init__(self, settings, framework="numpy"):
         text = " ".join(f"{k}={_text(v)}" for k, v in settings.items())

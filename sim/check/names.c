@@ -18,21 +18,28 @@ enum {
 static const char *const others[] = {"location",
                                      "expert_counts",
                                      "aux_loss",
+                                     "aux_loss.abs",
                                      "src_rank",
                                      "src_token",
                                      "slot",
                                      "expert",
                                      "valid_rows",
                                      "router",
+                                     "router.abs",
                                      "bias",
+                                     "bias.abs",
                                      "w13",
+                                     "w13.abs",
                                      "w13.scale",
                                      "w13.decode_scale",
                                      "w13.bias",
+                                     "w13.bias.abs",
                                      "w2",
+                                     "w2.abs",
                                      "w2.scale",
                                      "w2.decode_scale",
                                      "w2.bias",
+                                     "w2.bias.abs",
                                      "physical_expert",
                                      "physical_ids"};
 static const char *const suffixes[] = {"", ".abs", ".scale", ".decode_scale"};
@@ -106,17 +113,10 @@ static moe_status_t list_known(bool golden, const moe_safetensors_t *ref,
 static bool is_known(const known_t *known, const moe_safetensors_t *ref,
                      const char *name)
 {
-    const size_t length = strlen(name);
-    const bool bound = length > 4 && strcmp(name + length - 4, ".abs") == 0;
-    const size_t stem = bound ? length - 4 : length;
     bool found = moe_safetensors_find(ref, name) != NULL;
 
     for (size_t i = 0; !found && i < known->golden; i++) {
-        const char *known_name = known->name[i];
-
-        found = strcmp(name, known_name) == 0 ||
-                (strlen(known_name) == stem &&
-                 strncmp(name, known_name, stem) == 0);
+        found = strcmp(name, known->name[i]) == 0;
     }
     return found;
 }

@@ -2,15 +2,8 @@
 /* NAME.abs beside a tensor NAME of a golden folder. */
 #include "sim/golden/golden.h"
 
-#include "ref/formats.h"
-
 #include <stdio.h>
 #include <stdlib.h>
-
-bool moe_golden_has_bound(moe_role_t role, moe_format_t format)
-{
-    return moe_format_is_float(format) || role == MOE_ROLE_combine;
-}
 
 void moe_golden_declare_bound(moe_golden_file_t *f, const char *name, int ndim,
                               const int64_t *dim)

@@ -64,15 +64,14 @@ void moe_golden_put(moe_golden_file_t *f, const void *data, int64_t size);
 void moe_golden_put_rows(moe_golden_file_t *f, const moe_rows_t *rows,
                          bool scales);
 
-/** Beside each tensor of floats is NAME.abs, fp32 of its shape; also beside
- * partial sums that travel coded. */
-bool moe_golden_has_bound(moe_role_t role, moe_format_t format);
+/** Beside each tensor of floats is NAME.abs, fp32 of its shape. */
 void moe_golden_declare_bound(moe_golden_file_t *f, const char *name, int ndim,
                               const int64_t *dim);
 /** Of a layer's place: moe_ref_layer_abs(). */
 void moe_golden_put_bound(moe_golden_file_t *f, moe_ref_layer_t *layer,
                           moe_role_t role);
-/** Of floats that no sum makes: their magnitudes. */
+/** Of floats that no sum makes, or one of terms that are not negative: their
+ * magnitudes. */
 void moe_golden_put_magnitudes(moe_golden_file_t *f, const moe_rows_t *rows);
 
 /** A layer that has the routing of its tokens, which was made once, and what

@@ -3,6 +3,8 @@
  * made one after the other and dropped when the next is made of them. */
 #include "sim/golden/golden.h"
 
+#include "ref/formats.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,7 +96,7 @@ static void declare_place(moe_golden_file_t *f, moe_role_t role)
                  ? f->share->all_tokens.end - f->share->all_tokens.begin
                  : f->share->tokens.end - f->share->tokens.begin;
     moe_golden_declare(f, moe_role_name(role), info->code, 2, dim);
-    if (moe_golden_has_bound(role, storage.format)) {
+    if (moe_format_is_float(storage.format)) {
         moe_golden_declare_bound(f, moe_role_name(role), 2, dim);
     }
     dim[1] = moe_format_scale_cols(storage.format, dim[1]);
@@ -153,7 +155,7 @@ static void put_place(moe_golden_file_t *f, moe_ref_layer_t *layer,
     }
     rows = answer(f, layer, role, 0);
     moe_golden_put_rows(f, &rows, false);
-    if (moe_golden_has_bound(role, layer->at[role].storage.format)) {
+    if (moe_format_is_float(layer->at[role].storage.format)) {
         moe_golden_put_bound(f, layer, role);
     }
     moe_golden_put_rows(f, &layer->at[role], true);

@@ -39,18 +39,11 @@ void moe_golden_tap_fini(moe_golden_tap_t *tap)
     tap->row = NULL;
 }
 
-size_t moe_golden_scale_bytes(const moe_rows_t *rows)
-{
-    return (size_t)moe_dtype_bytes(
-        moe_format_info(rows->storage.format)->scale,
-        moe_format_scale_cols(rows->storage.format, rows->cols));
-}
-
 /* Rows [from, from + n) of some, to rows `to` on of a place. */
 static void copy(const moe_rows_t *src, int64_t from, int64_t n,
                  moe_rows_t *dst, int64_t to)
 {
-    const size_t scales = moe_golden_scale_bytes(dst);
+    const size_t scales = (size_t)moe_rows_scale_bytes(dst);
 
     memcpy(moe_rows_codes(dst, to), moe_rows_codes(src, from),
            (size_t)(n * moe_rows_code_bytes(dst)));
@@ -65,7 +58,7 @@ static void copy(const moe_rows_t *src, int64_t from, int64_t n,
 static bool is_plain(const moe_rows_t *rows)
 {
     return rows->storage.format != MOE_FORMAT_exact && rows->codes != NULL &&
-           (moe_golden_scale_bytes(rows) == 0 ||
+           (moe_rows_scale_bytes(rows) == 0 ||
             (rows->scales != NULL && rows->layout == MOE_SCALES_linear));
 }
 

@@ -44,9 +44,6 @@ moe_status_t moe_golden_tap_observe(void *self, const moe_call_t *call);
 moe_status_t moe_golden_tap_hold_rows(moe_golden_tap_t *tap, moe_role_t role,
                                       const moe_rows_t *want);
 
-/** Bytes of a row's scales. */
-size_t moe_golden_scale_bytes(const moe_rows_t *rows);
-
 /** The method's output. */
 moe_status_t moe_golden_tap_output(moe_golden_tap_t *tap,
                                    const moe_tensor_t *output);

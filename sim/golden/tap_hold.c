@@ -9,7 +9,7 @@ static bool same_row(const moe_rows_t *a, int64_t i, const moe_rows_t *b,
                      int64_t j)
 {
     const size_t codes = (size_t)moe_rows_code_bytes(a);
-    const size_t scales = moe_golden_scale_bytes(a);
+    const size_t scales = (size_t)moe_rows_scale_bytes(a);
 
     return memcmp(moe_rows_codes(a, i), moe_rows_codes(b, j), codes) == 0 &&
            (scales == 0 ||

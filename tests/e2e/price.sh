@@ -207,6 +207,18 @@ for m in json.load(open(sys.argv[2]))["methods"]:
 assert +got == +want and sum(got.values()) > 0, (got - want, want - got)
 assert list(dict.fromkeys(l["method"] for l in lines)) == labels
 END
+# a matmul goes at the rate of the wider of rows and weights
+for wide in "fp32 bf16" "bf16 fp32"; do
+    expect 0 $price --tokens 8 --method allgatherv --trace wide.jsonl \
+        -o traced/wide --force --set precision.expert_in=${wide% *} \
+        --set precision.gemm2_in=${wide% *} --set precision.weights=${wide#* }
+    "$PYTHON" -c 'import json, sys
+lines = map(json.loads, open(sys.argv[1]))
+rates = {x["operand"] for x in lines if x.get("op") == "grouped_matmul"}
+sys.exit(rates != {"fp32"})' wide.jsonl && pass "rate of $wide" ||
+        fail "rate of $wide"
+    rm wide.jsonl
+done
 expect 2 $price --tokens 8 --trace -
 says '--trace -: expected a file'
 expect 3 $price --tokens 8 --trace nowhere/t.jsonl
