@@ -115,8 +115,8 @@ typedef struct {
     moe_ref_layer_t layer;
     moe_accumulator_t accumulator;
     int partials; /* that a sum over experts is made of and rounded; 1: none */
-    moe_storage_t sums;             /* they travel so; of a format without
-                                     * scales: they are not coded */
+    moe_storage_t sums;             /* they travel coded so; in a float format
+                                     * they do not */
     double log_tail;                /* -ln of the chance of one element */
     moe_rows_t got[MOE_ROLE_COUNT]; /* codes NULL: not given */
     bool trusted[MOE_ROLE_COUNT];   /* held, and not judged */

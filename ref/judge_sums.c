@@ -38,9 +38,9 @@ static coding_t coding_of(const moe_storage_t *sums)
         return (coding_t){0.26, 0.045, 6.0 * 0x1p-10 * decode,
                           6.0 * 448.0 * decode};
     case MOE_FORMAT_int8_1x8:
-        return (coding_t){0x1.1p-8, 0.0043, 0.0, INFINITY};
+        return (coding_t){0x1.1p-8, 0.0043, 0.0, HUGE_VAL};
     case MOE_FORMAT_logfmt10:
-        return (coding_t){0.05, 0x1p-32, 0.0, INFINITY};
+        return (coding_t){0.05, 0x1p-32, 0.0, HUGE_VAL};
     default:
         return (coding_t){1.0, 1.0, 0.0, 0.0}; /* unknown: anything */
     }

@@ -164,9 +164,8 @@ moe_status_t moe_ref_to_storage(const moe_rows_t *src, const moe_rows_t *dst);
  * Upper bounds of the sum of the magnitudes of all products behind each
  * element of a sum: logits, gemm1_out, gemm2_out (by the norms of row and
  * weights: pi / 2 times too large on normal numbers, more where magnitudes
- * spread wider), combine, output; of
- * other floats, which are given or rounded alone, the magnitude itself. out
- * [rows][cols]. Needs what make needs.
+ * spread wider), combine, output; of other floats, which are given or rounded
+ * alone, the magnitude itself. out [rows][cols]. Needs what make needs.
  * @return MOE_ERR_RANGE of ids and codes; else as make.
  */
 moe_status_t moe_ref_layer_abs(moe_ref_layer_t *layer, moe_role_t role,
